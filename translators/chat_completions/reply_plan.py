@@ -1,0 +1,37 @@
+"""What the answer to a Chat Completions request has to look like, decided once, when the request is translated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["ReplyPlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPlan:
+    """All that translating Claude's events needs to know of the request. It holds no content."""
+
+    model: str
+    """The model name that the client asked for: echoed in every chunk."""
+    stream: bool = False
+    include_usage: bool = False
+    """`stream_options.include_usage`: one more chunk with the usage, and `usage: null` on the others."""
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+    """Claude's tool name to the client's, for the names that had to be changed."""
+    custom_tools: frozenset[str] = frozenset()
+    """Client's names of the tools of type `custom`: declared to Claude as `{"input": string}`, answered as raw text."""
+    wrapped_tools: frozenset[str] = frozenset()
+    """Client's names of the tools whose parameters are no object: declared as `{"input": ...}`, answered without the wrapping."""
+    legacy_function_call: bool = False
+    """The client sent `functions`: answer with `function_call` instead of `tool_calls`."""
+    forced_tool: str | None = None
+    """Client's name of the tool whose arguments Claude writes as its text, under `output_config.format`, because its model
+    refuses a forced choice: that text is the tool call."""
+    stop: tuple[str, ...] = ()
+    """Stop strings that Claude does not take (white space only, or too many): the text is cut here."""
+    json_object: bool = False
+    """`response_format: json_object`: a code fence around the answer is taken off."""
+    structured: bool = False
+    """A `response_format` was asked: a refusal ends with `stop`, because `.parse()` helpers raise on `content_filter`
+    and read `message.refusal` on `stop` (openai-python lib/streaming/chat/_completions.py)."""
+    shows_thinking: bool = True
+    """Thinking with a text is shown as `reasoning_content`."""

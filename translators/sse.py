@@ -1,0 +1,78 @@
+"""Server-sent events: bytes of a stream to the payloads of its events, and payloads to bytes.
+
+Only what both APIs use of https://html.spec.whatwg.org/multipage/server-sent-events.html: `data` fields (joined by a line feed
+where an event has several), comments and `event` fields passed over, line ends LF, CR LF or CR. Claude's `data` repeats the
+event's type, so the `event` field carries nothing.
+"""
+
+__all__ = ["DONE", "KEEP_ALIVE", "EventTooLargeError", "SseParser", "encode_data"]
+
+DONE = b"data: [DONE]\n\n"
+"""The end mark of OpenAI's streams."""
+
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment: every client passes over it, every balancer sees bytes."""
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""Largest event that is gathered. Claude sends web search results in one event, of some hundred KB at most."""
+
+
+class EventTooLargeError(ValueError):
+    """An event is larger than `max_event_bytes`."""
+
+
+class SseParser:
+    """Splits a stream of bytes, however it is cut, into the payloads of its events.
+
+    Bytes are split before they are decoded, so a character cut in two at the border of two reads stays whole.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._rest = b""
+        self._after_carriage_return = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next bytes; return the payloads of the events that they complete, in order.
+
+        Raises:
+            EventTooLargeError: an event goes on for more than `max_event_bytes`.
+        """
+        if b"\r" in chunk or self._after_carriage_return:
+            chunk = self._normalise_line_ends(chunk)
+        # Claude ends every event with an empty line: the common case is one split of the whole chunk.
+        head, border, rest = (self._rest + chunk if self._rest else chunk).rpartition(b"\n\n")
+        self._rest = rest
+        if len(rest) > self._max_event_bytes:
+            raise EventTooLargeError(f"an event of more than {self._max_event_bytes} bytes")
+        if not border:
+            return []
+        payloads = []
+        for block in head.split(b"\n\n"):
+            payload = _payload_of(block)
+            if payload is not None:
+                payloads.append(payload)
+        return payloads
+
+    def _normalise_line_ends(self, chunk: bytes) -> bytes:
+        if self._after_carriage_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._after_carriage_return = False
+        if chunk:
+            self._after_carriage_return = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _payload_of(block: bytes) -> bytes | None:
+    start = block.rfind(b"data:")
+    if start == -1:
+        return None
+    if block.find(b"\n", start) == -1 and block.find(b"data:") == start and (start == 0 or block[start - 1] == 0x0A):
+        return block[start + 5 :].removeprefix(b" ")
+    lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines) if lines else None
+
+
+def encode_data(payload: bytes) -> bytes:
+    """Encode one payload without line feeds (encoded JSON has none) as an SSE event."""
+    return b"data: %b\n\n" % payload
