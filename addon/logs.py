@@ -1,0 +1,203 @@
+"""Structured logs: one JSON object (or one line for people) per event on standard output, with secrets removed.
+
+Our own events go straight to standard output. Records of mitmproxy and the SDK come through the standard library and
+are rendered the same way where the process is ours; inside mitmdump and mitmweb, mitmproxy's own log prints them.
+Inside mitmproxy's console interface the screen is taken, so our events go to its event log instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any, override
+
+import msgspec
+import structlog
+from mitmproxy.addons import eventstore
+from mitmproxy.addons.termlog import TermLogHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+NOISY_LOGGERS = ("aiohttp", "anthropic", "asyncio", "hpack", "httpcore", "httpcore2", "httpx", "httpx2")
+"""Loggers whose debug records hold whole bodies: mitmproxy's root logger is at DEBUG, so they would format each one."""
+
+CONNECTION_LOGGERS = ("mitmproxy.proxy.server",)
+"""One record per connection opened and closed: of use at DEBUG only, where the process is ours."""
+
+SECRET_NAMES = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
+REDACTED = "[REDACTED]"
+_DEEPEST = 8
+_BETWEEN = r"""((?:["']\s*[:,]|\s*[:=])\s*b?["']?)"""  # between a header's name and its value, also in a repr
+_SECRETS = (
+    re.compile(r"()()(?<![a-z0-9])sk-[a-z0-9_\-]{4,}", re.IGNORECASE),  # keys of OpenAI and Claude
+    re.compile(r"(bearer)(\s+)[a-z0-9._~+/=\-]{8,}", re.IGNORECASE),
+    re.compile(rf"(api[-_]key|authorization){_BETWEEN}(?:(?:basic|bearer|digest)\s+)?[^\s\"',;)}}\]]+", re.IGNORECASE),
+    re.compile(rf"(cookie){_BETWEEN}[^\"')}}\]]+", re.IGNORECASE),
+)
+_SUSPICIOUS = re.compile(r"sk-|bearer|api[-_]key|authorization|cookie", re.IGNORECASE)
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
+def configure_logging(level: str, format: str) -> None:  # noqa: A002 - the setting is called logging.format
+    """Set up structlog and the standard library's loggers; called again, it replaces what it set up before.
+
+    `level` is a name of the standard library's (`INFO`), `format` is `json` or `console`.
+    """
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    _configure_standard_library(threshold, format)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_final_processors(format),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=_EventLog if _screen_is_taken() else _StandardOutput,
+        # Options may change while the proxy runs, and a cached logger would keep the old level.
+        cache_logger_on_first_use=False,
+    )
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop entries named like secret headers, and mask keys and tokens in all text, exception text included."""
+    return {name: _redact_value(value, 0) for name, value in event.items() if not _is_secret_name(name)}
+
+
+def redact_text(text: str) -> str:
+    """Mask what looks like a key or a token."""
+    if _SUSPICIOUS.search(text):
+        for pattern in _SECRETS:
+            text = pattern.sub(rf"\1\2{REDACTED}", text)
+    return text
+
+
+def _redact_value(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return redact_text(value)
+    if depth >= _DEEPEST:
+        return redact_text(str(value))
+    if isinstance(value, dict):
+        return {
+            redact_text(str(name)): _redact_value(item, depth + 1)
+            for name, item in value.items()
+            if not _is_secret_name(name)
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redact_value(item, depth + 1) for item in value if not _is_secret_pair(item)]
+    # Bytes, exceptions, paths, anything else: only its text is logged, and only masked.
+    return redact_text(str(value))
+
+
+def _is_secret_name(name: object) -> bool:
+    text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
+    return text.lower().replace("_", "-") in SECRET_NAMES
+
+
+def _is_secret_pair(item: object) -> bool:
+    """Headers also come as pairs of name and value."""
+    return isinstance(item, list | tuple) and len(item) == 2 and _is_secret_name(item[0])
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    try:
+        return _ENCODER.encode(event).decode()
+    except (UnicodeEncodeError, TypeError, ValueError):
+        # A lone surrogate or an exotic number in one value must not lose the line.
+        return _ENCODER.encode({name: ascii(value) for name, value in event.items()}).decode()
+
+
+def _final_processors(format: str) -> list[Processor]:  # noqa: A002 - the setting is called logging.format
+    # `format_exc_info` renders plain tracebacks: local variables, which hold keys and prompts, never appear.
+    # It runs before `redact`, so that exception text is masked as well.
+    renderer: Processor = _render_json
+    if format == "console":
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    return [structlog.processors.format_exc_info, redact, renderer]
+
+
+class _StandardOutput:
+    """The end of our own events. A reader of standard output that has gone away must not break an exchange."""
+
+    def __init__(self, *_names: object) -> None:
+        pass
+
+    def msg(self, message: str) -> None:
+        """Write one line, whole and at once."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(message + "\n")
+            sys.stdout.flush()
+
+    debug = info = warning = error = critical = exception = fatal = log = msg
+
+
+class _EventLog:
+    """The end of our own events while mitmproxy's console interface owns the screen."""
+
+    def __init__(self, *_names: object) -> None:
+        self._logger = logging.getLogger("claude_proxy")
+
+    def __getattr__(self, method: str) -> Callable[[str], None]:
+        return getattr(self._logger, method)  # type: ignore[no-any-return] # the methods of logging.Logger
+
+
+class _StructuredHandler(logging.StreamHandler[Any]):
+    """Renders records of other packages like our own events, to wherever standard output points at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+
+
+def _configure_standard_library(threshold: int, format: str) -> None:  # noqa: A002 - the setting is called logging.format
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _StructuredHandler)]:
+        root.removeHandler(handler)
+    if _mitmproxy_prints() or _screen_is_taken():
+        return
+    root.setLevel(threshold)
+    for name in CONNECTION_LOGGERS:
+        logging.getLogger(name).setLevel(threshold if threshold <= logging.DEBUG else max(threshold, logging.WARNING))
+    handler = _StructuredHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            processors=[_drop_meta, *_final_processors(format)],
+        )
+    )
+    root.addHandler(handler)
+
+
+def _drop_meta(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> EventDict:
+    return {name: value for name, value in event.items() if name not in ("_record", "_from_structlog")}
+
+
+def _mitmproxy_prints() -> bool:
+    """Whether this is mitmdump or mitmweb, whose own handler prints the standard library's records."""
+    return any(isinstance(handler, TermLogHandler) for handler in logging.getLogger().handlers)
+
+
+def _screen_is_taken() -> bool:
+    """Whether this is mitmproxy's console interface: it keeps an event log and prints nothing."""
+    handlers = logging.getLogger().handlers
+    return not _mitmproxy_prints() and any(type(handler).__module__ == eventstore.__name__ for handler in handlers)

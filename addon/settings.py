@@ -1,0 +1,486 @@
+"""Every setting of Claude Proxy, where each may come from, and which source wins.
+
+Sources, the strongest first: what is given explicitly (command line flags, mitmproxy options), the environment, one
+configuration file (JSON or TOML), the defaults below. Each setting carries its own names (`Names`), so that the
+command line, the mitmproxy options and docs/operations.md are made from this one table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, override
+
+import msgspec
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pydantic.fields import FieldInfo
+
+OPENAI_HOSTS = (
+    "api.openai.com",
+    "us.api.openai.com",
+    "eu.api.openai.com",
+    "ae.api.openai.com",
+    "au.api.openai.com",
+    "in.api.openai.com",
+    "jp.api.openai.com",
+    "mtls.api.openai.com",
+    "*.openai.azure.com",
+)
+DEFAULT_FILES = ("config.json", "config.toml")
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used: `problems` holds one sentence each, and never the value of a secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class MissingKeyError(SettingsError):
+    """There is neither a key for Claude nor the wish to simulate it."""
+
+    def __init__(self) -> None:
+        ways_out = (
+            "set ANTHROPIC_API_KEY, or simulate it: --simulate, CLAUDE_PROXY_SIMULATE=1, --set claude_simulate=true"
+        )
+        super().__init__([f"No key for Claude: {ways_out}."])
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one setting is called outside configuration files; None where a source may not carry it."""
+
+    env: str
+    option: str | None = None
+    flag: str | None = None
+
+
+def _split_commas(value: object) -> object:
+    """Environment variables hold lists as `a,b`; whatever is a list already stays as it is."""
+    if isinstance(value, str):
+        return tuple(part for item in value.split(",") if (part := item.strip()))
+    return value
+
+
+def _pair_up(value: object) -> object:
+    """Accept aliases as a table, or as `pattern=model` entries (a list, or separated by commas)."""
+    entries = _split_commas(value)
+    if not isinstance(entries, list | tuple):
+        return entries
+    pairs: dict[str, str] = {}
+    for entry in entries:
+        pattern, equals, model = str(entry).partition("=")
+        if not (equals and pattern.strip() and model.strip()):
+            raise ValueError("each alias has the form pattern=model")
+        pairs[pattern.strip()] = model.strip()
+    return pairs
+
+
+def _host_pattern(host: str) -> str:
+    name = host.strip().lower().rstrip(".")
+    if not re.fullmatch(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
+        raise ValueError("a host is a bare name such as api.openai.com or *.openai.azure.com, without scheme or port")
+    return name
+
+
+def _http_url(value: str) -> str:
+    TypeAdapter(AnyHttpUrl).validate_python(value)
+    return value.rstrip("/")
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value().strip()
+    if not key.isascii() or not key.isprintable():
+        raise ValueError("the key holds characters that no HTTP header can carry")
+    return SecretStr(key)
+
+
+def _upper(value: object) -> object:
+    if isinstance(value, str):
+        level = value.strip().upper()
+        return "WARNING" if level == "WARN" else level
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+HostPattern = Annotated[str, AfterValidator(_host_pattern)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ModelName = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One table of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(Section):
+    """Where `claude-proxy serve` listens."""
+
+    host: Annotated[str, Names("HOST", flag="--host")] = Field(
+        default="127.0.0.1", min_length=1, description="Address that the standalone endpoint listens on."
+    )
+    port: Annotated[int, Names("PORT", flag="--port")] = Field(
+        default=8000, ge=0, le=65535, description="Port of the standalone endpoint; 0 takes a free one."
+    )
+    workers: Annotated[int, Names("CLAUDE_PROXY_WORKERS")] = Field(
+        default=1,
+        ge=1,
+        description="Number of processes. Accepted, takes effect in a later version: one process serves.",
+    )
+
+
+class ClaudeSettings(Section):
+    """How Claude is called, and as which model."""
+
+    api_key: Annotated[
+        SecretStr | None, Names("ANTHROPIC_API_KEY"), AfterValidator(lambda v: v and _header_value(v))
+    ] = Field(
+        default=None, description="Key for Claude. From the environment or the file only, never a flag or an option."
+    )
+    base_url: Annotated[
+        str, Names("ANTHROPIC_BASE_URL", "claude_base_url", "--base-url"), AfterValidator(_http_url)
+    ] = Field(default="https://api.anthropic.com", description="Address of the Claude API.")
+    simulate: Annotated[bool, Names("CLAUDE_PROXY_SIMULATE", "claude_simulate", "--simulate")] = Field(
+        default=False, description="Answer from the embedded simulated Claude: no key, no network, no cost."
+    )
+    default_model: Annotated[
+        ModelName, Names("CLAUDE_PROXY_DEFAULT_MODEL", "claude_default_model", "--default-model")
+    ] = Field(default="claude-sonnet-5-5", description="Claude model for every name that no alias covers.")
+    aliases: Annotated[
+        dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(_pair_up)
+    ] = Field(
+        default_factory=dict,
+        description="Which Claude model answers for which name: patterns such as gpt-4o*, the first match wins.",
+    )
+    max_tokens: Annotated[int | None, Names("CLAUDE_PROXY_MAX_TOKENS", "claude_max_tokens")] = Field(
+        default=None,
+        ge=1,
+        description="Output tokens for requests that ask for no limit; unset means the model's own maximum.",
+    )
+    max_tokens_limit: Annotated[int | None, Names("MAX_TOKENS_LIMIT", "claude_max_tokens_limit")] = Field(
+        default=None,
+        ge=1,
+        description="Most output tokens that a client may ask for; unset means the model's own maximum.",
+    )
+    prompt_caching: Annotated[bool, Names("CLAUDE_PROXY_PROMPT_CACHING", "claude_prompt_caching")] = Field(
+        default=True, description="Let Claude cache the stable start of each conversation."
+    )
+    show_thinking: Annotated[bool, Names("CLAUDE_PROXY_SHOW_THINKING", "claude_show_thinking")] = Field(
+        default=True, description="Show Claude's thinking to clients, as reasoning_content."
+    )
+    timeout: Annotated[Seconds, Names("CLAUDE_PROXY_TIMEOUT", "claude_timeout")] = Field(
+        default=600, description="Longest wait for the next piece of Claude's answer, in seconds."
+    )
+    connect_timeout: Annotated[Seconds, Names("CLAUDE_PROXY_CONNECT_TIMEOUT", "claude_connect_timeout")] = Field(
+        default=5, description="Longest wait for a connection to Claude, in seconds."
+    )
+    max_retries: Annotated[int, Names("CLAUDE_PROXY_MAX_RETRIES", "claude_max_retries")] = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="Repeated calls after a passing failure, all before the first byte of an answer.",
+    )
+    retry_after_limit: Annotated[float, Names("CLAUDE_PROXY_RETRY_AFTER_LIMIT", "claude_retry_after_limit")] = Field(
+        default=60,
+        ge=0,
+        allow_inf_nan=False,
+        description="Longest retry-after that is waited for, in seconds; a longer one goes to the client at once.",
+    )
+
+
+class LoggingSettings(Section):
+    """What is written to standard output."""
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        Names("LOG_LEVEL", "claude_log_level", "--log-level"),
+        BeforeValidator(_upper),
+    ] = Field(default="INFO", description="Least level that is logged.")
+    format: Annotated[
+        Literal["json", "console"],
+        Names("CLAUDE_PROXY_LOG_FORMAT", "claude_log_format", "--log-format"),
+        BeforeValidator(_lower),
+    ] = Field(default="json", description="One JSON object a line, or text for people.")
+
+
+class RateLimitingSettings(Section):
+    """Limits per client. Read and checked, but not yet in force."""
+
+    requests_per_minute: Annotated[int | None, Names("RATE_LIMIT_REQUESTS")] = Field(
+        default=None, ge=1, description="Requests a minute per client. Accepted, takes effect in a later version."
+    )
+    burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST")] = Field(
+        default=None, ge=1, description="Requests that may come at once. Accepted, takes effect in a later version."
+    )
+
+
+class InterceptionSettings(Section):
+    """Which requests are answered by Claude."""
+
+    hosts: Annotated[
+        tuple[HostPattern, ...], Names("CLAUDE_PROXY_HOSTS", "claude_hosts"), BeforeValidator(_split_commas)
+    ] = Field(
+        default=OPENAI_HOSTS,
+        description="Hosts whose requests are answered by Claude in the proxy modes; *. covers all subdomains.",
+    )
+    untranslated: Annotated[
+        Literal["pass", "refuse"], Names("CLAUDE_PROXY_UNTRANSLATED", "claude_untranslated"), BeforeValidator(_lower)
+    ] = Field(
+        default="pass",
+        description="Requests to these hosts that have no translation: pass them to the real host, or refuse them.",
+    )
+
+
+class LimitSettings(Section):
+    """Bounds on what a client may send."""
+
+    max_request_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_REQUEST_BYTES", "claude_max_request_bytes")] = Field(
+        default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, before and after decompression."
+    )
+
+
+class StreamSettings(Section):
+    """How streamed answers are kept alive."""
+
+    keep_alive_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_KEEP_ALIVE_SECONDS", "claude_keep_alive_seconds")] = (
+        Field(default=10, description="Longest silence in a stream before a comment is sent, in seconds.")
+    )
+
+
+class ThinkingSettings(Section):
+    """The memory that gives Claude its own thinking back on the next turn."""
+
+    memory_size: Annotated[int, Names("CLAUDE_PROXY_THINKING_MEMORY_SIZE", "claude_thinking_memory_size")] = Field(
+        default=10_000, ge=0, description="Turns whose thinking is remembered; 0 remembers none."
+    )
+    memory_ttl: Annotated[Seconds, Names("CLAUDE_PROXY_THINKING_MEMORY_TTL", "claude_thinking_memory_ttl")] = Field(
+        default=3600, description="How long a turn's thinking is remembered, in seconds."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings, merged and checked. Frozen: a change of settings is a new object."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    config: Annotated[Path | None, Names("CLAUDE_PROXY_CONFIG", "claude_config", "--config")] = Field(
+        default=None,
+        description="Configuration file, .json or .toml; unset means ./config.json or ./config.toml, if present.",
+    )
+    server: ServerSettings = ServerSettings()
+    claude: ClaudeSettings = ClaudeSettings()
+    logging: LoggingSettings = LoggingSettings()
+    rate_limiting: RateLimitingSettings = RateLimitingSettings()
+    interception: InterceptionSettings = InterceptionSettings()
+    limits: LimitSettings = LimitSettings()
+    stream: StreamSettings = StreamSettings()
+    thinking: ThinkingSettings = ThinkingSettings()
+
+    @override
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Name the sources, the strongest first."""
+        return init_settings, EnvironmentSource(settings_cls), FileSource(settings_cls)
+
+    def require_key(self) -> None:
+        """Raise `MissingKeyError` unless Claude can be called or is simulated."""
+        if not (self.claude.simulate or (self.claude.api_key and self.claude.api_key.get_secret_value())):
+            raise MissingKeyError
+
+    def not_in_force(self) -> tuple[str, ...]:
+        """Name what was asked for and changes nothing in this version: one sentence each, for the log."""
+        asked = [
+            ("server.workers", self.server.workers > 1),
+            ("rate_limiting.requests_per_minute", self.rate_limiting.requests_per_minute is not None),
+            ("rate_limiting.burst_size", self.rate_limiting.burst_size is not None),
+        ]
+        return tuple(
+            f"{path} is set but not in force yet: it takes effect in a later version."
+            for path, is_set in asked
+            if is_set
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as the other sources see it: its path in the file, its names, its field."""
+
+    path: tuple[str, ...]
+    names: Names
+    field: FieldInfo
+
+    @property
+    def dotted(self) -> str:
+        """The name of the setting in messages and in the documentation, such as `claude.timeout`."""
+        return ".".join(self.path)
+
+
+def _walk(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Setting]:
+    for name, field in model.model_fields.items():
+        names = next((item for item in field.metadata if isinstance(item, Names)), None)
+        if names is not None:
+            yield Setting((*path, name), names, field)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _walk(field.annotation, (*path, name))
+
+
+ALL_SETTINGS = tuple(_walk(Settings))
+"""Every setting, in the order of the documentation."""
+
+_BY_PATH = {setting.path: setting for setting in ALL_SETTINGS}
+
+
+def nest(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Turn `{("claude", "timeout"): 5}` into the nested form that `load_settings` takes."""
+    nested: dict[str, Any] = {}
+    for (*sections, name), value in values.items():
+        table = nested
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[name] = value
+    return nested
+
+
+class EnvironmentSource(PydanticBaseSettingsSource):
+    """Reads each setting's own environment variable. An empty variable counts as unset."""
+
+    @override
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Part of the base class; this source answers for all fields at once."""
+        return None, field_name, False
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        values: dict[tuple[str, ...], Any] = {}
+        for setting in ALL_SETTINGS:
+            if value := os.environ.get(setting.names.env, "").strip():
+                # As a list, aliases replace those of the file; as a table they would be merged into them.
+                values[setting.path] = _split_commas(value) if setting.path == ("claude", "aliases") else value
+        return nest(values)
+
+
+class FileSource(PydanticBaseSettingsSource):
+    """Reads the file that stronger sources name, else one of `DEFAULT_FILES` in the working directory."""
+
+    @override
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Part of the base class; this source answers for all fields at once."""
+        return None, field_name, False
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        path = _find_file(self.current_state.get("config"))
+        return {} if path is None else {**_read_file(path), "config": path}
+
+
+def _find_file(named: str | Path | None) -> Path | None:
+    if named:
+        return Path(named).expanduser()
+    # An app's own config.json may lie where the proxy is started: only a file with a section of ours is ours.
+    found = [path for name in DEFAULT_FILES if (path := Path(name)).is_file()]
+    ours = [path for path in found if _read_file(path).keys() & Settings.model_fields.keys()]
+    if len(ours) > 1:
+        raise SettingsError([f"Both {' and '.join(map(str, ours))} are here: name one of them with --config."])
+    return ours[0] if ours else None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    parsers: dict[str, Callable[[bytes], object]] = {
+        ".json": msgspec.json.decode,
+        ".toml": lambda data: tomllib.loads(data.decode()),
+    }
+    parse = parsers.get(path.suffix.lower())
+    if parse is None:
+        raise SettingsError([f"{path}: a configuration file ends in .json or .toml."])
+    try:
+        table = parse(path.read_bytes())
+    except OSError as error:
+        raise SettingsError([f"{path} cannot be read: {error.strerror}."]) from None
+    except ValueError as error:  # msgspec's, tomllib's and the decoding's errors are all ValueErrors
+        raise SettingsError([f"{path} cannot be understood: {error}."]) from None
+    if not isinstance(table, dict):
+        raise SettingsError([f"{path} holds no table of settings."])
+    if "config" in table:
+        raise SettingsError([f"config ({path}): a configuration file cannot name another one."])
+    return table
+
+
+def load_settings(
+    explicit: Mapping[str, Any] | None = None, *, describe: Callable[[Setting], str | None] | None = None
+) -> Settings:
+    """Merge all sources into one `Settings`.
+
+    `explicit` is nested as in the file; `describe` says where an explicit value came from (`--port`). Raises
+    `SettingsError` with one sentence per problem, each naming the setting and its source.
+    """
+    explicit = dict(explicit or {})
+    try:
+        return Settings(**explicit)
+    except ValidationError as error:
+        problems = [
+            _sentence(tuple(map(str, item["loc"])), item["type"], item["msg"], explicit, describe)
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+    raise SettingsError(problems)
+
+
+def _sentence(
+    loc: tuple[str, ...],
+    kind: str,
+    message: str,
+    explicit: Mapping[str, Any],
+    describe: Callable[[Setting], str | None] | None,
+) -> str:
+    setting = next((found for end in range(len(loc), 0, -1) if (found := _BY_PATH.get(loc[:end]))), None)
+    if kind == "extra_forbidden" and setting is None:
+        name = ".".join(loc)
+        close = difflib.get_close_matches(name, [known.dotted for known in ALL_SETTINGS], n=1)
+        return f"{name} is no setting{f'; did you mean {close[0]}?' if close else '.'}"
+    if setting is None:
+        return f"{'.'.join(loc)}: {message}."
+    if _holds(explicit, setting.path):
+        source = describe(setting) if describe else None
+    elif os.environ.get(setting.names.env, "").strip():
+        source = f"environment variable {setting.names.env}"
+    else:
+        source = str(_find_file(explicit.get("config") or os.environ.get("CLAUDE_PROXY_CONFIG")))
+    return f"{setting.dotted}{f' ({source})' if source else ''}: {message.removeprefix('Value error, ')}."
+
+
+def _holds(table: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(table, dict) or name not in table:
+            return False
+        table = table[name]
+    return True
