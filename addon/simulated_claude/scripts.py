@@ -1,0 +1,119 @@
+"""Scripted answers, faults and pacing: where a script comes from, and what it may say.
+
+A script is a JSON object. It comes, first found first used, from the request header `x-simulate`, from `[[simulate: {...}]]` in the last
+user text (for clients that cannot set a header of the call to Claude), or from a file: a list of objects, each with a `match` (a
+substring of the last user text) or, without one, used once and in order.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from addon.simulated_claude.errors import ClaudeError, invalid_request
+
+__all__ = ["Script", "ScriptedError", "Scripts", "scripted_error", "without_inline_script"]
+
+INLINE_SCRIPT = re.compile(r"\[\[simulate:\s*(\{.*?\})\s*\]\]", re.DOTALL)
+
+
+class ScriptedError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The error that a script asks for."""
+
+    type: str | None = None
+    message: str = "Overloaded"
+    details: dict[str, Any] | None = None
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a script may say. Everything is optional; what it leaves open is answered as usual."""
+
+    match: str | None = None
+    """File entries only: the substring of the last user text that this entry answers."""
+    times: int | None = None
+    """Apply to the first so many matching requests; then answer as if there were no script. Any `id` keeps counters apart."""
+    id: str = ""
+
+    text: str | None = None
+    content: list[dict[str, Any]] | None = None
+    """Blocks to answer verbatim; ids and signatures that are missing are made."""
+    stop_reason: str | None = None
+    stop_details: dict[str, Any] | None = None
+
+    events: list[dict[str, Any] | str] | None = None
+    """Streamed events: objects are encoded, strings are the `event:` and `data:` lines verbatim."""
+    raw: str | None = None
+    """The body verbatim, whatever it is."""
+
+    status: int | None = None
+    error: ScriptedError | None = None
+    headers: dict[str, str] = {}
+
+    error_after_events: int | None = None
+    cut_after_events: int | None = None
+    stall_after_events: int | None = None
+    stall_seconds: float = 3600.0
+    ping_interval: float | None = None
+
+    delay: float | None = None
+    event_interval: float | None = None
+    chunk_bytes: int | None = None
+
+
+def _parse_script(text: str, source: str) -> Script:
+    try:
+        return msgspec.json.decode(text, type=Script)
+    except msgspec.MsgspecError as malformed:
+        raise invalid_request(f"{source}: not a script of the simulated Claude: {malformed}") from malformed
+
+
+def without_inline_script(text: str) -> str:
+    """The text as the user meant it, without the script in it."""
+    return INLINE_SCRIPT.sub("", text).strip()
+
+
+class Scripts:
+    """The scripts of one simulated Claude, and how often each was used."""
+
+    def __init__(self, entries: list[Script]) -> None:
+        self._entries = entries
+        self._used: Counter[str] = Counter()
+
+    @classmethod
+    def read(cls, path: Path | None) -> Self:
+        """Read a script file. Raises ValueError with the reason when it is none."""
+        if path is None:
+            return cls([])
+        try:
+            return cls(msgspec.json.decode(path.read_bytes(), type=list[Script]))
+        except msgspec.MsgspecError as malformed:
+            raise ValueError(f"{path}: not a list of scripts: {malformed}") from malformed
+
+    def find(self, header: str | None, last_user_text: str) -> Script | None:
+        """The script for a request, counted as used. Raises ClaudeError for a script that cannot be read."""
+        if header is not None:
+            return self._use(header, _parse_script(header, "x-simulate"))
+        if inline := INLINE_SCRIPT.search(last_user_text):
+            return self._use(inline[1], _parse_script(inline[1], "[[simulate: ...]]"))
+        for index, entry in enumerate(self._entries):
+            if entry.match is None or entry.match in last_user_text:
+                times = 1 if entry.match is None and entry.times is None else entry.times
+                if times is None or self._used[f"#{index}"] < times:
+                    self._used[f"#{index}"] += 1
+                    return entry
+        return None
+
+    def _use(self, key: str, script: Script) -> Script | None:
+        if script.times is None:
+            return script
+        self._used[key] += 1
+        return script if self._used[key] <= script.times else None
+
+
+def scripted_error(script: Script) -> ClaudeError:
+    """The HTTP error of a script that has a `status`."""
+    status = script.status or 500
+    error = script.error or ScriptedError(message="Overloaded" if status == 529 else "A scripted error")
+    return ClaudeError(status, error.message, error_type=error.type, details=error.details, headers=script.headers)

@@ -1,0 +1,330 @@
+"""The HTTP shell of the simulated Claude: routes, pacing, faults on the wire, and callers that go away."""
+
+import asyncio
+import hashlib
+import itertools
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from addon.simulated_claude.answers import make_answer
+from addon.simulated_claude.conversation import last_user_text
+from addon.simulated_claude.errors import ClaudeError, error_body
+from addon.simulated_claude.events import encode_event, make_events, make_message
+from addon.simulated_claude.fast import answer_fast
+from addon.simulated_claude.journal import Journal, ReceivedRequest, visible_headers
+from addon.simulated_claude.model_listing import find_model_info, page_of_models
+from addon.simulated_claude.model_table import SimulatedModel
+from addon.simulated_claude.scripts import Script, ScriptedError, Scripts, scripted_error
+from addon.simulated_claude.settings import SimulationSettings
+from addon.simulated_claude.signatures import check_signatures, sign_answer
+from addon.simulated_claude.tokens import PromptCache, count_input_tokens
+from addon.simulated_claude.validation import check_headers, check_request, parse_body
+
+__all__ = ["RunningSimulation", "Simulation", "SimulationSettings", "create_application", "start"]
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+BACKLOG = 1024
+ORGANIZATION_ID = "00000000-0000-4000-8000-51a01a7edc1a"
+RATE_LIMITS = {"requests": 4000, "tokens": 2_400_000, "input-tokens": 2_000_000, "output-tokens": 400_000}
+"""Made up, in the ranges of a real account; the simulation never uses them up."""
+
+
+class Simulation:
+    """The state of one simulated Claude: scripts, cache, journal, and a counter for ids."""
+
+    def __init__(self, settings: SimulationSettings) -> None:
+        self.settings = settings
+        self.journal = Journal(settings.journal_size)
+        self.scripts = Scripts.read(settings.script_file)
+        self.cache = PromptCache()
+        self._ids = itertools.count(1)
+
+    def new_id(self, prefix: str) -> str:
+        """An id as Claude makes them: unique, opaque."""
+        return f"{prefix}_01{hashlib.blake2b(str(next(self._ids)).encode(), digest_size=11, person=b'simulated').hexdigest()}"
+
+
+SIMULATION = web.AppKey("simulation", Simulation)
+ENTRY = web.RequestKey("entry", ReceivedRequest)
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+@dataclass(slots=True)
+class RunningSimulation:
+    """A simulated Claude that listens."""
+
+    base_url: str
+    simulation: Simulation
+    runner: web.AppRunner
+
+    @property
+    def journal(self) -> Journal:
+        """What it received, oldest first."""
+        return self.simulation.journal
+
+    async def close(self) -> None:
+        """Stop listening and drop the connections that are open."""
+        await self.runner.cleanup()
+
+
+def create_application(settings: SimulationSettings | None = None) -> web.Application:
+    """An aiohttp application that answers as Claude's API."""
+    chosen = settings or SimulationSettings()
+    application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[] if chosen.fast else [_observe])
+    application[SIMULATION] = Simulation(chosen)
+    routes = application.router
+    routes.add_post("/v1/messages", answer_fast if chosen.fast else _create_message)
+    routes.add_post("/v1/messages/count_tokens", _count_tokens)
+    routes.add_get("/v1/models", _list_models)
+    routes.add_get("/v1/models/{model_id}", _retrieve_model)
+    return application
+
+
+async def start(
+    host: str = "127.0.0.1", port: int = 0, settings: SimulationSettings | None = None
+) -> RunningSimulation:
+    """Listen on `host` and `port` (0: any free port) in the running event loop."""
+    application = create_application(settings)
+    # Signals belong to the program that embeds this; a caller that leaves must stop the answer at once.
+    runner = web.AppRunner(
+        application, handle_signals=False, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+    )
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+    await site.start()
+    bound = runner.addresses[0]
+    shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    return RunningSimulation(f"http://{shown}:{bound[1]}", application[SIMULATION], runner)
+
+
+@web.middleware
+async def _observe(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Record the request, and give every error Claude's envelope."""
+    simulation = request.app[SIMULATION]
+    clock = asyncio.get_running_loop().time
+    entry = ReceivedRequest(
+        request.method, request.path, visible_headers(request.headers), clock(), request.query_string
+    )
+    simulation.journal.record(entry)
+    request[ENTRY] = entry
+    request_id = simulation.new_id("req")
+    request[REQUEST_ID] = request_id
+    try:
+        response = await handler(request)
+    except ClaudeError as error:
+        response = _error_response(error, request_id)
+    except web.HTTPRequestEntityTooLarge:
+        response = _error_response(ClaudeError(413, "Request exceeds the maximum size"), request_id)
+    except web.HTTPMethodNotAllowed:
+        response = _error_response(ClaudeError(405, "Method Not Allowed"), request_id)
+    except web.HTTPNotFound:
+        response = _error_response(ClaudeError(404, "Not Found"), request_id)
+    except (asyncio.CancelledError, ConnectionError):
+        entry.left_after = clock() - entry.received_at
+        raise
+    entry.status = response.status
+    entry.finished = True
+    return response
+
+
+def _base_headers(request_id: str) -> dict[str, str]:
+    return {"request-id": request_id, "anthropic-organization-id": ORGANIZATION_ID}
+
+
+def _rate_headers() -> dict[str, str]:
+    reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+    headers: dict[str, str] = {}
+    for name, limit in RATE_LIMITS.items():
+        headers[f"anthropic-ratelimit-{name}-limit"] = str(limit)
+        headers[f"anthropic-ratelimit-{name}-remaining"] = str(limit - 1 if name == "requests" else limit)
+        headers[f"anthropic-ratelimit-{name}-reset"] = reset
+    return headers
+
+
+def _json_response(value: Any, status: int, headers: Mapping[str, str]) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
+    )
+
+
+def _error_response(error: ClaudeError, request_id: str) -> web.Response:
+    body = error_body(error.error_type, error.message, error.details, request_id)
+    retry = "true" if error.status in {408, 409, 429} or error.status >= 500 else "false"
+    headers = {**_base_headers(request_id), "x-should-retry": retry, **error.headers}
+    return _json_response(body, error.status, headers)
+
+
+def _lower(request: web.Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+async def _read(request: web.Request, *, counting: bool) -> tuple[dict[str, Any], SimulatedModel, Script | None]:
+    """The valid body, its model and its script. Raises ClaudeError for everything that is refused."""
+    headers = _lower(request)
+    raw = await request.read()
+    if error := check_headers(headers):
+        raise error
+    body = parse_body(raw)
+    if isinstance(body, ClaudeError):
+        raise body
+    request[ENTRY].body = body
+    model = check_request(headers, body, counting=counting)
+    if isinstance(model, ClaudeError):
+        raise model
+    script = request.app[SIMULATION].scripts.find(headers.get("x-simulate"), last_user_text(body["messages"]))
+    return body, model, script
+
+
+async def _wait(seconds: float) -> None:
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+
+
+async def _count_tokens(request: web.Request) -> web.StreamResponse:
+    body, model, script = await _read(request, counting=True)
+    if script is not None:
+        await _wait(script.delay or 0.0)
+        if script.status is not None:
+            raise scripted_error(script)
+    request_id = request[REQUEST_ID]
+    return _json_response({"input_tokens": count_input_tokens(body, model)}, 200, _base_headers(request_id))
+
+
+async def _list_models(request: web.Request) -> web.StreamResponse:
+    if error := check_headers(_lower(request)):
+        raise error
+    return _json_response(page_of_models(request.query), 200, _base_headers(request[REQUEST_ID]))
+
+
+async def _retrieve_model(request: web.Request) -> web.StreamResponse:
+    if error := check_headers(_lower(request)):
+        raise error
+    return _json_response(find_model_info(request.match_info["model_id"]), 200, _base_headers(request[REQUEST_ID]))
+
+
+async def _create_message(request: web.Request) -> web.StreamResponse:
+    body, model, script = await _read(request, counting=False)
+    simulation = request.app[SIMULATION]
+    settings = simulation.settings
+    error, dropped = check_signatures(body, model, check_prefix=settings.check_thinking_prefix)
+    if error:
+        raise error
+    await _wait(settings.delay if script is None or script.delay is None else script.delay)
+    request_id: str = request[REQUEST_ID]
+    headers = {**_base_headers(request_id), **_rate_headers(), **(script.headers if script else {})}
+    if script is not None and script.status is not None and script.status != 200:
+        raise scripted_error(script)
+    if script is not None and script.raw is not None:
+        return await _send_pieces(request, [script.raw.encode()], script, headers)
+    if script is not None and script.events is not None:
+        return await _send_pieces(request, [_encode_scripted(event) for event in script.events], script, headers)
+    answer = make_answer(body, model, script)
+    answer = replace(
+        answer,
+        content=tuple(sign_answer(body, model, list(answer.content))),
+        input_transformations=tuple(dropped),
+    )
+    input_usage = simulation.cache.measure(body, model, asyncio.get_running_loop().time())
+    message_id = simulation.new_id("msg")
+    if body.get("stream"):
+        events = [encode_event(event) for event in make_events(answer, message_id, model.id, input_usage, body)]
+        return await _send_pieces(request, events, script, headers)
+    message = make_message(answer, message_id, model.id, input_usage, body)
+    if script is not None and (script.cut_after_events is not None or script.chunk_bytes is not None):
+        return await _send_pieces(request, [msgspec.json.encode(message)], script, headers, "application/json")
+    return _json_response(message, 200, headers)
+
+
+def _encode_scripted(event: Mapping[str, Any] | str) -> bytes:
+    if isinstance(event, str):
+        return event.rstrip("\n").encode() + b"\n\n"
+    return encode_event(event)
+
+
+async def _send_pieces(
+    request: web.Request,
+    pieces: Iterable[bytes],
+    script: Script | None,
+    headers: Mapping[str, str],
+    content_type: str = "text/event-stream; charset=utf-8",
+) -> web.StreamResponse:
+    """Send a body piece by piece, with the pacing and the faults of the script."""
+    settings = request.app[SIMULATION].settings
+    interval = settings.event_interval if script is None or script.event_interval is None else script.event_interval
+    entry: ReceivedRequest = request[ENTRY]
+    response = web.StreamResponse(headers={"content-type": content_type, "cache-control": "no-cache", **headers})
+    entry.status = 200
+    await response.prepare(request)
+    async for piece in _with_faults(request, pieces, script, interval):
+        for part in _parts(piece, script.chunk_bytes if script else None):
+            await response.write(part)
+            if script is not None and script.chunk_bytes:
+                await asyncio.sleep(0)
+        entry.events_sent += 1
+    await response.write_eof()
+    return response
+
+
+def _parts(piece: bytes, size: int | None) -> Iterable[bytes]:
+    return (piece,) if not size else (piece[start : start + size] for start in range(0, len(piece), size))
+
+
+async def _with_faults(
+    request: web.Request, pieces: Iterable[bytes], script: Script | None, interval: float
+) -> AsyncIterator[bytes]:
+    index = -1
+    for index, piece in enumerate(pieces):
+        if script is not None:
+            if script.cut_after_events == index:
+                await _reset_connection(request)
+            if script.stall_after_events == index:
+                async for ping in _stall(request, script):
+                    yield ping
+            if script.error_after_events == index:
+                yield _error_event(request, script)
+                return
+        if index:
+            await _wait(interval)
+        yield piece
+    if script is not None and script.cut_after_events is not None and script.cut_after_events > index:
+        await _reset_connection(request)
+
+
+def _error_event(request: web.Request, script: Script) -> bytes:
+    error = script.error or ScriptedError()
+    body = error_body(error.type or "overloaded_error", error.message, error.details, request[REQUEST_ID])
+    return encode_event(body)
+
+
+async def _stall(request: web.Request, script: Script) -> AsyncIterator[bytes]:
+    interval = (
+        script.ping_interval if script.ping_interval is not None else request.app[SIMULATION].settings.ping_interval
+    )
+    left = script.stall_seconds
+    while interval > 0 and left > interval:
+        await asyncio.sleep(interval)
+        left -= interval
+        yield encode_event({"type": "ping"})
+    await asyncio.sleep(left)
+
+
+async def _reset_connection(request: web.Request) -> None:
+    """Break the connection as a crash does: with a reset, after what was written has had time to leave."""
+    await asyncio.sleep(0.01)
+    transport = request.transport
+    if transport is not None:
+        sock: socket.socket | None = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    request[ENTRY].finished = True
+    raise ConnectionResetError("cut by script")
