@@ -1,8 +1,8 @@
 """Claude's streaming events, from the bytes of one SSE `data:` line to typed values.
 
 One open structure for all event types, because unknown types, blocks, deltas and fields must be tolerated
-(https://platform.claude.com/docs/en/build-with-claude/streaming). The names are those of `anthropic.types.RawMessageStreamEvent`;
-a test holds the two together.
+(https://platform.claude.com/docs/en/build-with-claude/streaming). The names are those of
+`anthropic.types.RawMessageStreamEvent`; a test holds the two together.
 """
 
 from typing import Any
@@ -20,6 +20,7 @@ __all__ = [
     "Message",
     "OutputTokensDetails",
     "ServerToolUse",
+    "StopDetails",
     "Usage",
     "parse_content_block",
     "parse_event",
@@ -57,6 +58,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: OutputTokensDetails | None = None
     server_tool_use: ServerToolUse | None = None
     service_tier: str | None = None
+    speed: str | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -147,21 +149,35 @@ _block_decoder = msgspec.json.Decoder(ContentBlock)
 def parse_event(data: bytes) -> Event | None:
     """Parse the payload of one SSE event.
 
-    Returns None for what a client has to pass over: valid JSON that is not an event of a known type (other shapes included).
+    Returns None for what a client has to pass over: valid JSON that is not an event of a known type (other shapes
+    included).
 
     Raises:
         MalformedEventError: not JSON, or a known type in an unknown shape.
     """
     try:
         event = _event_decoder.decode(data)
-    except msgspec.ValidationError as error:
-        value = msgspec.json.decode(data)
-        if isinstance(value, dict) and value.get("type") in _KNOWN_TYPES:
-            raise MalformedEventError(f"a {value['type']} event of an unknown shape: {error}") from error
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedEventError(f"an event that is not JSON: {error}") from error
+    except msgspec.DecodeError as error:
+        return _parse_unusual_event(data, error)
     return event if event.type in _KNOWN_TYPES else None
+
+
+def _parse_unusual_event(data: bytes, error: msgspec.DecodeError) -> Event | None:
+    """Parse what has not the shape of an event.
+
+    msgspec stops at the first difference, so the rest may not even be JSON.
+    """
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError as syntax_error:
+        raise MalformedEventError(f"an event that is not JSON: {syntax_error}") from syntax_error
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind == "error":
+        # An error stays an error in whatever form it comes.
+        return Event(type="error", error=ErrorDetail())
+    if isinstance(kind, str) and kind in _KNOWN_TYPES:
+        raise MalformedEventError(f"a {kind} event of an unknown shape: {error}") from error
+    return None
 
 
 def parse_content_block(raw: Raw) -> ContentBlock:

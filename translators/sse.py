@@ -1,8 +1,8 @@
 """Server-sent events: bytes of a stream to the payloads of its events, and payloads to bytes.
 
-Only what both APIs use of https://html.spec.whatwg.org/multipage/server-sent-events.html: `data` fields (joined by a line feed
-where an event has several), comments and `event` fields passed over, line ends LF, CR LF or CR. Claude's `data` repeats the
-event's type, so the `event` field carries nothing.
+Only what both APIs use of https://html.spec.whatwg.org/multipage/server-sent-events.html: `data` fields (joined by a
+line feed where an event has several), comments and `event` fields passed over, line ends LF, CR LF or CR. Claude's
+`data` repeats the event's type, so the `event` field carries nothing.
 """
 
 __all__ = ["DONE", "KEEP_ALIVE", "EventTooLargeError", "SseParser", "encode_data"]
@@ -29,7 +29,10 @@ class SseParser:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._rest = b""
+        self._pieces: list[bytes] = []
+        """What came since the last border between events; joined once, when the next border comes."""
+        self._size = 0
+        self._ends_with_line_feed = False
         self._after_carriage_return = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -40,19 +43,37 @@ class SseParser:
         """
         if b"\r" in chunk or self._after_carriage_return:
             chunk = self._normalise_line_ends(chunk)
-        # Claude ends every event with an empty line: the common case is one split of the whole chunk.
-        head, border, rest = (self._rest + chunk if self._rest else chunk).rpartition(b"\n\n")
-        self._rest = rest
-        if len(rest) > self._max_event_bytes:
-            raise EventTooLargeError(f"an event of more than {self._max_event_bytes} bytes")
-        if not border:
+        if not chunk:
             return []
+        has_border = b"\n\n" in chunk or (self._ends_with_line_feed and chunk.startswith(b"\n"))
+        self._ends_with_line_feed = chunk.endswith(b"\n")
+        if not has_border:
+            self._keep(chunk)
+            return []
+        if self._pieces:
+            chunk = b"".join((*self._pieces, chunk))
+            self._pieces.clear()
+        self._size = 0
+        # Claude ends every event with an empty line: the common case is one split of the whole chunk.
+        head, _, rest = chunk.rpartition(b"\n\n")
         payloads = []
         for block in head.split(b"\n\n"):
+            if len(block) > self._max_event_bytes:
+                raise EventTooLargeError(f"an event of more than {self._max_event_bytes} bytes")
             payload = _payload_of(block)
             if payload is not None:
                 payloads.append(payload)
+        if rest:
+            self._keep(rest)
+        else:
+            self._ends_with_line_feed = False
         return payloads
+
+    def _keep(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > self._max_event_bytes:
+            raise EventTooLargeError(f"an event of more than {self._max_event_bytes} bytes")
 
     def _normalise_line_ends(self, chunk: bytes) -> bytes:
         if self._after_carriage_return and chunk.startswith(b"\n"):

@@ -1,0 +1,488 @@
+"""Claude's events as the chunks of one choice: all the state of a streamed answer, and every rule about its order.
+
+| Claude's event | chunks |
+|---|---|
+| message_start | one with the role (sent at once: the client sees that the answer began) |
+| text_delta | content; where a forced tool is emulated, a piece of that tool's arguments |
+| thinking_delta | reasoning_content, if it is shown and not empty |
+| content_block_start of tool_use | a tool call's opening; its index counts tool calls, not blocks |
+| input_json_delta | a piece of that block's tool call |
+| content_block_stop | what was held back of a tool call; annotations of a text with web citations |
+| message_delta | nothing: stop reason and usage are noted |
+| message_stop | the finish reason; nothing if the turn is only paused |
+| Claude's own tools, redacted thinking, ping | nothing |
+| error | raised as OpenAIError |
+
+https://platform.claude.com/docs/en/build-with-claude/streaming has the grammar of the events.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from translators.chat_completions.chunk import (
+    SYSTEM_FINGERPRINT,
+    Annotation,
+    ChatCompletionChunk,
+    Choice,
+    ChoiceDelta,
+    FinishReason,
+    ServiceTier,
+    UrlCitation,
+)
+from translators.chat_completions.reply_plan import ReplyPlan
+from translators.chat_completions.tool_calls import CustomToolCallWriter, FunctionCallWriter, open_tool_call
+from translators.claude_events import Delta, ErrorDetail, Event, StopDetails, Usage, parse_content_block
+from translators.code_fence import CodeFenceStripper
+from translators.content_blocks import ContentBlockBuilder
+from translators.errors import OpenAIError, translate_error_event
+from translators.stop_reasons import map_stop_reason
+from translators.stop_strings import StopStringCutter
+from translators.usage import CompletionUsage, add_usage, override_usage, translate_usage
+
+__all__ = ["ChatCompletionStream", "IllegalEventOrderError", "Phase"]
+
+UNNAMED_TOOL = "unnamed_tool"
+"""Stands for a tool name that did not come: the call is kept, and the client answers that it has no such tool."""
+
+
+class Phase(Enum):
+    """Where a stream is. `message_stop` leads to PAUSED if the stop reason is `pause_turn`, to COMPLETED otherwise."""
+
+    AWAITING_MESSAGE = auto()
+    IN_MESSAGE = auto()
+    IN_BLOCKS_ENDED = auto()
+    PAUSED = auto()
+    COMPLETED = auto()
+    STOPPED_EARLY = auto()
+    FAILED = auto()
+
+
+_LEGAL_EVENTS = MappingProxyType(
+    {
+        Phase.AWAITING_MESSAGE: frozenset({"message_start", "ping", "error"}),
+        Phase.IN_MESSAGE: frozenset(
+            {
+                "message_start",  # of the same message
+                "content_block_start",
+                "content_block_delta",
+                "content_block_stop",
+                "message_delta",
+                "message_stop",
+                "ping",
+                "error",
+            }
+        ),
+        # A stop reason came: no more blocks.
+        Phase.IN_BLOCKS_ENDED: frozenset({"message_delta", "message_stop", "ping", "error"}),
+        Phase.PAUSED: frozenset({"ping"}),
+        Phase.COMPLETED: frozenset({"ping"}),
+        Phase.FAILED: frozenset({"ping"}),
+    }
+)
+"""Which events may come in which phase.
+
+STOPPED_EARLY is missing: the answer is whole, and what Claude still sends is passed over.
+"""
+
+
+class IllegalEventOrderError(ValueError):
+    """Claude's events came in an order that its grammar does not have: two streams were spliced, or one lost a part."""
+
+
+@dataclass(slots=True)
+class _OpenBlock:
+    """A block between its start and its stop."""
+
+    builder: ContentBlockBuilder
+    whole_input: Any = None
+    call: FunctionCallWriter | CustomToolCallWriter | None = None
+    text_start: int = 0
+    citations: list[UrlCitation] = field(default_factory=list)
+
+
+class _Citation(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    url: str | None = None
+    title: str | None = None
+
+
+_citation_decoder = msgspec.json.Decoder(_Citation)
+
+
+@dataclass
+class ChatCompletionStream:
+    """One choice of one answer.
+
+    Feed it every event of Claude's stream, in order; call `finish` when nothing more will come. It raises OpenAIError
+    where Claude reports an error or the stream was cut, IllegalEventOrderError where events make no sense.
+    """
+
+    plan: ReplyPlan
+    completion_id: str
+    created: int
+    choice_index: int = 0
+
+    phase: Phase = field(default=Phase.AWAITING_MESSAGE, init=False)
+    stop_reason: str | None = field(default=None, init=False)
+    """Claude's stop reason of the message that came last."""
+    upstream_message_id: str = field(default="", init=False)
+    upstream_model: str = field(default="", init=False)
+    tool_call_ids: list[str] = field(default_factory=list, init=False)
+    """In the order of their indexes. With legacy functions too, though the client never sees them."""
+    service_tier: ServiceTier = field(default="default", init=False)
+    """The tier that every chunk names, the usage chunk included."""
+
+    def __post_init__(self) -> None:
+        self._role_sent = False
+        self._open_blocks: dict[int, _OpenBlock] = {}
+        self._builders: list[ContentBlockBuilder] = []
+        self._stop_details: StopDetails | None = None
+        self._message_usage = Usage()
+        self._earlier_usage: Usage | None = None
+        self._no_usage = None if self.plan.include_usage else UNSET
+        self._text_length = 0
+        self._fence = CodeFenceStripper() if self.plan.json_object else None
+        self._cutter = StopStringCutter(self.plan.stop) if self.plan.stop else None
+        self._filters_text = self._fence is not None or self._cutter is not None
+        self._forced_call: FunctionCallWriter | CustomToolCallWriter | None = None
+
+    # What the caller reads.
+
+    @property
+    def completed(self) -> bool:
+        """Whether the finish chunk was emitted."""
+        return self.phase in (Phase.COMPLETED, Phase.STOPPED_EARLY)
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether a stop string that Claude does not know ended the answer: the call may be cancelled."""
+        return self.phase is Phase.STOPPED_EARLY
+
+    @property
+    def paused(self) -> bool:
+        """Whether the turn ended with `pause_turn`.
+
+        Send `content` back, call `resume` and go on with the new stream; or call `finish`.
+        """
+        return self.phase is Phase.PAUSED
+
+    @property
+    def content(self) -> list[dict[str, Any]]:
+        """The assistant's blocks so far, of all segments, as they go back to Claude."""
+        return [block for builder in self._builders if (block := builder.build()) is not None]
+
+    @property
+    def has_thinking(self) -> bool:
+        """Whether `content` holds thinking, which has to go back to Claude with the tool results."""
+        return any(block["type"] in ("thinking", "redacted_thinking") for block in self.content)
+
+    @property
+    def claude_usage(self) -> Usage:
+        """Claude's counts so far, over all segments."""
+        return add_usage(self._earlier_usage, self._message_usage) if self._earlier_usage else self._message_usage
+
+    @property
+    def usage(self) -> CompletionUsage:
+        """The same as OpenAI's usage."""
+        return translate_usage(self.claude_usage)
+
+    # What the caller does.
+
+    def translate(self, event: Event) -> list[ChatCompletionChunk]:
+        """Translate one event.
+
+        Raises:
+            OpenAIError: an `error` event.
+            IllegalEventOrderError: the event may not come here.
+            MalformedEventError: a content block of an unknown shape.
+        """
+        if self.phase is Phase.STOPPED_EARLY:
+            return self._translate_after_early_stop(event)
+        kind = event.type
+        if kind not in _LEGAL_EVENTS[self.phase]:
+            raise IllegalEventOrderError(f"{kind} in phase {self.phase.name}")
+        if kind == "content_block_delta":
+            return self._translate_block_delta(event)
+        match kind:
+            case "message_start":
+                return self._translate_message_start(event)
+            case "content_block_start":
+                return self._translate_block_start(event)
+            case "content_block_stop":
+                block = self._open_blocks.pop(event.index, None)
+                if block is None:
+                    raise IllegalEventOrderError(f"content_block_stop for block {event.index}, which is not open")
+                return self._close_block(block)
+            case "message_delta":
+                return self._translate_message_delta(event)
+            case "message_stop":
+                return self._translate_message_stop()
+            case "error":
+                self.phase = Phase.FAILED
+                raise translate_error_event(event.error or ErrorDetail())
+        return []
+
+    def finish(self) -> list[ChatCompletionChunk]:
+        """End the answer, when Claude's stream has ended and nothing will follow it.
+
+        A turn that stays paused (the caller has its limit) is incomplete, which its finish reason `length` says.
+
+        Raises:
+            OpenAIError: before `message_stop`: the answer is cut, and must not look whole.
+        """
+        if self.completed:
+            return []
+        if self.phase is Phase.PAUSED:
+            self.phase = Phase.COMPLETED
+            return self._finish_chunks()
+        self.phase = Phase.FAILED
+        raise OpenAIError(
+            502,
+            "The stream from Claude was cut before the answer was complete.",
+            type="server_error",
+            code="server_error",
+        )
+
+    def resume(self) -> None:
+        """Go on after a pause with a new message, whose blocks are counted from 0 again.
+
+        Raises:
+            IllegalEventOrderError: the turn is not paused.
+        """
+        if self.phase is not Phase.PAUSED:
+            raise IllegalEventOrderError(f"resume in phase {self.phase.name}")
+        self._earlier_usage = self.claude_usage
+        self._message_usage = Usage()
+        self.upstream_message_id = ""
+        self.stop_reason = None
+        self._stop_details = None
+        self.phase = Phase.AWAITING_MESSAGE
+
+    # The message.
+
+    def _translate_message_start(self, event: Event) -> list[ChatCompletionChunk]:
+        message = event.message
+        message_id = message.id if message else ""
+        if self.phase is Phase.IN_MESSAGE and message_id and self.upstream_message_id not in ("", message_id):
+            raise IllegalEventOrderError("message_start of a second message")
+        self.phase = Phase.IN_MESSAGE
+        if message is not None:
+            self.upstream_message_id = message_id
+            self.upstream_model = message.model
+            self._message_usage = override_usage(self._message_usage, message.usage)
+        if self._role_sent:
+            return []
+        self._role_sent = True
+        self.service_tier = _map_service_tier(self._message_usage)
+        return [self._chunk(ChoiceDelta(role="assistant", content="", refusal=None))]
+
+    def _translate_message_delta(self, event: Event) -> list[ChatCompletionChunk]:
+        self._message_usage = override_usage(self._message_usage, event.usage)
+        delta = event.delta
+        if delta is not None and delta.stop_reason is not None:
+            self.stop_reason = delta.stop_reason
+            self._stop_details = delta.stop_details
+            self.phase = Phase.IN_BLOCKS_ENDED
+        return []
+
+    def _translate_message_stop(self) -> list[ChatCompletionChunk]:
+        chunks: list[ChatCompletionChunk] = []
+        for index in list(self._open_blocks):  # a block that `max_tokens` cut may have no stop of its own
+            chunks += self._close_block(self._open_blocks.pop(index))
+        if self.stop_reason == "pause_turn":
+            self.phase = Phase.PAUSED
+            return chunks
+        self.phase = Phase.COMPLETED
+        return chunks + self._finish_chunks()
+
+    def _finish_chunks(self) -> list[ChatCompletionChunk]:
+        chunks = self._flush_text()
+        if self.phase is Phase.STOPPED_EARLY:  # what was held back for a fence completed a stop string
+            return chunks
+        if self._forced_call is not None:
+            chunks += self._chunks(self._forced_call.close(None))
+        if self.stop_reason == "refusal":
+            chunks.append(self._chunk(ChoiceDelta(refusal=_describe_refusal(self._stop_details))))
+        return [*chunks, self._chunk(ChoiceDelta(), self._finish_reason())]
+
+    def _finish_reason(self) -> FinishReason:
+        finish_reason = map_stop_reason(self.stop_reason)
+        if finish_reason == "content_filter" and self.plan.structured:
+            return "stop"
+        if finish_reason != "tool_calls":
+            return finish_reason
+        if not self.tool_call_ids:  # only Claude's own tools were used: there is nothing for the client to call
+            return "stop"
+        return "function_call" if self.plan.legacy_function_call else "tool_calls"
+
+    def _translate_after_early_stop(self, event: Event) -> list[ChatCompletionChunk]:
+        if event.type == "message_delta":
+            self._message_usage = override_usage(self._message_usage, event.usage)
+        return []
+
+    # Blocks.
+
+    def _translate_block_start(self, event: Event) -> list[ChatCompletionChunk]:
+        if event.index in self._open_blocks:
+            raise IllegalEventOrderError(f"content_block_start for block {event.index}, which is open")
+        if event.content_block is UNSET:
+            raise IllegalEventOrderError("content_block_start without a block")
+        start = parse_content_block(event.content_block)
+        builder = ContentBlockBuilder(event.content_block)
+        self._builders.append(builder)
+        block = _OpenBlock(builder, whole_input=start.input, text_start=self._text_length)
+        self._open_blocks[event.index] = block
+        match start.type:
+            case "text":
+                return self._translate_text(start.text)
+            case "thinking":
+                return self._translate_thinking(start.thinking)
+            case "tool_use":
+                return self._open_tool_call(block, start.id, start.name)
+        return []
+
+    def _translate_block_delta(self, event: Event) -> list[ChatCompletionChunk]:
+        block = self._open_blocks.get(event.index)
+        if block is None:
+            raise IllegalEventOrderError(f"content_block_delta for block {event.index}, which is not open")
+        delta = event.delta
+        if delta is None:
+            return []
+        block.builder.add(delta)
+        match delta.type:
+            case "text_delta" if block.builder.type == "text":
+                return self._translate_text(delta.text)
+            case "input_json_delta" if block.call is not None:
+                return self._chunks(block.call.add(delta.partial_json))
+            case "thinking_delta":
+                return self._translate_thinking(delta.thinking)
+            case "citations_delta":
+                self._note_citation(block, delta)
+        return []
+
+    def _close_block(self, block: _OpenBlock) -> list[ChatCompletionChunk]:
+        if block.call is not None:
+            return self._chunks(block.call.close(block.whole_input))
+        if not block.citations:
+            return []
+        end = self._text_length
+        annotations = tuple(
+            Annotation("url_citation", UrlCitation(end, block.text_start, title=citation.title, url=citation.url))
+            for citation in dict.fromkeys(block.citations)
+        )
+        return [self._chunk(ChoiceDelta(annotations=annotations))]
+
+    def _open_tool_call(self, block: _OpenBlock, call_id: str, name: str) -> list[ChatCompletionChunk]:
+        index = len(self.tool_call_ids)
+        call_id = call_id or self._mint_call_id(index)
+        self.tool_call_ids.append(call_id)
+        if self.plan.legacy_function_call and index > 0:
+            return []  # `function_call` holds one call; parallel ones are switched off in the request
+        chunks = self._flush_text()
+        if self.phase is Phase.STOPPED_EARLY:
+            return chunks
+        block.call = open_tool_call(self.plan, index, call_id, self.plan.tool_names.get(name, name) or UNNAMED_TOOL)
+        return [*chunks, self._chunk(block.call.open())]
+
+    def _mint_call_id(self, index: int) -> str:
+        seed = f"{self.completion_id}/{self.choice_index}/{index}"
+        return f"call_{sha256(seed.encode()).hexdigest()[:24]}"
+
+    # Text.
+
+    def _translate_text(self, text: str) -> list[ChatCompletionChunk]:
+        if not text:
+            return []
+        if self.plan.forced_tool is not None:
+            return self._translate_forced_call(text)
+        if not self._filters_text:
+            self._text_length += len(text)
+            return [self._chunk(ChoiceDelta(content=text))]
+        self._text_length += len(text)
+        if self._fence is not None:
+            text = self._fence.feed(text)
+        return self._cut_text(text)
+
+    def _cut_text(self, text: str) -> list[ChatCompletionChunk]:
+        if self._cutter is None:
+            return [self._chunk(ChoiceDelta(content=text))] if text else []
+        text = self._cutter.feed(text)
+        chunks = [self._chunk(ChoiceDelta(content=text))] if text else []
+        if self._cutter.found:
+            self.phase = Phase.STOPPED_EARLY
+            chunks.append(self._chunk(ChoiceDelta(), "stop"))
+        return chunks
+
+    def _flush_text(self) -> list[ChatCompletionChunk]:
+        """Emit the text that was held back, because it ends here or is interrupted by a tool call."""
+        if not self._filters_text:
+            return []
+        chunks = self._cut_text(self._fence.flush()) if self._fence is not None else []
+        if self._cutter is not None and (text := self._cutter.flush()):
+            chunks.append(self._chunk(ChoiceDelta(content=text)))
+        return chunks
+
+    def _translate_forced_call(self, text: str) -> list[ChatCompletionChunk]:
+        """Write Claude's text, JSON of the tool's schema, as the arguments of the tool that the client forced.
+
+        It ends with `stop`, as OpenAI's own answers to a named `tool_choice` do.
+        """
+        chunks: list[ChatCompletionChunk] = []
+        if self._forced_call is None:
+            index = len(self.tool_call_ids)
+            call_id = self._mint_call_id(index)
+            self.tool_call_ids.append(call_id)
+            self._forced_call = open_tool_call(self.plan, index, call_id, self.plan.forced_tool or UNNAMED_TOOL)
+            chunks.append(self._chunk(self._forced_call.open()))
+        return chunks + self._chunks(self._forced_call.add(text))
+
+    def _translate_thinking(self, thinking: str) -> list[ChatCompletionChunk]:
+        if not thinking or not self.plan.shows_thinking:
+            return []
+        return [self._chunk(ChoiceDelta(reasoning_content=thinking))]
+
+    def _note_citation(self, block: _OpenBlock, delta: Delta) -> None:
+        if delta.citation is UNSET:
+            return
+        try:
+            citation = _citation_decoder.decode(delta.citation)
+        except msgspec.ValidationError:
+            return  # kept for Claude in `content`; no page to point to
+        if citation.type == "web_search_result_location" and citation.url:
+            block.citations.append(UrlCitation(0, 0, title=citation.title or citation.url, url=citation.url))
+
+    # Chunks.
+
+    def _chunk(self, delta: ChoiceDelta, finish_reason: FinishReason | None = None) -> ChatCompletionChunk:
+        return ChatCompletionChunk(
+            self.completion_id,
+            "chat.completion.chunk",
+            self.created,
+            self.plan.model,
+            self.service_tier,
+            SYSTEM_FINGERPRINT,
+            (Choice(self.choice_index, delta, None, finish_reason),),
+            self._no_usage,
+        )
+
+    def _chunks(self, delta: ChoiceDelta | None) -> list[ChatCompletionChunk]:
+        return [] if delta is None else [self._chunk(delta)]
+
+
+def _map_service_tier(usage: Usage) -> ServiceTier:
+    """Map the tier that served the request: OpenAI's answers say `priority` for priority and fast alike."""
+    return "priority" if usage.service_tier == "priority" or usage.speed == "fast" else "default"
+
+
+def _describe_refusal(details: StopDetails | None) -> str:
+    if details is not None and details.explanation:
+        return details.explanation
+    if details is not None and details.category:
+        return f"Claude declined to answer this request (category: {details.category})."
+    return "Claude declined to answer this request."

@@ -1,0 +1,83 @@
+"""The assistant's content blocks, gathered from events, in the form in which Claude takes them back.
+
+Sent back unmodified: thinking with its signature, opaque data, the blocks of Claude's own tools. Left out is only what
+Claude would refuse: text of white space alone, and thinking without a signature (its stream was cut).
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from translators.claude_events import Delta, MalformedEventError
+
+__all__ = ["UNPARSED_INPUT_FIELD", "ContentBlockBuilder"]
+
+UNPARSED_INPUT_FIELD = "_raw"
+"""Holds the text of a tool's input that is not a JSON object (cut off by `max_tokens`):
+
+Claude takes only objects back.
+"""
+
+
+class ContentBlockBuilder:
+    """One block: what `content_block_start` gave, with the deltas added to it."""
+
+    __slots__ = ("_citations", "_partial_json", "_signatures", "_start", "_texts", "_thinking", "type")
+
+    def __init__(self, raw: Raw) -> None:
+        try:
+            start = msgspec.json.decode(raw)
+        except msgspec.DecodeError as error:
+            raise MalformedEventError(f"a content block that is not JSON: {error}") from error
+        if not isinstance(start, dict):
+            raise MalformedEventError("a content block that is not an object")
+        self._start: dict[str, Any] = start
+        self.type = str(start.get("type", ""))
+        self._texts: list[str] = []
+        self._thinking: list[str] = []
+        self._signatures: list[str] = []
+        self._partial_json: list[str] = []
+        self._citations: list[Any] = []
+
+    def add(self, delta: Delta) -> None:
+        """Add a delta. One of an unknown type adds nothing."""
+        match delta.type:
+            case "text_delta":
+                self._texts.append(delta.text)
+            case "input_json_delta":
+                self._partial_json.append(delta.partial_json)
+            case "thinking_delta":
+                self._thinking.append(delta.thinking)
+            case "signature_delta":
+                self._signatures.append(delta.signature)
+            case "citations_delta" if delta.citation is not UNSET:
+                self._citations.append(msgspec.json.decode(delta.citation))
+
+    def build(self) -> dict[str, Any] | None:
+        """Build the block as it is so far, or None where Claude would not take it back."""
+        block = dict(self._start)
+        if self._texts:
+            block["text"] = block.get("text", "") + "".join(self._texts)
+        if self._citations:
+            block["citations"] = [*(block.get("citations") or []), *self._citations]
+        if self._thinking:
+            block["thinking"] = block.get("thinking", "") + "".join(self._thinking)
+        if self._signatures:
+            block["signature"] = block.get("signature", "") + "".join(self._signatures)
+        partial_json = "".join(self._partial_json)
+        if partial_json:
+            block["input"] = _parse_input(partial_json)
+        if self.type == "text" and not block.get("text", "").strip():
+            return None
+        if self.type == "thinking" and not block.get("signature"):
+            return None
+        return block
+
+
+def _parse_input(partial_json: str) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(partial_json)
+    except msgspec.DecodeError:
+        return {UNPARSED_INPUT_FIELD: partial_json}
+    return value if isinstance(value, dict) else {UNPARSED_INPUT_FIELD: partial_json}

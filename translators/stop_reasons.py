@@ -1,0 +1,28 @@
+"""Claude's `stop_reason` as Chat Completions' `finish_reason`: one closed table."""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from anthropic.types import StopReason
+
+__all__ = ["FINISH_REASONS", "map_stop_reason"]
+
+type PlainFinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+FINISH_REASONS: "dict[StopReason, PlainFinishReason]" = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    # A paused turn is continued inside. Where it is not, the answer is incomplete, and `length` says so.
+    "pause_turn": "length",
+}
+
+_BY_NAME: dict[str, PlainFinishReason] = dict(FINISH_REASONS.items())
+
+
+def map_stop_reason(stop_reason: str | None) -> PlainFinishReason:
+    """Map a stop reason. One that is not known (a beta's, or of a later API) counts as `stop`: the message did end."""
+    return "stop" if stop_reason is None else _BY_NAME.get(stop_reason, "stop")

@@ -1,0 +1,43 @@
+"""Where does a text stop? Stop strings that Claude does not take itself, found in a text that comes in pieces."""
+
+__all__ = ["StopStringCutter"]
+
+
+class StopStringCutter:
+    """Passes a text on up to the first stop string, which is left out, as OpenAI leaves it out.
+
+    Holds back only what may still become a stop string: the longest end of the text that one of them begins with.
+    """
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self._stops = tuple(stop for stop in stops if stop)
+        self._held = ""
+        self.found = False
+        """A stop string came: nothing more is passed on."""
+
+    def feed(self, text: str) -> str:
+        """Take the next piece; return what is certain to belong to the answer."""
+        if self.found:
+            return ""
+        text = self._held + text
+        cuts = [position for stop in self._stops if (position := text.find(stop)) != -1]
+        if cuts:
+            self.found = True
+            self._held = ""
+            return text[: min(cuts)]
+        keep = max((_overlap(text, stop) for stop in self._stops), default=0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def flush(self) -> str:
+        """Return what was held back: the text ends, or is interrupted, before it became a stop string."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that is a proper beginning of `stop`."""
+    for length in range(min(len(stop) - 1, len(text)), 0, -1):
+        if text.endswith(stop[:length]):
+            return length
+    return 0
