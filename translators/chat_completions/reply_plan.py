@@ -26,6 +26,12 @@ class ReplyPlan:
     forced_tool: str | None = None
     """Client's name of the tool whose arguments Claude writes as its text, under `output_config.format`, because its model
     refuses a forced choice: that text is the tool call."""
+    allowed_tools: frozenset[str] | None = None
+    """Client's names of the tools that may be called this time, where `tool_choice` could only ask for it: calls of others are
+    left out of the answer. None: all."""
+    remembers_thinking: bool = True
+    """Whether thinking of this answer can be put back later. Not where the request ended with an instruction that the next
+    one will not hold: Claude binds thinking to all that came before it."""
     stop: tuple[str, ...] = ()
     """Stop strings that Claude does not take (white space only, or too many): the text is cut here."""
     json_object: bool = False

@@ -1,0 +1,172 @@
+"""Chat Completions messages to the turns of a conversation.
+
+| role | turn |
+|---|---|
+| system, developer | instructions |
+| user | words of the user; a `name` is said in a line before them |
+| assistant | text (a refusal is text), tool calls, legacy function call |
+| tool, function | result of a call; a legacy one answers the last open call of its name |
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from translators.chat_completions.request_body import (
+    AssistantMessage,
+    ContentPart,
+    CustomToolCall,
+    DeveloperMessage,
+    FilePart,
+    FunctionCall,
+    FunctionMessage,
+    FunctionToolCall,
+    ImagePart,
+    InputAudioPart,
+    Message,
+    RefusalPart,
+    SystemMessage,
+    TextPart,
+    ToolMessage,
+    UserMessage,
+)
+from translators.content import Block, refuse_audio, text_block, translate_file, translate_image
+from translators.errors import OpenAIError
+from translators.messages import AssistantTurn, Call, ResultTurn, SystemTurn, Turn, UserTurn
+from translators.tools import DeclaredTools, parse_arguments, to_claude_name
+from translators.translation_warning import TranslationWarning
+
+__all__ = ["translate_messages"]
+
+
+def translate_messages(
+    messages: Sequence[Message], declared: DeclaredTools, cache_control: Mapping[str, Any]
+) -> tuple[list[Turn], tuple[TranslationWarning, ...]]:
+    """Translate the messages of a request, one turn each, in their order.
+
+    Args:
+        messages: of the request.
+        declared: its tools: calls of custom and wrapped tools are written as Claude made them.
+        cache_control: what an explicit `prompt_cache_breakpoint` becomes.
+
+    Raises:
+        OpenAIError: 400 for content that Claude cannot have.
+    """
+    translation = _Translation(declared, cache_control)
+    turns = [translation.translate(message, f"messages[{index}]") for index, message in enumerate(messages)]
+    return turns, tuple(dict.fromkeys(translation.warnings))
+
+
+@dataclass(slots=True)
+class _Translation:
+    declared: DeclaredTools
+    cache_control: Mapping[str, Any]
+    warnings: list[TranslationWarning] = field(default_factory=list)
+    function_calls: list[tuple[str, str]] = field(default_factory=list)
+    """Id and name of each legacy function call that has no result yet."""
+    functions_called: int = 0
+
+    def translate(self, message: Message, param: str) -> Turn:
+        match message:
+            case SystemMessage() | DeveloperMessage():
+                return SystemTurn(self._named(message.name, self._text_only(message.content, param, "text")))
+            case UserMessage():
+                return UserTurn(self._named(message.name, self._blocks(message.content, param)))
+            case AssistantMessage():
+                return self._translate_assistant(message, param)
+            case ToolMessage():
+                return self._translate_result(message.tool_call_id, message.content, param)
+            case FunctionMessage():
+                return self._translate_result(self._function_call_id(message.name), message.content, param)
+
+    def _translate_assistant(self, message: AssistantMessage, param: str) -> AssistantTurn:
+        blocks = self._text_only(message.content, param, "text", "refusal")
+        if message.refusal:
+            refusal = text_block(message.refusal)
+            blocks = (*blocks, refusal) if refusal is not None else blocks
+        if message.audio is not None:
+            self.warnings.append(TranslationWarning("messages.audio", "ignored", "an earlier spoken answer"))
+        if message.name is not None:
+            self.warnings.append(TranslationWarning("messages.name", "ignored", "of an assistant: it would copy it"))
+        calls = [self._translate_call(call) for call in message.tool_calls or ()]
+        if message.function_call is not None:
+            self.functions_called += 1
+            call_id = f"function_call_{self.functions_called}"
+            self.function_calls.append((call_id, message.function_call.name))
+            calls.append(self._call(call_id, message.function_call))
+        return AssistantTurn(blocks, tuple(calls))
+
+    def _translate_call(self, call: FunctionToolCall | CustomToolCall) -> Call:
+        if isinstance(call, FunctionToolCall):
+            return self._call(call.id, call.function)
+        return Call(call.id, to_claude_name(call.custom.name), {"input": call.custom.input})
+
+    def _call(self, call_id: str, function: FunctionCall) -> Call:
+        wrapped = function.name in self.declared.wrapped
+        return Call(call_id, to_claude_name(function.name), parse_arguments(function.arguments, wrapped=wrapped))
+
+    def _function_call_id(self, name: str) -> str:
+        """The open call of that name that came last; without one, an id that no call has."""
+        for index in range(len(self.function_calls) - 1, -1, -1):
+            if self.function_calls[index][1] == name:
+                return self.function_calls.pop(index)[0]
+        return f"function {name}"
+
+    def _translate_result(self, call_id: str, content: str | list[Any] | None, param: str) -> ResultTurn:
+        blocks = self._blocks(content, param)
+        # Claude takes a breakpoint on the result itself.
+        marked = any("cache_control" in block for block in blocks)
+        plain = tuple({key: value for key, value in block.items() if key != "cache_control"} for block in blocks)
+        return ResultTurn(call_id, plain, self.cache_control if marked else None)
+
+    def _named(self, name: str | None, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        if not name or not blocks:
+            return blocks
+        self.warnings.append(TranslationWarning("messages.name", "emulated", "said in a line before the message"))
+        return ({"type": "text", "text": f"From {name}:"}, *blocks)
+
+    def _text_only(self, content: str | list[Any] | None, param: str, *types: str) -> tuple[Block, ...]:
+        """Content of a role that has text only; other parts are refused, as OpenAI does."""
+        if isinstance(content, list):
+            for index, part in enumerate(content):
+                if not isinstance(part, (TextPart, RefusalPart)):
+                    supported = " and ".join(f"'{name}'" for name in types)
+                    raise OpenAIError(
+                        400,
+                        f"Invalid value: '{part.__struct_config__.tag}'. Supported values are: {supported}.",
+                        code="invalid_value",
+                        param=f"{param}.content[{index}].type",
+                    )
+        return self._blocks(content, param)
+
+    def _blocks(self, content: str | list[Any] | None, param: str) -> tuple[Block, ...]:
+        if content is None:
+            return ()
+        if isinstance(content, str):
+            block = text_block(content)
+            return (block,) if block is not None else ()
+        blocks: list[Block] = []
+        for index, part in enumerate(content):
+            block = self._translate_part(part, f"{param}.content[{index}]")
+            if block is not None:
+                blocks.append(block)
+            # A mark on blank text, which has no block, ends the cached prefix at the block before.
+            if blocks and getattr(part, "prompt_cache_breakpoint", None) is not None:
+                blocks[-1] = {**blocks[-1], "cache_control": dict(self.cache_control)}
+        return tuple(blocks)
+
+    def _translate_part(self, part: ContentPart, param: str) -> Block | None:
+        match part:
+            case TextPart():
+                return text_block(part.text)
+            case RefusalPart():
+                return text_block(part.refusal)
+            case ImagePart():
+                if part.image_url.detail not in (None, "auto"):
+                    self.warnings.append(TranslationWarning("messages.content.image_url.detail", "ignored"))
+                return translate_image(part.image_url.url, f"{param}.image_url.url")
+            case FilePart():
+                file = part.file
+                return translate_file(file.file_data, file.file_id, file.filename, f"{param}.file")
+            case InputAudioPart():
+                refuse_audio(param)

@@ -1,0 +1,357 @@
+"""JSON schemas inside the subset that Claude compiles into a grammar (`output_config.format`, strict tools).
+
+| keyword | here |
+|---|---|
+| bounds (`minimum`, `maxLength`, `maxItems`, ...), other `format`s, hard `pattern`s, `not`, `if`, `contains` | said in the description |
+| `additionalProperties` absent | `false` |
+| `type: [a, b]`, `oneOf` | `anyOf` |
+| `allOf` | merged into one schema |
+| internal `$ref` without recursion | kept |
+| recursion, references elsewhere, maps and open objects, tuples, `{}` | not expressible: the caller degrades |
+
+The order of keys stays, and equal schemas give equal bytes, so that a conversation's prefix stays in Claude's cache.
+Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs. (The SDK's own `transform_schema` raises on
+nullable types and turns maps into closed empty objects.)
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "MAX_OPTIONAL_PROPERTIES",
+    "MAX_STRICT_TOOLS",
+    "MAX_UNIONS",
+    "GrammarSchema",
+    "NotExpressibleError",
+    "to_grammar_schema",
+]
+
+MAX_STRICT_TOOLS = 20
+MAX_OPTIONAL_PROPERTIES = 24
+MAX_UNIONS = 16
+"""Limits over all schemas of a request."""
+
+_MAX_DEPTH = 64
+_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
+_SAID = frozenset(
+    {
+        "contains",
+        "dependentRequired",
+        "dependentSchemas",
+        "else",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "if",
+        "maxContains",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minContains",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "multipleOf",
+        "not",
+        "propertyNames",
+        "then",
+        "uniqueItems",
+    }
+)
+_KEPT = frozenset({"title", "default", "const"})
+_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+_HARD_PATTERN = re.compile(r"\(\?|\\[bB1-9]|\{\d{3,}|\{\d*,\d{3,}")
+_DEFINITIONS = ("$defs", "definitions")
+_OF_TYPE: Mapping[str, frozenset[str]] = {
+    "object": frozenset(
+        {"properties", "required", "additionalProperties", "minProperties", "maxProperties", "propertyNames"}
+    ),
+    "array": frozenset({"items", "minItems", "maxItems", "uniqueItems", "contains", "prefixItems"}),
+    "string": frozenset({"minLength", "maxLength", "pattern", "format"}),
+    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
+}
+"""Keywords that only matter to one type, for splitting a `type` array."""
+
+
+class NotExpressibleError(ValueError):
+    """The schema says something that Claude's grammar cannot hold; the message says what, without the schema's content."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrammarSchema:
+    """A schema that Claude compiles, and what it costs of the request's limits."""
+
+    schema: dict[str, Any]
+    optional_properties: int
+    unions: int
+    said: tuple[str, ...]
+    """Keywords that are only said in a description now: Claude is told of them, but not held to them."""
+
+
+def to_grammar_schema(schema: Mapping[str, Any]) -> GrammarSchema:
+    """Rewrite a schema for Claude's grammar.
+
+    Raises:
+        NotExpressibleError: nothing but a weaker request would do.
+    """
+    rewriting = _Rewriting(schema)
+    rewritten = rewriting.rewrite(schema, 0)
+    for keyword in _DEFINITIONS:
+        definitions = schema.get(keyword)
+        if isinstance(definitions, Mapping) and definitions:
+            used = {
+                name: _object(value)
+                for name, value in definitions.items()
+                if f"#/{keyword}/{name}" in rewriting.references
+            }
+            # A definition may use another one that nothing else does, so go on until no new one turns up.
+            done: dict[str, Any] = {}
+            while len(done) < len(used):
+                for name, value in used.items():
+                    if name not in done:
+                        done[name] = rewriting.rewrite(value, 0)
+                used = {
+                    name: _object(value)
+                    for name, value in definitions.items()
+                    if f"#/{keyword}/{name}" in rewriting.references
+                }
+            if done:
+                rewritten[keyword] = {name: done[name] for name in definitions if name in done}
+    rewriting.refuse_recursion(rewritten)
+    return GrammarSchema(
+        rewritten, rewriting.optional_properties, rewriting.unions, tuple(dict.fromkeys(rewriting.said))
+    )
+
+
+@dataclass(slots=True)
+class _Rewriting:
+    root: Mapping[str, Any]
+    optional_properties: int = 0
+    unions: int = 0
+    said: list[str] = field(default_factory=list)
+    references: set[str] = field(default_factory=set)
+
+    def rewrite(self, schema: Any, depth: int) -> dict[str, Any]:
+        if depth > _MAX_DEPTH:
+            raise NotExpressibleError("nested too deeply")
+        schema = self._merge_all_of(_object(schema), depth)
+        if "$ref" in schema:
+            return self._rewrite_reference(schema)
+        types = schema.get("type")
+        if isinstance(types, list):
+            if len(types) != 1:
+                return self.rewrite(_split_types(schema, types), depth)
+            schema = {**schema, "type": types[0]}
+        elif types is None and "properties" in schema:
+            schema = {"type": "object", **schema}
+        rewritten: dict[str, Any] = {}
+        said: list[str] = []
+        for keyword, value in schema.items():
+            self._rewrite_keyword(keyword, value, schema, rewritten, said, depth)
+        if rewritten.get("type") == "object":
+            self._close(schema, rewritten)
+        elif not rewritten.keys() & {"type", "enum", "const", "anyOf"}:
+            raise NotExpressibleError("a value of any type")
+        elif rewritten.get("type") == "array" and "items" not in rewritten:
+            raise NotExpressibleError("an array of anything")
+        if said:
+            self.said.extend(word.partition(":")[0] for word in said)
+            text = f"({'; '.join(said)})"
+            rewritten["description"] = f"{rewritten['description']} {text}" if rewritten.get("description") else text
+        return rewritten
+
+    def _rewrite_keyword(
+        self,
+        keyword: str,
+        value: Any,
+        schema: Mapping[str, Any],
+        rewritten: dict[str, Any],
+        said: list[str],
+        depth: int,
+    ) -> None:
+        match keyword:
+            case "type":
+                if value not in _TYPES:
+                    raise NotExpressibleError("an unknown type")
+                rewritten["type"] = value
+            case "description":
+                if isinstance(value, str):
+                    rewritten["description"] = value
+            case "enum":
+                if not isinstance(value, list) or any(isinstance(member, (list, dict)) for member in value):
+                    raise NotExpressibleError("an enum of structures")
+                rewritten["enum"] = value
+            case "anyOf" | "oneOf":
+                if not isinstance(value, list) or not value:
+                    raise NotExpressibleError("an empty union")
+                self.unions += 1
+                members = [self.rewrite(member, depth + 1) for member in value]
+                rewritten["anyOf"] = [*rewritten.get("anyOf", []), *members]
+            case "properties":
+                properties = _object(value)
+                rewritten["properties"] = {name: self.rewrite(member, depth + 1) for name, member in properties.items()}
+            case "required":
+                # Completed by _close, which knows all properties.
+                rewritten["required"] = []
+            case "items":
+                if isinstance(value, list):
+                    raise NotExpressibleError("a tuple")
+                rewritten["items"] = self.rewrite(value, depth + 1)
+            case "prefixItems":
+                raise NotExpressibleError("a tuple")
+            case "patternProperties":
+                if value:
+                    raise NotExpressibleError("a map")
+            case "minItems" if value in (0, 1):
+                rewritten["minItems"] = value
+            case "pattern" if isinstance(value, str) and not _HARD_PATTERN.search(value):
+                rewritten["pattern"] = value
+            case "format" if value in _FORMATS:
+                rewritten["format"] = value
+            case "minItems" | "pattern" | "format":
+                said.append(f"{keyword}: {_json(value)}")
+            case _ if keyword in _SAID:
+                said.append(f"{keyword}: {_json(value)}")
+            case _ if keyword in _KEPT:
+                rewritten[keyword] = value
+            case _:
+                pass  # annotations ($schema, $id, examples, ...), definitions (by the caller) and additionalProperties (by _close)
+
+    def _close(self, schema: Mapping[str, Any], rewritten: dict[str, Any]) -> None:
+        if schema.get("additionalProperties", False) is not False:
+            raise NotExpressibleError("a map or an open object")
+        if "properties" not in rewritten:
+            raise NotExpressibleError("an object of any properties")
+        properties = rewritten["properties"]
+        asked = schema.get("required")
+        required = [name for name in asked if name in properties] if isinstance(asked, list) else []
+        rewritten["required"] = required
+        rewritten["additionalProperties"] = False
+        self.optional_properties += len(properties) - len(set(required))
+
+    def _rewrite_reference(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        reference = schema["$ref"]
+        self.resolve(reference)
+        self.references.add(reference)
+        described = {key: schema[key] for key in ("title", "description", "default") if key in schema}
+        return {"$ref": reference, **described}
+
+    def resolve(self, reference: Any) -> dict[str, Any]:
+        """Find what `#/$defs/Name` means."""
+        if isinstance(reference, str):
+            for keyword in _DEFINITIONS:
+                prefix = f"#/{keyword}/"
+                definitions = self.root.get(keyword)
+                if reference.startswith(prefix) and isinstance(definitions, Mapping):
+                    target = definitions.get(reference[len(prefix) :].replace("~1", "/").replace("~0", "~"))
+                    if isinstance(target, Mapping):
+                        return dict(target)
+        raise NotExpressibleError("a reference elsewhere, or a recursion")
+
+    def _merge_all_of(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+        """Merge `allOf`: closed members would exclude each other's properties, and references are refused inside it."""
+        members = schema.get("allOf")
+        if members is None:
+            return schema
+        if not isinstance(members, list) or depth > _MAX_DEPTH:
+            raise NotExpressibleError("an allOf that is no list")
+        rest = {key: value for key, value in schema.items() if key != "allOf"}
+        if len(members) == 1 and not rest.keys() - {"title", "description", "default"}:
+            return self._merge_all_of({**_object(members[0]), **rest}, depth + 1)
+        merged: dict[str, Any] = dict(rest)
+        for member in members:
+            part = _object(member)
+            if "$ref" in part:
+                part = {**self.resolve(part["$ref"]), **{key: value for key, value in part.items() if key != "$ref"}}
+            part = self._merge_all_of(part, depth + 1)
+            for key, value in part.items():
+                if key == "properties":
+                    merged[key] = {**_object(merged.get(key, {})), **_object(value)}
+                elif key == "required":
+                    merged[key] = list(dict.fromkeys([*merged.get(key, []), *value]))
+                elif key in {"title", "description", "default"}:
+                    merged.setdefault(key, value)
+                elif merged.setdefault(key, value) != value:
+                    raise NotExpressibleError("an allOf whose members differ")
+        return merged
+
+    def refuse_recursion(self, rewritten: Mapping[str, Any]) -> None:
+        """Follow every reference; refuse one that leads back to itself."""
+        edges: dict[str, set[str]] = {}
+        for keyword in _DEFINITIONS:
+            for name, definition in _object(rewritten.get(keyword, {})).items():
+                edges[f"#/{keyword}/{name}"] = _references_in(definition)
+        finished: set[str] = set()
+
+        def visit(reference: str, path: tuple[str, ...]) -> None:
+            if reference in path:
+                raise NotExpressibleError("a recursion")
+            if reference not in finished:
+                for target in edges.get(reference, ()):
+                    visit(target, (*path, reference))
+                finished.add(reference)
+
+        for reference in edges:
+            visit(reference, ())
+
+
+def _split_types(schema: Mapping[str, Any], types: list[Any]) -> dict[str, Any]:
+    """`{"type": ["string", "null"], "minLength": 1}` to a union of one schema per type, each with the keywords of its type."""
+    outer = {key: schema[key] for key in ("title", "description", "default") if key in schema}
+    bound_to_types = frozenset().union(*_OF_TYPE.values())
+    shared = {
+        key: value for key, value in schema.items() if key not in outer and key not in {"type", "enum"} | bound_to_types
+    }
+    members = []
+    for name in types:
+        own = _OF_TYPE.get("number" if name == "integer" else str(name), frozenset())
+        member = {"type": name, **{key: value for key, value in schema.items() if key in own}, **shared}
+        if isinstance(schema.get("enum"), list):
+            values = [value for value in schema["enum"] if _is_of_type(value, name)]
+            if not values:
+                continue
+            if name != "null":
+                member["enum"] = values
+        members.append(member)
+    if not members:
+        raise NotExpressibleError("an empty union")
+    return {"anyOf": members, **outer}
+
+
+def _is_of_type(value: Any, name: Any) -> bool:
+    match name:
+        case "null":
+            return value is None
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case "string":
+            return isinstance(value, str)
+        case _:
+            return False
+
+
+def _references_in(value: Any) -> set[str]:
+    if isinstance(value, Mapping):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(_references_in(member) for member in value.values()))
+    if isinstance(value, list):
+        return set().union(*(_references_in(member) for member in value))
+    return set()
+
+
+def _object(schema: Any) -> dict[str, Any]:
+    if isinstance(schema, Mapping):
+        return dict(schema)
+    raise NotExpressibleError("a schema that is no object")
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,57 @@
+"""Prompt caching: which prefixes Claude keeps, and for how long.
+
+OpenAI caches by itself, so Claude is asked to by default: one automatic mark on the request. Claude knows two times to live, 5 minutes
+and 1 hour, and at most 4 marks (https://platform.claude.com/docs/en/build-with-claude/prompt-caching).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from translators.content import Block
+
+__all__ = ["MAX_BREAKPOINTS", "build_cache_control", "count_breakpoints", "trim_breakpoints"]
+
+MAX_BREAKPOINTS = 4
+
+
+def build_cache_control(times_to_live: Iterable[str | None]) -> dict[str, Any]:
+    """Build the one mark of a request from every time to live that it names: longer than 5 minutes means an hour.
+
+    One for all, because Claude refuses a longer one after a shorter one.
+    """
+    return (
+        {"type": "ephemeral", "ttl": "1h"}
+        if any(ttl in {"30m", "12h", "24h"} for ttl in times_to_live)
+        else {"type": "ephemeral"}
+    )
+
+
+def count_breakpoints(system: Sequence[Block], messages: Sequence[Mapping[str, Any]]) -> int:
+    """Count the marks on blocks."""
+    return sum("cache_control" in block for block in _blocks(system, messages))
+
+
+def trim_breakpoints(
+    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], limit: int
+) -> tuple[list[Block], list[dict[str, Any]]]:
+    """Take the first marks off until `limit` are left: a later one covers what an earlier one does."""
+    surplus = count_breakpoints(system, messages) - limit
+
+    def trim(blocks: Iterable[Block]) -> list[Block]:
+        nonlocal surplus
+        trimmed = []
+        for block in blocks:
+            if surplus > 0 and "cache_control" in block:
+                surplus -= 1
+                trimmed.append({key: value for key, value in block.items() if key != "cache_control"})
+            else:
+                trimmed.append(block)
+        return trimmed
+
+    return trim(system), [{**message, "content": trim(message["content"])} for message in messages]
+
+
+def _blocks(system: Sequence[Block], messages: Sequence[Mapping[str, Any]]) -> Iterable[Block]:
+    yield from system
+    for message in messages:
+        yield from message["content"]

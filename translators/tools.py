@@ -1,0 +1,444 @@
+"""Tool declarations, names, ids, arguments and the tool choice, in Claude's terms.
+
+Names and ids outside Claude's alphabet are replaced by a readable form with a hash of the original, so that the replacement
+depends on nothing else: the same name gives the same replacement in declarations, history and choice, in every turn.
+Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools, `anthropic.types.ToolParam`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+
+import msgspec
+
+from translators.errors import OpenAIError
+from translators.json_schema import (
+    MAX_OPTIONAL_PROPERTIES,
+    MAX_STRICT_TOOLS,
+    MAX_UNIONS,
+    GrammarSchema,
+    NotExpressibleError,
+    to_grammar_schema,
+)
+from translators.model_catalog import ModelCapabilities
+from translators.translation_warning import TranslationWarning
+
+__all__ = [
+    "DeclaredTools",
+    "ToolChoice",
+    "ToolDeclaration",
+    "ToolDecision",
+    "choose_tool",
+    "declare_stubs",
+    "declare_tools",
+    "parse_arguments",
+    "to_claude_id",
+    "to_claude_name",
+]
+
+_LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_ILLEGAL_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]")
+_MAX_LENGTH = 64
+_HASH_LENGTH = 8
+_RAW_INPUT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+_GRAMMARS = {"lark": "this Lark grammar", "regex": "this regular expression"}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDeclaration:
+    """A tool as the client declares it."""
+
+    name: str
+    param: str
+    """Path of the declaration in the request, for errors."""
+    description: str = ""
+    schema: Mapping[str, Any] | bool | None = None
+    """JSON schema of the arguments; None or a boolean: no arguments."""
+    strict: bool = False
+    raw_input: bool = False
+    """A custom tool: its input is text, not JSON."""
+    grammar: tuple[str, str] | None = None
+    """Syntax (lark, regex) and definition of a custom tool's input."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTools:
+    """The tools as Claude gets them. The sets hold the client's names."""
+
+    tools: tuple[dict[str, Any], ...] = ()
+    declarations: tuple[ToolDeclaration, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Claude's name to the client's, for the names that had to be changed."""
+    custom: frozenset[str] = frozenset()
+    wrapped: frozenset[str] = frozenset()
+    """Tools whose parameters are no object: declared as `{"input": ...}`."""
+    warnings: tuple[TranslationWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """The client's choice. `name` belongs to the mode `required`; `allowed` holds names, None for all tools."""
+
+    mode: Literal["none", "auto", "required"]
+    name: str | None = None
+    allowed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDecision:
+    """How the choice is put to Claude."""
+
+    tool_choice: dict[str, Any] | None = None
+    instruction: str | None = None
+    """A sentence for the end of the conversation, where `tool_choice` cannot say it."""
+    forced_tool: str | None = None
+    """Client's name of the tool whose arguments Claude writes under `output_config.format`."""
+    output_schema: dict[str, Any] | None = None
+    """The schema for that."""
+    allowed: frozenset[str] | None = None
+    """Client's names of the tools that may be called this time; the answer has to be checked."""
+    warnings: tuple[TranslationWarning, ...] = ()
+
+
+def to_claude_name(name: str) -> str:
+    """Return the tool's name for Claude: itself where legal, else a legal form with a hash of the original."""
+    if _LEGAL.fullmatch(name):
+        return name
+    digest = sha256(name.encode()).hexdigest()[:_HASH_LENGTH]
+    return f"{_ILLEGAL_CHARACTERS.sub('_', name)[: _MAX_LENGTH - _HASH_LENGTH - 1]}_{digest}"
+
+
+def to_claude_id(tool_call_id: str) -> str:
+    """Return the id of a tool call for Claude, in the same way. Ids never travel back: Claude's own are always legal."""
+    return to_claude_name(tool_call_id)
+
+
+def parse_arguments(arguments: str, *, wrapped: bool = False) -> dict[str, Any]:
+    """Parse the JSON text of a call's arguments to the object that Claude wants, in the order of its keys.
+
+    Nothing at all and null are no arguments; what is no object, and the arguments of a wrapped tool, become `{"input": ...}`; what is
+    no JSON (a call that was cut off) becomes `{"_raw": text}`, so that the call itself is never lost.
+    """
+    if not arguments.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(arguments)
+        _refuse_depth(value)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return {"_raw": arguments}
+    if wrapped:
+        return {"input": value}
+    if isinstance(value, dict):
+        return value
+    return {} if value is None else {"input": value}
+
+
+def declare_tools(
+    declarations: Sequence[ToolDeclaration],
+    capabilities: ModelCapabilities,
+    *,
+    spent: GrammarSchema | None = None,
+) -> DeclaredTools:
+    """Declare the client's tools, in the client's order.
+
+    Args:
+        declarations: the tools, functions and custom ones.
+        capabilities: of the model that answers.
+        spent: the schema of `response_format`, which shares the limits of strict tools.
+
+    Raises:
+        OpenAIError: 400 for two different tools of one name.
+    """
+    tools: list[dict[str, Any]] = []
+    kept: dict[str, ToolDeclaration] = {}
+    wrapped: set[str] = set()
+    warnings: list[TranslationWarning] = []
+    limits = _Limits(capabilities, spent)
+    for declaration in declarations:
+        same = kept.get(declaration.name)
+        if same is not None:
+            _refuse_other(same, declaration)
+            warnings.append(TranslationWarning("tools", "changed", "a tool declared twice is sent once"))
+            continue
+        kept[declaration.name] = declaration
+        tool: dict[str, Any] = {"name": to_claude_name(declaration.name)}
+        description = _describe(declaration, warnings)
+        if description:
+            tool["description"] = description
+        if declaration.raw_input:
+            tool["input_schema"] = _RAW_INPUT_SCHEMA
+        else:
+            schema, is_wrapped = _to_input_schema(declaration.schema)
+            if is_wrapped:
+                wrapped.add(declaration.name)
+                warnings.append(
+                    TranslationWarning(
+                        "tools.parameters", "emulated", "parameters that are no object are wrapped in one"
+                    )
+                )
+            strict = limits.to_strict_schema(schema) if declaration.strict else None
+            if declaration.strict and strict is None:
+                warnings.append(TranslationWarning("tools.strict", "degraded", limits.reason))
+            tool["input_schema"] = schema if strict is None else strict
+            if strict is not None:
+                tool["strict"] = True
+        tools.append(tool)
+    return DeclaredTools(
+        tools=tuple(tools),
+        declarations=tuple(kept.values()),
+        renamed={to_claude_name(name): name for name in kept if to_claude_name(name) != name},
+        custom=frozenset(name for name, declaration in kept.items() if declaration.raw_input),
+        wrapped=frozenset(wrapped),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def declare_stubs(names: Iterable[str]) -> tuple[dict[str, Any], ...]:
+    """Declare tools that the history calls and the request no longer declares; some backends refuse the history without.
+
+    Args:
+        names: Claude's names, in the order of their first call.
+    """
+    return tuple({"name": name, "input_schema": {"type": "object", "properties": {}}} for name in dict.fromkeys(names))
+
+
+def choose_tool(
+    choice: ToolChoice | None,
+    declared: DeclaredTools,
+    capabilities: ModelCapabilities,
+    *,
+    parallel: bool = True,
+    may_force: bool = True,
+    may_format: bool = True,
+) -> ToolDecision:
+    """Put the client's tool choice to Claude. The tools themselves are never edited: they begin the cached prefix.
+
+    Args:
+        choice: None where the client has none.
+        declared: the tools.
+        capabilities: of the model that answers.
+        parallel: False for at most one call.
+        may_force: False where this request must not force (a thinking budget is set).
+        may_format: False where `output_config.format` is already taken.
+
+    Raises:
+        OpenAIError: 400 for a tool that is not declared.
+    """
+    names = tuple(declaration.name for declaration in declared.declarations)
+    once: dict[str, Any] = {} if parallel else {"disable_parallel_tool_use": True}
+    if choice is None or (choice.mode == "auto" and choice.allowed is None):
+        return ToolDecision(None if parallel else {"type": "auto", **once})
+    if choice.mode == "none":
+        return ToolDecision({"type": "none"})
+    for name in (*((choice.name,) if choice.name is not None else ()), *(choice.allowed or ())):
+        if name not in names:
+            raise OpenAIError(
+                400,
+                f"Invalid value: tool choice '{name}' not found in 'tools'.",
+                code="invalid_value",
+                param="tool_choice",
+            )
+    # One tool that has to be called, whichever way the client said so.
+    allowed = None if choice.allowed is None or set(choice.allowed) == set(names) else frozenset(choice.allowed)
+    if allowed is not None and not allowed:
+        return ToolDecision({"type": "none"})
+    forced = choice.mode == "required"
+    candidates = names if choice.allowed is None else tuple(name for name in names if name in choice.allowed)
+    single = choice.name or (candidates[0] if forced and len(candidates) == 1 else None)
+    if not forced:
+        return _allow(allowed, {"type": "auto", **once} if once else None)
+    if capabilities.forced_tool_choice and may_force:
+        if single is not None and (choice.name is not None or allowed is not None):
+            return ToolDecision({"type": "tool", "name": to_claude_name(single), **once})
+        return _allow(allowed, {"type": "any", **once})
+    return _ask_for_call(single, allowed, declared, once, may_format=may_format and capabilities.structured_outputs)
+
+
+def _allow(allowed: frozenset[str] | None, tool_choice: dict[str, Any] | None) -> ToolDecision:
+    if allowed is None:
+        return ToolDecision(tool_choice)
+    quoted = ", ".join(f"`{to_claude_name(name)}`" for name in sorted(allowed))
+    return ToolDecision(
+        tool_choice,
+        instruction=f"In your next reply, call no tools other than these: {quoted}.",
+        allowed=allowed,
+        warnings=(TranslationWarning("tool_choice.allowed_tools", "emulated", "by an instruction"),),
+    )
+
+
+def _ask_for_call(
+    single: str | None,
+    allowed: frozenset[str] | None,
+    declared: DeclaredTools,
+    once: dict[str, Any],
+    *,
+    may_format: bool,
+) -> ToolDecision:
+    if single is not None and may_format:
+        declaration = next(declaration for declaration in declared.declarations if declaration.name == single)
+        schema = _output_schema(declaration)
+        if schema is not None:
+            warning = TranslationWarning("tool_choice", "emulated", "the forced call is written as structured output")
+            return ToolDecision({"type": "none"}, forced_tool=single, output_schema=schema, warnings=(warning,))
+    if single is not None:
+        what = f"the tool `{to_claude_name(single)}`"
+        # Nothing else may be called, and the answer can be checked for it.
+        allowed = frozenset({single})
+    elif allowed is not None:
+        what = "one of these tools: " + ", ".join(f"`{to_claude_name(name)}`" for name in sorted(allowed))
+    else:
+        what = "one of the tools"
+    return ToolDecision(
+        {"type": "auto", **once} if once else None,
+        instruction=f"Your next reply must be a call of {what}, and no text.",
+        allowed=allowed,
+        warnings=(
+            TranslationWarning(
+                "tool_choice", "degraded", "this request cannot force a call: an instruction asks for it"
+            ),
+        ),
+    )
+
+
+def _output_schema(declaration: ToolDeclaration) -> dict[str, Any] | None:
+    if declaration.raw_input:
+        return None
+    schema, wrapped = _to_input_schema(declaration.schema)
+    if wrapped:
+        return None
+    try:
+        grammar = to_grammar_schema(schema)
+    except NotExpressibleError:
+        return None
+    within = grammar.optional_properties <= MAX_OPTIONAL_PROPERTIES and grammar.unions <= MAX_UNIONS
+    return grammar.schema if within else None
+
+
+class _Limits:
+    """Counts what strict schemas use up of the request's limits; tools beyond them are not strict."""
+
+    def __init__(self, capabilities: ModelCapabilities, spent: GrammarSchema | None) -> None:
+        self._supported = capabilities.structured_outputs
+        self._tools = 0
+        self._optional = spent.optional_properties if spent else 0
+        self._unions = spent.unions if spent else 0
+        self.reason = ""
+
+    def to_strict_schema(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the schema to compile, or None with the reason in `reason`."""
+        if not self._supported:
+            self.reason = "this model has no strict tools"
+            return None
+        try:
+            grammar = to_grammar_schema(schema)
+        except NotExpressibleError as error:
+            self.reason = str(error)
+            return None
+        optional = self._optional + grammar.optional_properties
+        unions = self._unions + grammar.unions
+        if self._tools == MAX_STRICT_TOOLS or optional > MAX_OPTIONAL_PROPERTIES or unions > MAX_UNIONS:
+            self.reason = "more strict tools, optional properties or unions than Claude compiles"
+            return None
+        self._tools, self._optional, self._unions = self._tools + 1, optional, unions
+        return grammar.schema
+
+
+def _describe(declaration: ToolDeclaration, warnings: list[TranslationWarning]) -> str:
+    description = declaration.description if declaration.description.strip() else ""
+    if declaration.grammar is None:
+        return description
+    syntax, definition = declaration.grammar
+    warnings.append(TranslationWarning("tools.custom.format", "emulated", "the grammar is said in the description"))
+    rule = f"The value of `input` is raw text that must match {_GRAMMARS.get(syntax, syntax)} exactly:\n{definition}"
+    return f"{description}\n\n{rule}" if description else rule
+
+
+def _refuse_other(same: ToolDeclaration, declaration: ToolDeclaration) -> None:
+    def content(tool: ToolDeclaration) -> tuple[Any, ...]:
+        return (tool.description, tool.schema, tool.strict, tool.raw_input, tool.grammar)
+
+    if content(same) != content(declaration):
+        raise OpenAIError(
+            400,
+            f"Invalid '{declaration.param}': two different tools are named '{declaration.name}'.",
+            code="invalid_value",
+            param=declaration.param,
+        )
+
+
+# Input schemas
+
+
+def _to_input_schema(schema: Mapping[str, Any] | bool | None) -> tuple[dict[str, Any], bool]:
+    """Make the schema an object with `type: object` and nothing at its root that Claude refuses; say whether it was wrapped."""
+    if not isinstance(schema, Mapping) or not schema:
+        return {"type": "object", "properties": {}}, False
+    _refuse_depth(schema)
+    root = {
+        key: value for key, value in schema.items() if key != "$schema" and not (key in _NULLABLE and value is None)
+    }
+    root = _follow_root_reference(root)
+    root_type = root.get("type")
+    unions = root.keys() & {"anyOf", "oneOf", "allOf"}
+    is_object = root_type == "object" or (isinstance(root_type, list) and "object" in root_type)
+    if (
+        (is_object or (root_type is None and ("properties" in root or not unions)))
+        and not unions
+        and "enum" not in root
+    ):
+        root.setdefault("properties", {})
+        return {"type": "object", **{key: value for key, value in root.items() if key != "type"}}, False
+    return _wrap(root), True
+
+
+_NULLABLE = frozenset({"properties", "required", "description", "$defs", "additionalProperties"})
+
+
+def _follow_root_reference(root: dict[str, Any]) -> dict[str, Any]:
+    """`{"$ref": "#/$defs/Arguments", "$defs": ...}`, as pydantic writes recursive models: the target, with the definitions."""
+    reference = root.get("$ref")
+    if not isinstance(reference, str):
+        return root
+    for keyword in ("$defs", "definitions"):
+        definitions = root.get(keyword)
+        if isinstance(definitions, Mapping) and reference.startswith(f"#/{keyword}/"):
+            target = definitions.get(reference.removeprefix(f"#/{keyword}/"))
+            if isinstance(target, Mapping):
+                return {**target, **{key: value for key, value in root.items() if key != "$ref"}}
+    return root
+
+
+def _wrap(root: dict[str, Any]) -> dict[str, Any]:
+    definitions: dict[str, Any] = {key: root[key] for key in ("$defs", "definitions") if key in root}
+    inner = {key: value for key, value in root.items() if key not in definitions}
+    return {"type": "object", "properties": {"input": inner}, "required": ["input"], **definitions}
+
+
+_MAX_DEPTH = 128
+
+
+def _refuse_depth(value: Any) -> None:
+    """Refuse values so deep that encoding them again, or a schema compiler, would fail.
+
+    Raises:
+        RecursionError: deeper than 128 levels.
+    """
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            member
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for member in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(member, (dict, list))
+        ]
+        if not level:
+            return
+    raise RecursionError("nested too deeply")
