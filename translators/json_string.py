@@ -16,6 +16,7 @@ __all__ = ["INPUT_FIELD", "InputStringDecoder", "unwrap_input"]
 INPUT_FIELD = "input"
 """The property that holds what is not an object."""
 
+_OPENING_WITHOUT_SPACE = '{"input":"'
 _OPENING = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 # The longest run of whole characters and whole escapes; a high surrogate counts as whole only with what follows it.
 _WHOLE = re.compile(
@@ -70,7 +71,7 @@ class InputStringDecoder:
         An escape that was cut off is lost: it stands for no character.
         """
         held, self._held = self._held, ""
-        if self._state is not _State.BEFORE:
+        if self._state is not _State.BEFORE or _OPENING_WITHOUT_SPACE.startswith("".join(held.split())):
             return ""
         try:
             value = msgspec.json.decode(unwrap_input(held))

@@ -85,10 +85,10 @@ class SseParser:
 
 
 def _payload_of(block: bytes) -> bytes | None:
-    start = block.rfind(b"data:")
+    start = block.find(b"data:")
     if start == -1:
         return None
-    if block.find(b"\n", start) == -1 and block.find(b"data:") == start and (start == 0 or block[start - 1] == 0x0A):
+    if block.find(b"\n", start) == -1 and (start == 0 or block[start - 1] == 0x0A):
         return block[start + 5 :].removeprefix(b" ")
     lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None

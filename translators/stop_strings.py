@@ -20,11 +20,12 @@ class StopStringCutter:
         if self.found:
             return ""
         text = self._held + text
-        cuts = [position for stop in self._stops if (position := text.find(stop)) != -1]
-        if cuts:
+        # The one that is complete first wins, however the text is cut into pieces; of two, the longer.
+        ends = [(start + len(stop), start) for stop in self._stops if (start := text.find(stop)) != -1]
+        if ends:
             self.found = True
             self._held = ""
-            return text[: min(cuts)]
+            return text[: min(ends)[1]]
         keep = max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

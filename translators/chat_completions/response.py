@@ -1,6 +1,8 @@
 """The whole answer, `chat.completion`: the fold of the chunks that a stream would have sent.
 
-So the two cannot differ. Field order and presence follow recorded answers: `tool_calls` is absent when there are none, `content` is null with a
+So the two cannot differ.
+
+Field order and presence follow recorded answers: `tool_calls` is absent when there are none, `content` is null with a
 tool call or a refusal unless text came too.
 """
 

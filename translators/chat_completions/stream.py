@@ -7,9 +7,9 @@
 | thinking_delta | reasoning_content, if it is shown and not empty |
 | content_block_start of tool_use | a tool call's opening; its index counts tool calls, not blocks |
 | input_json_delta | a piece of that block's tool call |
-| content_block_stop | what was held back of a tool call; annotations of a text with web citations |
+| content_block_stop | what was held back of a tool call |
 | message_delta | nothing: stop reason and usage are noted |
-| message_stop | the finish reason; nothing if the turn is only paused |
+| message_stop | annotations for web citations, the finish reason; nothing if the turn is only paused |
 | Claude's own tools, redacted thinking, ping | nothing |
 | error | raised as OpenAIError |
 
@@ -56,7 +56,7 @@ class Phase(Enum):
 
     AWAITING_MESSAGE = auto()
     IN_MESSAGE = auto()
-    IN_BLOCKS_ENDED = auto()
+    ENDING = auto()
     PAUSED = auto()
     COMPLETED = auto()
     STOPPED_EARLY = auto()
@@ -79,7 +79,7 @@ _LEGAL_EVENTS = MappingProxyType(
             }
         ),
         # A stop reason came: no more blocks.
-        Phase.IN_BLOCKS_ENDED: frozenset({"message_delta", "message_stop", "ping", "error"}),
+        Phase.ENDING: frozenset({"message_delta", "message_stop", "ping", "error"}),
         Phase.PAUSED: frozenset({"ping"}),
         Phase.COMPLETED: frozenset({"ping"}),
         Phase.FAILED: frozenset({"ping"}),
@@ -103,7 +103,8 @@ class _OpenBlock:
     whole_input: Any = None
     call: FunctionCallWriter | CustomToolCallWriter | None = None
     text_start: int = 0
-    citations: list[UrlCitation] = field(default_factory=list)
+    citations: list[tuple[str, str]] = field(default_factory=list)
+    """Title and URL of each page."""
 
 
 class _Citation(msgspec.Struct, frozen=True, gc=False):
@@ -147,6 +148,7 @@ class ChatCompletionStream:
         self._earlier_usage: Usage | None = None
         self._no_usage = None if self.plan.include_usage else UNSET
         self._text_length = 0
+        self._annotations: list[Annotation] = []
         self._fence = CodeFenceStripper() if self.plan.json_object else None
         self._cutter = StopStringCutter(self.plan.stop) if self.plan.stop else None
         self._filters_text = self._fence is not None or self._cutter is not None
@@ -202,13 +204,13 @@ class ChatCompletionStream:
             IllegalEventOrderError: the event may not come here.
             MalformedEventError: a content block of an unknown shape.
         """
+        kind = event.type
+        if kind == "content_block_delta" and self.phase is Phase.IN_MESSAGE:  # nine events of ten
+            return self._translate_block_delta(event)
         if self.phase is Phase.STOPPED_EARLY:
             return self._translate_after_early_stop(event)
-        kind = event.type
         if kind not in _LEGAL_EVENTS[self.phase]:
             raise IllegalEventOrderError(f"{kind} in phase {self.phase.name}")
-        if kind == "content_block_delta":
-            return self._translate_block_delta(event)
         match kind:
             case "message_start":
                 return self._translate_message_start(event)
@@ -288,7 +290,7 @@ class ChatCompletionStream:
         if delta is not None and delta.stop_reason is not None:
             self.stop_reason = delta.stop_reason
             self._stop_details = delta.stop_details
-            self.phase = Phase.IN_BLOCKS_ENDED
+            self.phase = Phase.ENDING
         return []
 
     def _translate_message_stop(self) -> list[ChatCompletionChunk]:
@@ -309,7 +311,16 @@ class ChatCompletionStream:
             chunks += self._chunks(self._forced_call.close(None))
         if self.stop_reason == "refusal":
             chunks.append(self._chunk(ChoiceDelta(refusal=_describe_refusal(self._stop_details))))
-        return [*chunks, self._chunk(ChoiceDelta(), self._finish_reason())]
+        return [*chunks, *self._end_choice(self._finish_reason())]
+
+    def _end_choice(self, finish_reason: FinishReason) -> list[ChatCompletionChunk]:
+        """Emit the annotations, all in one delta, and the finish reason.
+
+        A second delta with annotations, which have no index, makes openai-python's stream helper raise
+        (lib/streaming/_deltas.py).
+        """
+        chunks = [self._chunk(ChoiceDelta(annotations=tuple(self._annotations)))] if self._annotations else []
+        return [*chunks, self._chunk(ChoiceDelta(), finish_reason)]
 
     def _finish_reason(self) -> FinishReason:
         finish_reason = map_stop_reason(self.stop_reason)
@@ -369,14 +380,12 @@ class ChatCompletionStream:
     def _close_block(self, block: _OpenBlock) -> list[ChatCompletionChunk]:
         if block.call is not None:
             return self._chunks(block.call.close(block.whole_input))
-        if not block.citations:
-            return []
-        end = self._text_length
-        annotations = tuple(
-            Annotation("url_citation", UrlCitation(end, block.text_start, title=citation.title, url=citation.url))
-            for citation in dict.fromkeys(block.citations)
-        )
-        return [self._chunk(ChoiceDelta(annotations=annotations))]
+        start, end = block.text_start, self._text_length
+        self._annotations += [
+            Annotation("url_citation", UrlCitation(end, start, title=title, url=url))
+            for title, url in dict.fromkeys(block.citations)
+        ]
+        return []
 
     def _open_tool_call(self, block: _OpenBlock, call_id: str, name: str) -> list[ChatCompletionChunk]:
         index = len(self.tool_call_ids)
@@ -416,7 +425,7 @@ class ChatCompletionStream:
         chunks = [self._chunk(ChoiceDelta(content=text))] if text else []
         if self._cutter.found:
             self.phase = Phase.STOPPED_EARLY
-            chunks.append(self._chunk(ChoiceDelta(), "stop"))
+            chunks += self._end_choice("stop")
         return chunks
 
     def _flush_text(self) -> list[ChatCompletionChunk]:
@@ -455,7 +464,7 @@ class ChatCompletionStream:
         except msgspec.ValidationError:
             return  # kept for Claude in `content`; no page to point to
         if citation.type == "web_search_result_location" and citation.url:
-            block.citations.append(UrlCitation(0, 0, title=citation.title or citation.url, url=citation.url))
+            block.citations.append((citation.title or citation.url, citation.url))
 
     # Chunks.
 
