@@ -8,13 +8,12 @@ import asyncio
 import re
 from functools import cache
 
+import msgspec
 from aiohttp import web
 
 from addon.simulated_claude.answers import Answer
 from addon.simulated_claude.events import encode_event, make_events, make_message
 from addon.simulated_claude.tokens import InputUsage
-
-import msgspec
 
 __all__ = ["answer_fast"]
 

@@ -23,7 +23,7 @@ from addon.simulated_claude.model_listing import find_model_info, page_of_models
 from addon.simulated_claude.model_table import SimulatedModel
 from addon.simulated_claude.scripts import Script, ScriptedError, Scripts, scripted_error
 from addon.simulated_claude.settings import SimulationSettings
-from addon.simulated_claude.signatures import check_signatures, sign_answer
+from addon.simulated_claude.signatures import check_signatures, read_issued, sign_answer
 from addon.simulated_claude.tokens import PromptCache, count_input_tokens
 from addon.simulated_claude.validation import check_headers, check_request, parse_body
 
@@ -44,6 +44,8 @@ class Simulation:
         self.journal = Journal(settings.journal_size)
         self.scripts = Scripts.read(settings.script_file)
         self.cache = PromptCache()
+        self.issued: dict[str, str] = {}
+        """Signatures that scripts made it send, with the thinking they stand for."""
         self._ids = itertools.count(1)
 
     def new_id(self, prefix: str) -> str:
@@ -215,7 +217,9 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
     body, model, script = await _read(request, counting=False)
     simulation = request.app[SIMULATION]
     settings = simulation.settings
-    error, dropped = check_signatures(body, model, check_prefix=settings.check_thinking_prefix)
+    error, dropped = check_signatures(
+        body, model, check_prefix=settings.check_thinking_prefix, issued=simulation.issued
+    )
     if error:
         raise error
     await _wait(settings.delay if script is None or script.delay is None else script.delay)
@@ -225,12 +229,15 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
         raise scripted_error(script)
     if script is not None and script.raw is not None:
         return await _send_pieces(request, [script.raw.encode()], script, headers)
+    if script is not None:
+        simulation.issued |= read_issued(script.content or ())
+        simulation.issued |= read_issued(map(_decode_scripted, script.events or ()))
     if script is not None and script.events is not None:
         return await _send_pieces(request, [_encode_scripted(event) for event in script.events], script, headers)
     answer = make_answer(body, model, script)
     answer = replace(
         answer,
-        content=tuple(sign_answer(body, model, list(answer.content))),
+        content=tuple(sign_answer(body, model, answer.content)),
         input_transformations=tuple(dropped),
     )
     input_usage = simulation.cache.measure(body, model, asyncio.get_running_loop().time())
@@ -242,6 +249,18 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
     if script is not None and (script.cut_after_events is not None or script.chunk_bytes is not None):
         return await _send_pieces(request, [msgspec.json.encode(message)], script, headers, "application/json")
     return _json_response(message, 200, headers)
+
+
+def _decode_scripted(event: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """Decode what verbatim lines say, as far as they say anything."""
+    if not isinstance(event, str):
+        return event
+    data = "".join(line.removeprefix("data:") for line in event.splitlines() if line.startswith("data:"))
+    try:
+        decoded = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
 def _encode_scripted(event: Mapping[str, Any] | str) -> bytes:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ from addon.simulated_claude.conversation import prefix_digests, turns_of
 from addon.simulated_claude.errors import ClaudeError, invalid_request
 from addon.simulated_claude.model_table import SimulatedModel
 
-__all__ = ["check_signatures", "sign_answer"]
+__all__ = ["check_signatures", "read_issued", "sign_answer"]
 
 _KEY = b"simulated claude: signatures hold across restarts, so that a recorded conversation can go on"
 _SEAL_SIZE = 16
@@ -56,7 +56,9 @@ def _open(signature: str) -> tuple[bytes, bytes, _Sealed] | None:
         return None
 
 
-def sign_answer(body: Mapping[str, Any], model: SimulatedModel, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def sign_answer(
+    body: Mapping[str, Any], model: SimulatedModel, content: Iterable[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """The content with a signature on each thinking block that has none, and sealed data for redacted ones."""
     signed: list[dict[str, Any]] = []
     for block in content:
@@ -74,8 +76,31 @@ def _prefix_of_next(body: Mapping[str, Any], before: list[dict[str, Any]]) -> st
     return list(prefix_digests(extended))[-1][1]
 
 
+def read_issued(pieces: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Read from scripted blocks or events the signatures (and data of redacted blocks) they carry, with the text they stand for.
+
+    What a script made this Claude say is Claude's own word: `check_signatures` takes it back.
+    """
+    issued: dict[str, str] = {}
+    text = ""
+    for piece in pieces:
+        block = piece.get("content_block", piece)
+        delta = piece.get("delta") or {}
+        if block.get("type") == "thinking":
+            text = block.get("thinking") or ""
+            if block.get("signature"):
+                issued[block["signature"]] = text
+        elif block.get("type") == "redacted_thinking" and block.get("data"):
+            issued[block["data"]] = ""
+        elif delta.get("type") == "thinking_delta":
+            text += delta["thinking"]
+        elif delta.get("type") == "signature_delta":
+            issued[delta["signature"]] = text
+    return issued
+
+
 def check_signatures(
-    body: Mapping[str, Any], model: SimulatedModel, *, check_prefix: bool
+    body: Mapping[str, Any], model: SimulatedModel, *, check_prefix: bool, issued: Mapping[str, str]
 ) -> tuple[ClaudeError | None, list[dict[str, Any]]]:
     """The error for thinking that was changed, forged or moved, or the list of blocks that were dropped instead of refused.
 
@@ -94,13 +119,18 @@ def check_signatures(
                 continue
             path = f"messages.{place[0]}.content.{place[1]}"
             is_thinking = block["type"] == "thinking"
-            opened = _open(block["signature"] if is_thinking else block["data"])
+            mark, text = (block["signature"], block["thinking"]) if is_thinking else (block["data"], "")
+            if mark in issued:
+                if issued[mark] != text:
+                    return invalid_request(f"{path}: {UNMODIFIED}"), []
+                continue
+            opened = _open(mark)
             if opened is None:
                 return invalid_request(
                     f"{path}: Invalid `{'signature' if is_thinking else 'data'}` in `{block['type']}` block"
                 ), []
             seal, payload, sealed = opened
-            if not hmac.compare_digest(seal, _seal(payload, block["thinking"] if is_thinking else "")):
+            if not hmac.compare_digest(seal, _seal(payload, text)):
                 reason = UNMODIFIED if turn is latest else f"Invalid `signature` in `{block['type']}` block"
                 return invalid_request(f"{path}: {reason}"), []
             if sealed.model != model.id:

@@ -122,8 +122,7 @@ def _segments(body: Mapping[str, Any], model: SimulatedModel) -> Iterator[_Segme
     for turn in turns:
         total += 4
         for block in turn.blocks:
-            marker = block.get("cache_control") if isinstance(block, Mapping) else None
-            yield add(turn.role, block, _count_block(block, model), marker)
+            yield add(turn.role, block, _count_block(block, model), block.get("cache_control"))
 
 
 def count_input_tokens(body: Mapping[str, Any], model: SimulatedModel) -> int:

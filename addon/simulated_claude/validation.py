@@ -3,14 +3,24 @@
 The order is Claude's: key, version, JSON, shape, model, then the rules of the model and of the conversation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
 
+from addon.simulated_claude.attachments import check_attachments
+from addon.simulated_claude.caching import check_breakpoints
+from addon.simulated_claude.conversation import content_blocks
 from addon.simulated_claude.errors import ClaudeError, invalid_request
+from addon.simulated_claude.input_blocks import BETA_BLOCKS
+from addon.simulated_claude.model_rules import check_model_rules
 from addon.simulated_claude.model_table import SimulatedModel, find_model
 from addon.simulated_claude.requests import CountTokensRequest, MessageRequest, check_shape
+from addon.simulated_claude.schemas import check_schemas
+from addon.simulated_claude.tokens import count_input_tokens
+from addon.simulated_claude.tool_definitions import BETA_TOOLS
+from addon.simulated_claude.turns import check_turns
 
 __all__ = ["API_VERSIONS", "check_headers", "check_request", "parse_body", "read_betas"]
 
@@ -57,13 +67,65 @@ def parse_body(raw: bytes) -> dict[str, Any] | ClaudeError:
 def check_request(
     headers: Mapping[str, str], body: dict[str, Any], *, counting: bool = False
 ) -> SimulatedModel | ClaudeError:
-    """The model that is asked, or the error."""
-    request = check_shape(
-        CountTokensRequest if counting else MessageRequest, body, headers["anthropic-version"], read_betas(headers)
-    )
+    """Judge a body. The result is the model that is asked, or the first error."""
+    version, betas = headers["anthropic-version"], read_betas(headers)
+    request = check_shape(CountTokensRequest if counting else MessageRequest, body, version, betas)
     if isinstance(request, ClaudeError):
         return request
     model = find_model(request.model)
     if model is None:
         return ClaudeError(404, f"model: {request.model}")
-    return model
+    errors = chain(
+        _check_betas(body, betas),
+        _check_tools(body),
+        check_schemas(body),
+        _check_stop_sequences(body),
+        check_turns(body, model, version),
+        check_model_rules(body, model, betas, counting=counting),
+        check_breakpoints(body),
+        check_attachments(body, model),
+    )
+    error = next(errors, None)
+    if error is None and not counting:
+        error = next(_check_length(body, model), None)
+    return error or model
+
+
+def _check_betas(body: Mapping[str, Any], betas: frozenset[str]) -> Iterator[ClaudeError]:
+    for index, tool in enumerate(body.get("tools") or ()):
+        needed = BETA_TOOLS.get(tool.get("type") or "")
+        if needed and betas.isdisjoint(needed):
+            yield _unknown_tag(f"tools.{index}", tool["type"])
+    for index, message in enumerate(body["messages"]):
+        for position, block in enumerate(content_blocks(message["content"])):
+            needed = BETA_BLOCKS.get(block["type"])
+            if needed and betas.isdisjoint(needed):
+                yield _unknown_tag(f"messages.{index}.content.{position}", block["type"])
+
+
+def _unknown_tag(path: str, tag: str) -> ClaudeError:
+    # A beta type without its header is a type that does not exist.
+    return invalid_request(f"{path}: Input tag '{tag}' found using 'type' does not match any of the expected tags")
+
+
+def _check_tools(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
+    tools = body.get("tools") or ()
+    names: set[str] = set()
+    for tool in tools:
+        name = tool.get("name")
+        if name is not None and name in names:
+            yield invalid_request("tools: Tool names must be unique.", {"error_code": "tool_name_conflict"})
+        names.add(name)
+    if tools and all(tool.get("defer_loading") for tool in tools):
+        yield invalid_request("At least one tool must have defer_loading=false.")
+
+
+def _check_stop_sequences(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
+    if any(not sequence.strip() for sequence in body.get("stop_sequences") or ()):
+        yield invalid_request("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def _check_length(body: Mapping[str, Any], model: SimulatedModel) -> Iterator[ClaudeError]:
+    tokens = count_input_tokens(body, model)
+    if tokens > model.context:
+        yield invalid_request(f"prompt is too long: {tokens} tokens > {model.context} maximum")
