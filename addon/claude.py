@@ -1,0 +1,232 @@
+"""The calls to Claude: the official SDK for keys, base URLs and transport; bytes in, events out, our own split.
+
+The SDK's typed event stream costs ten times what the bytes cost, so its response is read raw. Its own retries sleep
+for as long as `retry-after` says; ours stop at a limit, and with the client.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Self
+
+import anthropic
+import httpx2
+from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
+
+from addon.settings import Settings
+from translators.claude_events import Event, MalformedEventError, parse_event
+from translators.errors import OpenAIError, translate_claude_error, translate_error_event
+from translators.sse import EventTooLargeError, SseParser
+
+__all__ = ["ClaudeClient", "ClaudeStream", "UpstreamBrokenError"]
+
+_MAX_CONNECTIONS = 10_000
+"""Open calls at once. The limit on clients is the operator's to set, not the transport's."""
+
+_FIRST_BACKOFF_SECONDS = 0.5
+_LONGEST_BACKOFF_SECONDS = 8.0
+
+
+class UpstreamBrokenError(Exception):
+    """The connection to Claude failed, or brought what is no event stream. The text says which, without content."""
+
+
+class ClaudeStream:
+    """One answer of Claude, streaming. Its first events are there, and are no error."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+        self._reads = self._read()
+        self._first: list[Event] = []
+        self.retries = 0
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Claude's response headers, names in lower case."""
+        return self._response.headers
+
+    async def read_first(self) -> None:
+        """Wait for the first events.
+
+        Raises:
+            UpstreamBrokenError: the connection broke before.
+            OpenAIError: the first event is an error, which came with a status of 200.
+        """
+        self._first = await anext(self._reads, [])
+        if self._first and (error := self._first[0].error) is not None:
+            raise translate_error_event(error)
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """Iterate over the events as they come: those of one read together, so that they go on together.
+
+        Raises:
+            UpstreamBrokenError: the connection broke, or sent what is no event.
+        """
+        yield self._first
+        async for events in self._reads:
+            yield events
+
+    async def _read(self) -> AsyncIterator[list[Event]]:
+        parser = SseParser()
+        try:
+            async for chunk in self._response.aiter_bytes():
+                events = [event for payload in parser.feed(chunk) if (event := parse_event(payload)) is not None]
+                if events:
+                    yield events
+        except httpx2.TimeoutException as error:
+            raise UpstreamBrokenError("Claude fell silent") from error
+        except (httpx2.TransportError, httpx2.StreamError) as error:
+            raise UpstreamBrokenError("the connection to Claude broke") from error
+        except (MalformedEventError, EventTooLargeError) as error:
+            raise UpstreamBrokenError("Claude's answer could not be read") from error
+
+    async def close(self) -> None:
+        """End the call; Claude stops generating when its answer is not yet complete."""
+        await self._response.aclose()
+
+
+class ClaudeClient:
+    """The process's one connection pool to Claude.
+
+    Args:
+        settings: key, base URL, timeouts, retries.
+        base_url: where Claude is, if not where the settings say (the simulated one).
+    """
+
+    def __init__(self, settings: Settings, base_url: str | None = None) -> None:
+        claude = settings.claude
+        key = claude.api_key.get_secret_value() if claude.api_key else None
+        self._max_retries = claude.max_retries
+        self._retry_after_limit = claude.retry_after_limit
+        timeout = httpx2.Timeout(claude.timeout, connect=claude.connect_timeout)
+        self._sdk = AsyncAnthropic(
+            api_key=key or "simulated",
+            base_url=base_url or claude.base_url,
+            # Each answer is streamed: the timeout is the longest silence, not the longest answer.
+            timeout=timeout,
+            max_retries=0,
+            open_telemetry=False,
+            # An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
+            http_client=DefaultAioHttpClient(
+                trust_env=False, limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS), timeout=timeout
+            ),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._sdk.close()
+
+    async def stream(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
+        """Ask for an answer; return when its headers are there.
+
+        Tries again on 408, 409, 429, 5xx and failed connections, because nothing has reached the client yet:
+        `retry-after` is obeyed up to the configured limit, and an error with a longer one is the client's to wait
+        for.
+
+        Args:
+            body: an encoded Messages request with `stream: true`.
+            headers: additional ones, such as `anthropic-beta`.
+
+        Raises:
+            OpenAIError: Claude's refusal, translated, or its being out of reach.
+        """
+        for retries in range(self._max_retries + 1):
+            try:
+                answer = await self._open(body, headers)
+            except _FailedTryError as failure:
+                if (
+                    retries == self._max_retries
+                    or failure.retry_after is None
+                    or failure.retry_after > self._retry_after_limit
+                ):
+                    raise failure.error from failure
+                await asyncio.sleep(failure.retry_after or _backoff(retries))
+            else:
+                answer.retries = retries
+                return answer
+        raise AssertionError("the last try either returns or raises")
+
+    async def _open(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
+        try:
+            answer = ClaudeStream(await self._post(body, headers))
+        except anthropic.APIStatusError as error:
+            response = error.response
+            raise _FailedTryError(
+                translate_claude_error(error.status_code, response.content, response.headers), _retry_after(response)
+            ) from error
+        except anthropic.APITimeoutError as error:
+            raise _FailedTryError(
+                OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout"), 0
+            ) from error
+        except anthropic.APIConnectionError as error:
+            unreachable = OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable")
+            raise _FailedTryError(unreachable, 0) from error
+        try:
+            await answer.read_first()
+        except OpenAIError as error:
+            await answer.close()
+            raise _FailedTryError(error, 0 if error.status == 429 or error.status >= 500 else None) from error
+        except UpstreamBrokenError as error:
+            await answer.close()
+            raise _FailedTryError(
+                OpenAIError(502, f"No answer: {error}.", "server_error", "upstream_broken"), 0
+            ) from error
+        except BaseException:
+            await answer.close()
+            raise
+        return answer
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        stream: AsyncStream[Any] = await self._sdk.post(
+            "/v1/messages",
+            content=body,
+            cast_to=object,
+            options={
+                # A compressed event stream arrives in lumps.
+                "headers": {"content-type": "application/json", "accept-encoding": "identity", **headers}
+            },
+            stream=True,
+            stream_cls=AsyncStream[Any],
+        )
+        return stream.response
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.
+
+        Raises:
+            anthropic.AnthropicError: Claude refused, or is out of reach.
+        """
+        return [model.to_dict(mode="json") async for model in self._sdk.models.list(limit=1000)]
+
+
+class _FailedTryError(Exception):
+    """One try failed. `retry_after`: the seconds that were asked for, 0 for ours to choose, None for "not again"."""
+
+    def __init__(self, error: OpenAIError, retry_after: float | None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.retry_after = retry_after
+
+
+def _retry_after(response: httpx2.Response) -> float | None:
+    # Which to try again: as the SDK itself (anthropic/_base_client.py, `_should_retry`).
+    asked = response.headers.get("x-should-retry")
+    if asked == "false" or (
+        asked != "true" and response.status_code not in {408, 409, 429} and response.status_code < 500
+    ):
+        return None
+    try:
+        return max(0.0, float(response.headers.get("retry-after", 0)))
+    except ValueError:
+        return 0.0
+
+
+def _backoff(retries: int) -> float:
+    longest = min(_FIRST_BACKOFF_SECONDS * 2.0**retries, _LONGEST_BACKOFF_SECONDS)
+    return longest * (1 - 0.25 * random.random())  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,287 @@
+"""Claude as an upstream connection of mitmproxy: virtual, always open, and fed by our tasks.
+
+mitmproxy has no public way to stream a response that an addon makes. So every `HttpLayer` is given a `Server` that
+says it is open, with `VirtualConnection` as its handler; mitmproxy's own connection re-use finds it for each flow
+whose destination is `VIRTUAL_ADDRESS`. What the client sends arrives here as HTTP events, the moment it goes away
+too; what a task answers is delivered into the connection handler as `Delivery` events. No port, no second HTTP parse.
+
+All of mitmproxy's internals that this project touches are in this file; tests/integration has a test for each mode.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, override
+
+from mitmproxy import http
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.net.http import status_codes
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._http2 import Http2Server
+from mitmproxy.proxy.server import ConnectionHandler
+
+__all__ = [
+    "VIRTUAL_ADDRESS",
+    "ClientGoneError",
+    "ClientStream",
+    "Exchanges",
+    "Receiver",
+    "direct_to_claude",
+    "open_virtual_connections",
+]
+
+VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
+"""Where claimed flows are directed. RFC 6761 keeps `.invalid` from ever being resolved, should one try to dial it."""
+
+_WINDOW_POLL_SECONDS = 0.02
+_UNSENT_LIMIT = 64 * 1024
+"""Bytes of one HTTP/2 stream that may wait for the client's window: as much as asyncio lets wait for a socket."""
+
+
+class ClientGoneError(ConnectionError):
+    """The client has left, or reset the stream: nothing that is sent arrives any more."""
+
+
+class Receiver(Protocol):
+    """Takes one request of a client, as it arrives. The methods are called in this order and must not block."""
+
+    def receive_headers(self, stream: "ClientStream") -> None:
+        """Take the way back to the client: the request's headers are there."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take a part of the body."""
+
+    def receive_end(self) -> None:
+        """Answer: the body is complete."""
+
+    def receive_abort(self, reason: str) -> None:
+        """Stop all work at once: the client has left or reset its stream."""
+
+
+class Exchanges(Protocol):
+    """Knows the receiver of a claimed flow."""
+
+    def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
+        """Find the receiver of a flow, None for one that was never claimed."""
+
+
+@dataclass
+class Delivery(events.ConnectionEvent):
+    """HTTP events that one of our tasks has for the client of a stream."""
+
+    http_events: tuple[HttpEvent, ...]
+
+
+class ClientStream:
+    """The way back to one client: its HTTP/1 connection or its HTTP/2 stream.
+
+    Each method returns when the client (or the kernel for it) has taken enough of what was sent: a slow reader slows
+    its sender.
+    """
+
+    def __init__(self, handler: ConnectionHandler, server: Server, stream_id: int, http2: Http2Server | None) -> None:
+        self._handler = handler
+        self._server = server
+        self._stream_id = stream_id
+        self._http2 = http2
+        self._chunked = False
+        self.gone = False
+
+    async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole response.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        fields = http.Headers([*headers, (b"content-length", str(len(body)).encode())])
+        await self._deliver(
+            ResponseHeaders(self._stream_id, _response(status, fields)),
+            ResponseData(self._stream_id, body),
+            ResponseEndOfMessage(self._stream_id),
+        )
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes, *, http_version: str) -> None:
+        """Send the headers of a streamed response together with its first bytes.
+
+        An HTTP/1.1 stream is chunked, an HTTP/1.0 one ends with the connection, HTTP/2 frames by itself.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        fields = http.Headers(headers)
+        if http_version == "HTTP/1.1":
+            fields["transfer-encoding"] = "chunked"
+        await self._deliver(
+            ResponseHeaders(self._stream_id, _response(status, fields)), ResponseData(self._stream_id, data)
+        )
+
+    async def write(self, data: bytes) -> None:
+        """Send the next bytes of a streamed response.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        await self._deliver(ResponseData(self._stream_id, data))
+
+    async def end(self) -> None:
+        """End a streamed response.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        await self._deliver(ResponseEndOfMessage(self._stream_id))
+
+    async def abort(self, message: str) -> None:
+        """Break a response off, so that the client sees that it is not whole."""
+        if not self.gone:
+            await self._deliver(ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
+
+    async def _deliver(self, *http_events: HttpEvent) -> None:
+        if self.gone:
+            raise ClientGoneError
+        await self._handler.server_event(Delivery(self._server, http_events))
+        transport = self._handler.transports.get(self._handler.client)
+        # Draining takes a lock and a trip through every writer; an empty buffer needs none.
+        if transport and transport.writer and _buffered_bytes(transport.writer):
+            await self._handler.drain_writers()
+        if self._http2 is not None:
+            await self._wait_for_window(self._http2)
+
+    async def _wait_for_window(self, http2: Http2Server) -> None:
+        # h2 queues without bound what the client's flow control window does not let through, and tells nobody when it
+        # shrinks.
+        buffers = http2.h2_conn.stream_buffers
+        while not self.gone and (waiting := buffers.get(self._stream_id)):
+            if sum(len(piece.data) for piece in waiting) <= _UNSENT_LIMIT:
+                return
+            await asyncio.sleep(_WINDOW_POLL_SECONDS)
+
+
+def _response(status: int, headers: http.Headers) -> http.Response:
+    return http.Response(
+        http_version=b"HTTP/1.1",
+        status_code=status,
+        reason=status_codes.RESPONSES.get(status, "").encode(),
+        headers=headers,
+        content=None,
+        trailers=None,
+        timestamp_start=0.0,
+        timestamp_end=None,
+    )
+
+
+def _buffered_bytes(writer: object) -> int:
+    transport = getattr(writer, "transport", None)
+    # UDP-based modes have a writer of another kind, without a transport: drain those always.
+    return transport.get_write_buffer_size() if isinstance(transport, asyncio.WriteTransport) else 1
+
+
+class VirtualConnection(layer.Layer):
+    """The handler of a virtual server connection: requests of the client in, deliveries of our tasks out."""
+
+    def __init__(
+        self, context: Context, http_layer: HttpLayer, handler: ConnectionHandler, exchanges: Exchanges
+    ) -> None:
+        super().__init__(context)
+        self._http_layer = http_layer
+        self._handler = handler
+        self._exchanges = exchanges
+        self._receivers: dict[int, tuple[Receiver, ClientStream]] = {}
+
+    @override
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        match event:
+            case Delivery(http_events=http_events):
+                for http_event in http_events:
+                    if isinstance(http_event, ResponseEndOfMessage | ResponseProtocolError):
+                        self._receivers.pop(http_event.stream_id, None)
+                    yield ReceiveHttp(http_event)
+            case RequestHeaders(stream_id=stream_id):
+                yield from self._open(stream_id)
+            case RequestData(stream_id=stream_id, data=data):
+                if found := self._receivers.get(stream_id):
+                    found[0].receive_data(data)
+            case RequestEndOfMessage(stream_id=stream_id):
+                if found := self._receivers.get(stream_id):
+                    found[0].receive_end()
+            case RequestProtocolError(stream_id=stream_id, message=message):
+                if found := self._receivers.pop(stream_id, None):
+                    found[1].gone = True
+                    found[0].receive_abort(message)
+            case _:
+                pass
+
+    def _open(self, stream_id: int) -> layer.CommandGenerator[None]:
+        flow = self._http_layer.streams[stream_id].flow
+        receiver = self._exchanges.receiver_of(flow)
+        if receiver is None:
+            # Somebody named the virtual address as its destination.
+            yield ReceiveHttp(ResponseProtocolError(stream_id, "no such host", ErrorCode.DESTINATION_UNKNOWN))
+            return
+        client_connection = self._http_layer.connections.get(self.context.client)
+        http2 = client_connection if isinstance(client_connection, Http2Server) else None
+        stream = ClientStream(self._handler, self.context.server, stream_id, http2)
+        self._receivers[stream_id] = receiver, stream
+        receiver.receive_headers(stream)
+
+
+def open_virtual_connections(context: Context, handler: ConnectionHandler, exchanges: Exchanges) -> None:
+    """Give each HTTP layer of a connection its virtual connection to Claude. Call it whenever layers were added.
+
+    An enclosing HTTP layer (a CONNECT tunnel) gets the inner layer's connection too, with the stream that leads
+    inwards, so that deliveries find their way: what `OpenConnection` does for a real connection.
+    """
+    for position, http_layer in enumerate(context.layers):
+        if not isinstance(http_layer, HttpLayer) or any(map(_is_virtual, http_layer.connections)):
+            continue
+        server = Server(address=VIRTUAL_ADDRESS, tls=True, alpn=b"h2")
+        server.state = ConnectionState.OPEN
+        fork = context.fork()
+        fork.server = server
+        http_layer.connections[server] = VirtualConnection(fork, http_layer, handler, exchanges)
+        for outer_layer, stream in _enclosing(context.layers[:position]):
+            outer_layer.connections[server] = stream
+
+
+def _is_virtual(connection: object) -> bool:
+    return isinstance(connection, Server) and connection.address == VIRTUAL_ADDRESS
+
+
+def _enclosing(layers: list[layer.Layer]) -> Iterator[tuple[HttpLayer, HttpStream]]:
+    for outer_layer, stream in pairwise(layers):
+        if isinstance(outer_layer, HttpLayer) and isinstance(stream, HttpStream):
+            yield outer_layer, stream
+
+
+def direct_to_claude(flow: http.HTTPFlow) -> Callable[[], None]:
+    """Point a flow at the virtual connection; return what puts the client's own destination back for the views.
+
+    To be called in the `requestheaders` hook, so that not even a body too large to be kept can take another way, and
+    undone when the request has reached the virtual connection.
+    """
+    request = flow.request.data
+    destination = request.host, request.port, request.scheme
+    request.host, request.port = VIRTUAL_ADDRESS
+    request.scheme = b"https"
+    # In upstream mode the flow's own connection leads through another proxy: this one must not.
+    flow.server_conn = Server(address=VIRTUAL_ADDRESS)
+
+    def restore() -> None:
+        request.host, request.port, request.scheme = destination
+
+    return restore

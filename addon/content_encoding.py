@@ -1,0 +1,83 @@
+"""Compressed request bodies (`Content-Encoding`), unpacked up to a limit: a small body must not fill the memory."""
+
+import zlib
+from collections.abc import Callable
+
+import brotli
+import zstandard
+
+from translators.errors import OpenAIError
+
+__all__ = ["decode_body"]
+
+
+def decode_body(body: bytes, content_encoding: str, limit: int) -> bytes:
+    """Undo the encodings of a body, the last applied first.
+
+    Args:
+        body: the bytes as they came.
+        content_encoding: the header's value: a list of gzip, deflate, br, zstd, identity.
+        limit: largest size in bytes of what comes out, at each step.
+
+    Raises:
+        OpenAIError: 415 for an unknown encoding, 400 for bytes that are not in it, 413 over the limit.
+    """
+    for name in reversed([part.strip().lower() for part in content_encoding.split(",") if part.strip()]):
+        decoder = _DECODERS.get(name)
+        if decoder is None:
+            raise OpenAIError(415, f"Unsupported Content-Encoding: '{name[:40]}'. Use gzip, deflate, br or zstd.")
+        try:
+            body = decoder(body, limit)
+        except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
+            raise OpenAIError(400, f"The request body is not valid {name}.") from error
+        if len(body) > limit:
+            raise OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+    return body
+
+
+def _inflate(window_bits: int) -> Callable[[bytes, int], bytes]:
+    def decode(body: bytes, limit: int) -> bytes:
+        inflater = zlib.decompressobj(window_bits)
+        decoded = inflater.decompress(body, limit + 1)
+        if len(decoded) <= limit and not inflater.eof:
+            raise EOFError
+        return decoded
+
+    return decode
+
+
+def _inflate_either(body: bytes, limit: int) -> bytes:
+    try:
+        return _inflate(zlib.MAX_WBITS)(body, limit)
+    except zlib.error:
+        # "deflate" should be zlib's format; some clients send the bare one (RFC 9110, 8.4.1.2).
+        return _inflate(-zlib.MAX_WBITS)(body, limit)
+
+
+def _decode_brotli(body: bytes, limit: int) -> bytes:
+    decoder = brotli.Decompressor()
+    decoded: bytes = decoder.process(body, output_buffer_limit=limit + 1)
+    while len(decoded) <= limit and not decoder.is_finished():
+        piece = decoder.process(b"", output_buffer_limit=limit + 1 - len(decoded))
+        if not piece:
+            raise EOFError
+        decoded += piece
+    return decoded
+
+
+def _decode_zstd(body: bytes, limit: int) -> bytes:
+    with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+        decoded = b""
+        while len(decoded) <= limit and (piece := reader.read(limit + 1 - len(decoded))):
+            decoded += piece
+    return decoded
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _inflate(zlib.MAX_WBITS | 16),
+    "x-gzip": _inflate(zlib.MAX_WBITS | 16),
+    "deflate": _inflate_either,
+    "br": _decode_brotli,
+    "zstd": _decode_zstd,
+    "identity": lambda body, _limit: body,
+}

@@ -1,0 +1,321 @@
+"""One exchange with a client, from its request's headers to the log line at its end."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from mitmproxy import http
+from mitmproxy.utils import asyncio_utils
+
+from addon.content_encoding import decode_body
+from addon.gateway import Gateway
+from addon.keep_alive import KeepAlive
+from addon.routing import Claim
+from translators.errors import OpenAIError
+from translators.sse import KEEP_ALIVE, encode_data
+from translators.translation_warning import TranslationWarning, encode_header
+
+__all__ = ["Answer", "ClientSide", "Exchange", "Figures"]
+
+log = structlog.get_logger(__name__)
+
+
+class ClientSide(Protocol):
+    """The way back to the client: `addon.connection.ClientStream`, or what stands for it in a replayed flow."""
+
+    gone: bool
+
+    async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole response."""
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes, *, http_version: str) -> None:
+        """Send the headers of a streamed response together with its first bytes."""
+
+    async def write(self, data: bytes) -> None:
+        """Send the next bytes."""
+
+    async def end(self) -> None:
+        """End a streamed response."""
+
+
+type Answer = Callable[["Exchange"], Awaitable[None]]
+"""Answers an exchange whose body is complete; raises OpenAIError to refuse it."""
+
+
+@dataclass
+class Figures:
+    """What the log line says of an exchange. Times are of `time.perf_counter`, None until they come."""
+
+    model: str | None = None
+    claude_model: str | None = None
+    stream: bool = False
+    claude_request_id: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    retries: int = 0
+    warnings: tuple[TranslationWarning, ...] = ()
+    asked_claude: float | None = None
+    first_event: float | None = None
+    first_byte: float | None = None
+
+
+@dataclass(eq=False)
+class Exchange:
+    """A claimed flow: receives its request (`addon.connection.Receiver`), has it answered, says what came of it."""
+
+    flow: http.HTTPFlow
+    claim: Claim
+    gateway: Gateway
+    answer: Answer
+    authorization: str | None
+    """The client's own credentials, which never go to Claude."""
+    restore_destination: Callable[[], None] = lambda: None
+    request_id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
+    figures: Figures = field(default_factory=Figures)
+    started: float = field(default_factory=time.perf_counter)
+    body: bytes = b""
+    kept_body: bytearray | None = None
+    """A streamed answer as it went out, for mitmproxy's views."""
+    is_streamed: bool = False
+    """The answer goes out piece by piece."""
+    _received: bytearray = field(default_factory=bytearray)
+    _oversize: bool = False
+    _client: ClientSide | None = None
+    _task: asyncio.Task[None] | None = None
+    _status: int | None = None
+    _outcome: str = "unanswered"
+    _keep_alive: KeepAlive | None = None
+
+    # What the connection calls, in the order of addon.connection.Receiver.
+
+    def receive_headers(self, client: ClientSide) -> None:
+        """Take the way back to the client; refuse a body that says that it is too large."""
+        self._client = client
+        self.restore_destination()
+        length = self.flow.request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
+            self._refuse_oversize()
+
+    def receive_data(self, data: bytes) -> None:
+        """Take a part of the body; refuse the body once it is too large."""
+        if self._oversize:
+            return
+        self._received += data
+        if len(self._received) > self.gateway.settings.limits.max_request_bytes:
+            self._refuse_oversize()
+
+    def receive_end(self) -> None:
+        """Answer the request, which is complete."""
+        if not self._oversize:
+            self.body = bytes(self._received)
+            self._received.clear()
+            self.flow.request.data.content = self.body
+            self._run(self.answer)
+
+    def receive_abort(self, reason: str) -> None:
+        """Stop all work: the client has left."""
+        if self._task is None:
+            self._outcome = "client_left"
+            self._finish()
+        else:
+            self._task.cancel(reason)
+
+    def _refuse_oversize(self) -> None:
+        # The client's HTTP library reads the answer when it has sent the body: what still comes is read and thrown
+        # away.
+        self._oversize = True
+        self._received.clear()
+        limit = self.gateway.settings.limits.max_request_bytes
+
+        async def refuse(_exchange: "Exchange") -> None:
+            raise OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+
+        self._run(refuse)
+
+    def _run(self, answer: Answer) -> None:
+        self._task = asyncio_utils.create_task(
+            self._answer(answer),
+            name=f"exchange {self.request_id}",
+            keep_ref=True,
+            client=self.flow.client_conn.peername,
+        )
+        if not self._task.done():
+            self.gateway.running.add(self._task)
+            self._task.add_done_callback(self.gateway.running.discard)
+
+    async def finished(self) -> None:
+        """Wait until the exchange is over."""
+        if self._task:
+            await asyncio.wait([self._task])
+
+    # What an answer uses.
+
+    def decoded_body(self) -> bytes:
+        """Undo the body's content encodings.
+
+        Raises:
+            OpenAIError: an unknown or wrong encoding, or too large a body within.
+        """
+        encoding = self.flow.request.headers.get("content-encoding", "")
+        return (
+            decode_body(self.body, encoding, self.gateway.settings.limits.max_request_bytes) if encoding else self.body
+        )
+
+    async def respond(self, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Answer with one JSON body."""
+        self.figures.first_byte = time.perf_counter()
+        self._status = 200
+        await self._way_back().respond(200, self._headers("application/json", headers), body)
+
+    async def write(self, data: bytes, headers: Callable[[], dict[str, str]]) -> None:
+        """Send bytes of an event stream; the first ones start the response, and only they need `headers`."""
+        if self.kept_body is not None:
+            self.kept_body += data
+        if self._status is None:
+            self._status = 200
+            self.is_streamed = True
+            self.figures.first_byte = time.perf_counter()
+            stream_headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **headers()}
+            await self._way_back().start(
+                200,
+                self._headers("text/event-stream; charset=utf-8", stream_headers),
+                data,
+                http_version=self.flow.request.http_version,
+            )
+            self._keep_alive = KeepAlive(self.gateway.settings.stream.keep_alive_seconds, self._write_keep_alive)
+        else:
+            await self._way_back().write(data)
+            if self._keep_alive:
+                self._keep_alive.touch()
+
+    async def end_stream(self) -> None:
+        """End an event stream."""
+        self._stop_keep_alive()
+        await self._way_back().end()
+
+    async def _write_keep_alive(self) -> None:
+        await self._way_back().write(KEEP_ALIVE)
+
+    def _stop_keep_alive(self) -> None:
+        if self._keep_alive:
+            self._keep_alive.stop()
+            self._keep_alive = None
+
+    def _way_back(self) -> ClientSide:
+        if self._client is None:
+            raise RuntimeError("nothing is answered before its headers have come")
+        return self._client
+
+    def _headers(self, content_type: str, more: dict[str, str] | None = None) -> list[tuple[bytes, bytes]]:
+        headers = {
+            "content-type": content_type,
+            "x-request-id": self.request_id,
+            "openai-version": "2020-10-01",
+            "openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000)),
+            **(more or {}),
+        }
+        if self.figures.warnings:
+            headers["x-claude-proxy-warnings"] = encode_header(self.figures.warnings)
+        return [(name.encode(), _header_value(value)) for name, value in headers.items()]
+
+    async def _answer(self, answer: Answer) -> None:
+        try:
+            await (_refuse_draining if self.gateway.draining else answer)(self)
+            self._outcome = "ok"
+        except OpenAIError as error:
+            await self._fail(error)
+        except (ConnectionError, asyncio.CancelledError):
+            self._outcome = "client_left"
+            if self._client and not self._client.gone:
+                # Not the client has left: the proxy shuts down.
+                self._outcome = "cut"
+                await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", "shutting_down"))
+        except Exception:
+            log.exception("exchange_failed", request_id=self.request_id)
+            await self._fail(
+                OpenAIError(
+                    500, f"The proxy had an error while processing your request {self.request_id}.", "server_error"
+                )
+            )
+            self._outcome = "internal_error"
+        finally:
+            self._stop_keep_alive()
+            self._finish()
+
+    async def _fail(self, error: OpenAIError) -> None:
+        self._outcome = "client_error" if error.status < 500 and error.status != 429 else "upstream_error"
+        try:
+            if self._status is None:
+                self._status = error.status
+                await self._way_back().respond(
+                    error.status, self._headers("application/json", dict(error.headers)), error.encode()
+                )
+            else:
+                # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
+                await self.write(encode_data(error.encode()), dict)
+                await self.end_stream()
+        except ConnectionError:
+            self._outcome = "client_left"
+
+    def _finish(self) -> None:
+        figures = self.figures
+        ended = time.perf_counter()
+        self.flow.comment = _comment(figures, ended - self.started)
+        log.info(
+            "exchange",
+            request_id=self.request_id,
+            claude_request_id=figures.claude_request_id,
+            endpoint=self.claim.endpoint.value,
+            mode=self.flow.client_conn.proxy_mode.type_name,
+            outcome=self._outcome,
+            status=self._status,
+            stream=figures.stream,
+            model=figures.model,
+            claude_model=figures.claude_model,
+            input_tokens=figures.input_tokens,
+            cached_tokens=figures.cached_tokens,
+            output_tokens=figures.output_tokens,
+            time_to_first_token=_seconds(self.started, figures.first_byte),
+            duration=_seconds(self.started, ended),
+            overhead=self._overhead(ended),
+            retries=figures.retries,
+            warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
+        )
+
+    def _overhead(self, ended: float) -> float | None:
+        # Our own time until the first byte: all of it but the wait for Claude's first event.
+        figures = self.figures
+        if figures.first_byte is None:
+            return None
+        if figures.asked_claude is None or figures.first_event is None:
+            return _seconds(self.started, ended)
+        return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - figures.first_event), 6)
+
+
+async def _refuse_draining(_exchange: Exchange) -> None:
+    headers = {"retry-after": "1"}
+    raise OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)
+
+
+def _seconds(start: float, end: float | None) -> float | None:
+    return None if end is None else round(end - start, 6)
+
+
+def _comment(figures: Figures, seconds: float) -> str:
+    if figures.claude_model is None:
+        return ""
+    cached = f" ({figures.cached_tokens} cached)" if figures.cached_tokens else ""
+    return (
+        f"{figures.model} -> {figures.claude_model}: {figures.input_tokens} in{cached}, "
+        f"{figures.output_tokens} out, {seconds:.2f} s"
+    )
+
+
+def _header_value(value: str) -> bytes:
+    # A value that came from outside may hold what a header cannot (E11).
+    return value.encode("ascii", "backslashreplace").replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,0 +1,84 @@
+"""What lives as long as the process: settings, the connections to Claude, the models, the kept thinking."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anthropic
+import structlog
+
+from addon.claude import ClaudeClient
+from addon.settings import Settings
+from addon.simulated_claude.server import start as start_simulated_claude
+from addon.thinking_memory import ThinkingMemory
+from translators.model_catalog import ModelCatalog
+
+__all__ = ["Gateway", "open_gateway"]
+
+_MODELS_TIMEOUT_SECONDS = 10.0
+"""How long the start may wait for Claude's list of models before it goes on with the built-in table."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Gateway:
+    """The long-lived parts that every exchange uses."""
+
+    settings: Settings
+    claude: ClaudeClient
+    catalog: ModelCatalog
+    memory: ThinkingMemory
+    keeps_bodies: bool = False
+    """Streamed answers are put together for mitmproxy's views and saved flows."""
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+    """The task of each exchange that is being answered."""
+    draining: bool = False
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""
+        self.draining = True
+        if self.running:
+            await asyncio.wait(self.running, timeout=seconds)
+        for task in self.running:
+            task.cancel("the proxy is shutting down")
+        if self.running:
+            await asyncio.wait(self.running, timeout=1)
+
+    async def close(self) -> None:
+        """Close what was opened, the last opened first."""
+        for close in reversed(self.closers):
+            await close()
+        self.closers.clear()
+
+
+async def open_gateway(settings: Settings) -> Gateway:
+    """Start all that lives as long as the process: the simulated Claude if asked for, the pool, the table of models."""
+    base_url = None
+    closers: list[Callable[[], Awaitable[None]]] = []
+    if settings.claude.simulate:
+        simulation = await start_simulated_claude()
+        closers.append(simulation.close)
+        base_url = simulation.base_url
+        log.warning("simulated", detail="answers come from the embedded simulated Claude, not from Anthropic")
+    claude = ClaudeClient(settings, base_url)
+    closers.append(claude.close)
+    catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases)
+    return Gateway(
+        settings,
+        claude,
+        await _updated(catalog, claude),
+        ThinkingMemory(settings.thinking.memory_size, settings.thinking.memory_ttl),
+        closers=closers,
+    )
+
+
+async def _updated(catalog: ModelCatalog, claude: ClaudeClient) -> ModelCatalog:
+    try:
+        async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
+            return catalog.updated(await claude.models())
+    except (anthropic.AnthropicError, TimeoutError) as error:
+        # A wrong key or a missing network is the first request's to report; an offline start is no error.
+        log.warning("models_unlisted", detail="using the built-in table of models", error=type(error).__name__)
+        return catalog

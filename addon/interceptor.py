@@ -1,0 +1,206 @@
+"""The mitmproxy addon: claims the requests that are ours, has them answered, and keeps mitmproxy's views truthful.
+
+Each hook starts with the house guard: a flow that is answered (by `proxyauth`, by another addon), failed or dead is
+nobody's.
+"""
+
+import structlog
+from mitmproxy import ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy import layer, mode_specs
+
+from addon.chat_completions import answer_chat_completion
+from addon.connection import Receiver, direct_to_claude, open_virtual_connections
+from addon.exchange import Answer, Exchange
+from addon.gateway import Gateway, open_gateway
+from addon.health import answer_health
+from addon.logs import configure_logging
+from addon.models import answer_model, answer_models
+from addon.options import add_options, read_settings
+from addon.replay import answer_replayed
+from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
+from addon.settings import Settings, SettingsError
+from translators.errors import OpenAIError
+
+__all__ = ["ClaudeProxyAddon"]
+
+ANSWERS: dict[Endpoint, Answer] = {
+    Endpoint.CHAT_COMPLETIONS: answer_chat_completion,
+    Endpoint.MODELS: answer_models,
+    Endpoint.MODEL: answer_model,
+    Endpoint.HEALTH: answer_health,
+}
+
+_SECRET_HEADERS = ("authorization", "api-key", "x-api-key", "cookie", "openai-organization", "openai-project")
+
+log = structlog.get_logger(__name__)
+
+
+class ClaudeProxyAddon:
+    """Answers OpenAI requests with Claude.
+
+    Args:
+        settings: None to read them from mitmproxy's options, the environment and the configuration file.
+        keeps_bodies: put streamed answers together for mitmproxy's views; costs their size in memory while they run.
+    """
+
+    name = "claude_proxy"
+
+    def __init__(self, settings: Settings | None = None, *, keeps_bodies: bool = True) -> None:
+        self._settings = settings
+        self._keeps_bodies = keeps_bodies
+        self._router = Router((), "refuse")
+        self._gateway: Gateway | None = None
+        self._exchanges: dict[str, Exchange] = {}
+
+    # mitmproxy's life cycle.
+
+    def load(self, loader: Loader) -> None:
+        """Register the options, and the two of mitmproxy's own that interception stands on."""
+        if self._settings is None:
+            add_options(loader)
+        # The default dials the real host before any hook is asked.
+        ctx.options.update(connection_strategy="lazy")
+
+    def configure(self, updated: set[str]) -> None:  # noqa: ARG002 - the settings are read as a whole
+        """Read and check the settings, so that a mistake ends the start with its sentence.
+
+        Raises:
+            OptionsError: settings that cannot be used.
+        """
+        settings = self._read_settings()
+        if self._gateway is not None and settings != self._gateway.settings:
+            raise exceptions.OptionsError(
+                "Settings of Claude Proxy take effect at the start: restart it to change them."
+            )
+
+    def _read_settings(self) -> Settings:
+        settings = self._settings or read_settings(ctx.options)
+        try:
+            settings.require_key()
+        except SettingsError as error:
+            raise exceptions.OptionsError(str(error)) from error
+        self._router = Router(settings.interception.hosts, settings.interception.untranslated)
+        return settings
+
+    async def running(self) -> None:
+        """Open what lives as long as the process, before the first request is let in."""
+        settings = self._read_settings()
+        configure_logging(settings.logging.level, settings.logging.format)
+        for sentence in settings.not_in_force():
+            log.warning("setting_not_in_force", detail=sentence)
+        self._gateway = await open_gateway(settings)
+        self._gateway.keeps_bodies = self._keeps_bodies
+
+    async def done(self) -> None:
+        """Let the running exchanges end, then close."""
+        if self._gateway is not None:
+            await self.drain(5.0)
+            await self._gateway.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new exchanges and wait for the running ones, for `seconds` at most."""
+        if self._gateway is not None:
+            await self._gateway.drain(seconds)
+
+    # Hooks of connections and flows.
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """Let mitmproxy choose the layers, and give those for HTTP their connection to Claude."""
+        if nextlayer.layer is None:
+            # Scripts come before mitmproxy's own addon in the chain.
+            ctx.master.addons.get("nextlayer").next_layer(nextlayer)
+        handler = ctx.master.addons.get("proxyserver").connections.get(nextlayer.context.client.id)
+        if handler is not None:
+            open_virtual_connections(nextlayer.context, handler, self)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
+        if flow.response or flow.error or not flow.live:
+            return
+        match self._route(flow):
+            case Pass():
+                pass
+            case Refuse(error=error):
+                _refuse(flow, error)
+            case Claim() if self._gateway is None:
+                # mitmproxy listens before the addons after it have started.
+                error = OpenAIError(
+                    503, "The proxy is starting.", "server_error", "starting", None, {"retry-after": "1"}
+                )
+                _refuse(flow, error)
+            case Claim() as claim:
+                exchange = self._claim(flow, claim, self._gateway)
+                if flow.is_replay != "request":
+                    exchange.restore_destination = direct_to_claude(flow)
+                    flow.request.stream = True
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Answer a replayed flow, which has no connection of its own, in one piece."""
+        if flow.response or flow.error or not flow.live:
+            return
+        exchange = self._exchanges.get(flow.id)
+        if exchange is not None and flow.is_replay == "request":
+            await answer_replayed(exchange)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Let a streamed answer through piece by piece. The request has been sent: its keys need not be kept."""
+        if flow.response and (exchange := self._exchanges.get(flow.id)) and exchange.is_streamed:
+            flow.response.stream = True
+        self._mask_secrets(flow)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Show in the flow what went to the client."""
+        exchange = self._exchanges.pop(flow.id, None)
+        if exchange and exchange.is_streamed and exchange.kept_body is not None and flow.response:
+            flow.response.data.content = bytes(exchange.kept_body)
+            exchange.kept_body = None
+        self._mask_secrets(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Forget a flow that failed or whose client has left."""
+        self._exchanges.pop(flow.id, None)
+        self._mask_secrets(flow)
+
+    # What the virtual connection asks.
+
+    def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
+        """Find the exchange of a claimed flow."""
+        return self._exchanges.get(flow.id)
+
+    def _route(self, flow: http.HTTPFlow) -> Route:
+        return self._router.route(
+            standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
+            host=flow.request.pretty_host,
+            method=flow.request.method,
+            path=flow.request.path,
+        )
+
+    def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
+        headers = flow.request.headers
+        exchange = Exchange(
+            flow,
+            claim,
+            gateway,
+            ANSWERS[claim.endpoint],
+            authorization=headers.get("authorization") or headers.get("api-key"),
+        )
+        if gateway.keeps_bodies:
+            exchange.kept_body = bytearray()
+        self._exchanges[flow.id] = exchange
+        self._mask_secrets(flow)
+        return exchange
+
+    def _mask_secrets(self, flow: http.HTTPFlow) -> None:
+        # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
+        if self._router.is_ours(flow.request.pretty_host) or isinstance(
+            flow.client_conn.proxy_mode, mode_specs.ReverseMode
+        ):
+            for name in _SECRET_HEADERS:
+                if name in flow.request.headers:
+                    flow.request.headers[name] = "[redacted]"
+
+
+def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
+    headers = {"content-type": "application/json", **error.headers}
+    flow.response = http.Response.make(error.status, error.encode(), headers)

@@ -1,0 +1,38 @@
+"""GET /v1/models and /v1/models/{model}: Claude's list in OpenAI's shape."""
+
+import anthropic
+
+from addon.exchange import Exchange
+from translators.errors import OpenAIError
+from translators.models.response import translate_model, translate_models
+
+__all__ = ["answer_model", "answer_models"]
+
+
+async def answer_models(exchange: Exchange) -> None:
+    """Answer with every model that the key may use, and the names of the user's aliases.
+
+    Raises:
+        OpenAIError: Claude's list cannot be had.
+    """
+    aliases = exchange.gateway.settings.claude.aliases
+    await exchange.respond(translate_models(await _listed(exchange), aliases))
+
+
+async def answer_model(exchange: Exchange) -> None:
+    """Answer with one model.
+
+    Raises:
+        OpenAIError: 404 for a name that is neither a model of Claude nor an alias.
+    """
+    aliases = exchange.gateway.settings.claude.aliases
+    await exchange.respond(translate_model(exchange.claim.name or "", await _listed(exchange), aliases))
+
+
+async def _listed(exchange: Exchange) -> list[dict[str, object]]:
+    try:
+        return await exchange.gateway.claude.models()
+    except anthropic.APIStatusError as error:
+        raise OpenAIError(502, "Claude's list of models cannot be had.", "server_error", "upstream_error") from error
+    except anthropic.APIConnectionError as error:
+        raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error

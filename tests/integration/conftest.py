@@ -1,0 +1,40 @@
+"""Fixtures: a proxy on real sockets against the simulated Claude."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from addon.settings import Settings, load_settings
+from addon.simulated_claude.server import RunningSimulation
+from addon.simulated_claude.server import start as start_simulated_claude
+from tests.integration.running_proxy import ProxyStarter, RunningProxy, run_proxy
+
+
+@pytest.fixture
+async def simulation() -> AsyncIterator[RunningSimulation]:
+    running = await start_simulated_claude()
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+def settings(simulation: RunningSimulation) -> Settings:
+    return load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": simulation.base_url}})
+
+
+@pytest.fixture(scope="session")
+def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One CA for all tests: making one takes a second."""
+    return tmp_path_factory.mktemp("mitmproxy")
+
+
+@pytest.fixture
+def start_proxy(settings: Settings, confdir: Path) -> ProxyStarter:
+    def start(
+        *modes: str, settings: Settings = settings, **more_options: object
+    ) -> contextlib.AbstractAsyncContextManager[RunningProxy]:
+        return run_proxy(settings, confdir, *modes, **more_options)
+
+    return start

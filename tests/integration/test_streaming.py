@@ -1,0 +1,111 @@
+"""Bytes flow as Claude's events come: none is held back, silence is filled, a slow reader slows the source."""
+
+import asyncio
+import json
+import ssl
+from itertools import pairwise
+
+import httpx2
+import pytest
+
+from addon.settings import Settings, load_settings
+from tests.integration.raw_upstream import (
+    EVENTS_HEAD,
+    Call,
+    event,
+    message_end,
+    message_start,
+    raw_upstream,
+    text_delta,
+)
+from tests.integration.running_proxy import ProxyStarter
+
+REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+REVERSE_TLS = "reverse:https://standalone.claude-proxy.invalid@127.0.0.1:0"
+BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+
+
+def settings_for(base_url: str, **sections: dict[str, object]) -> Settings:
+    return load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": base_url}, **sections})
+
+
+async def test_each_event_arrives_before_the_next_is_made(start_proxy: ProxyStarter) -> None:
+    may_go_on = asyncio.Semaphore(0)
+
+    async def one_by_one(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start())
+        for word in ("one", "two", "three"):
+            await may_go_on.acquire()
+            await call.send(text_delta(word))
+        await may_go_on.acquire()
+        await call.send(message_end())
+
+    async with (
+        raw_upstream(one_by_one) as upstream,
+        start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy,
+        httpx2.AsyncClient(timeout=5) as client,
+    ):
+        url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
+        async with client.stream("POST", url, json=BODY) as response:
+            lines = response.aiter_lines()
+            role = json.loads((await anext(lines)).removeprefix("data: "))
+            assert role["choices"][0]["delta"]["role"] == "assistant"
+            for word in ("one", "two", "three"):
+                may_go_on.release()
+                await anext(lines)
+                assert json.loads((await anext(lines)).removeprefix("data: "))["choices"][0]["delta"] == {
+                    "content": word
+                }
+            may_go_on.release()
+            assert [line async for line in lines][-2] == "data: [DONE]"
+
+
+async def test_S9_silence_is_filled_with_comments(start_proxy: ProxyStarter) -> None:
+    async def thoughtful(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start())
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            await call.send(event({"type": "ping"}))
+        await call.send(text_delta("done") + message_end())
+
+    async with raw_upstream(thoughtful) as upstream:
+        settings = settings_for(upstream.base_url, stream={"keep_alive_seconds": 0.2})
+        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=5) as client:
+            times: list[float] = []
+            received = b""
+            url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
+            async with client.stream("POST", url, json=BODY) as response:
+                async for piece in response.aiter_raw():
+                    times.append(asyncio.get_running_loop().time())
+                    received += piece
+        assert received.count(b": keep-alive\n\n") >= 3
+        assert max(later - earlier for earlier, later in pairwise(times)) < 0.35
+        assert received.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxyStarter, http2: bool) -> None:
+    async def flood(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start())
+        piece = text_delta("x" * 16_000)
+        while True:
+            await call.send(piece)
+
+    async with raw_upstream(flood) as upstream:
+        mode = REVERSE_TLS if http2 else REVERSE
+        async with start_proxy(mode, settings=settings_for(upstream.base_url)) as proxy:
+            context = ssl.create_default_context(cafile=str(proxy.ca))
+            context.check_hostname = False
+            async with httpx2.AsyncClient(http2=http2, verify=context, timeout=5) as client:
+                url = f"{'https' if http2 else 'http'}://127.0.0.1:{proxy.port}/v1/chat/completions"
+                async with client.stream("POST", url, json=BODY) as response:
+                    chunks = response.aiter_raw()
+                    await anext(chunks)
+                    call = await upstream.call()
+                    sent = -1
+                    while call.sent != sent:
+                        sent = call.sent
+                        await asyncio.sleep(0.5)
+                    # What fits into the sockets' buffers on the way, and little more.
+                    assert sent < 32 * 1024 * 1024
+                    await anext(chunks)
