@@ -142,6 +142,8 @@ _KNOWN_TYPES = frozenset(
         "error",
     }
 )
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What msgspec raises: the second one for a string that is not UTF-8."""
 _event_decoder = msgspec.json.Decoder(Event)
 _block_decoder = msgspec.json.Decoder(ContentBlock)
 
@@ -157,19 +159,19 @@ def parse_event(data: bytes) -> Event | None:
     """
     try:
         event = _event_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         return _parse_unusual_event(data, error)
     return event if event.type in _KNOWN_TYPES else None
 
 
-def _parse_unusual_event(data: bytes, error: msgspec.DecodeError) -> Event | None:
+def _parse_unusual_event(data: bytes, error: Exception) -> Event | None:
     """Parse what has not the shape of an event.
 
     msgspec stops at the first difference, so the rest may not even be JSON.
     """
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError as syntax_error:
+    except _UNREADABLE as syntax_error:
         raise MalformedEventError(f"an event that is not JSON: {syntax_error}") from syntax_error
     kind = value.get("type") if isinstance(value, dict) else None
     if kind == "error":
@@ -188,5 +190,5 @@ def parse_content_block(raw: Raw) -> ContentBlock:
     """
     try:
         return _block_decoder.decode(raw)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise MalformedEventError(f"a content block of an unknown shape: {error}") from error

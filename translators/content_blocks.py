@@ -26,10 +26,7 @@ class ContentBlockBuilder:
     __slots__ = ("_citations", "_partial_json", "_signatures", "_start", "_texts", "_thinking", "type")
 
     def __init__(self, raw: Raw) -> None:
-        try:
-            start = msgspec.json.decode(raw)
-        except msgspec.DecodeError as error:
-            raise MalformedEventError(f"a content block that is not JSON: {error}") from error
+        start = _decode(raw)
         if not isinstance(start, dict):
             raise MalformedEventError("a content block that is not an object")
         self._start: dict[str, Any] = start
@@ -52,7 +49,7 @@ class ContentBlockBuilder:
             case "signature_delta":
                 self._signatures.append(delta.signature)
             case "citations_delta" if delta.citation is not UNSET:
-                self._citations.append(msgspec.json.decode(delta.citation))
+                self._citations.append(_decode(delta.citation))
 
     def build(self) -> dict[str, Any] | None:
         """Build the block as it is so far, or None where Claude would not take it back."""
@@ -73,6 +70,13 @@ class ContentBlockBuilder:
         if self.type == "thinking" and not block.get("signature"):
             return None
         return block
+
+
+def _decode(raw: Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedEventError(f"a part of an event that is not JSON: {error}") from error
 
 
 def _parse_input(partial_json: str) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _parse_error(body: bytes) -> dict[str, Any]:
     """Read the `error` object of a body, or nothing: proxies and balancers answer in HTML, or in JSON of their own."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
     if not isinstance(value, dict):
         return {}

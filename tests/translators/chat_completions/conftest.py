@@ -185,7 +185,7 @@ def cut() -> Callable[..., Events]:
 
 @pytest.fixture(scope="session")
 def read() -> Callable[..., Answer]:
-    """Translates the events of one message, or of the segments of a paused one, and checks that streamed equals whole."""
+    """Translates one message, or the segments of a paused one, and checks that streamed equals whole."""
 
     def read(*segments: Events, plan: ReplyPlan | None = None, gathered: bool = True) -> Answer:
         return read_answer(segments, plan, gathered=gathered)
