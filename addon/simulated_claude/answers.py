@@ -1,7 +1,7 @@
 """What the simulated Claude says. It never pretends to have understood: its text says that it is simulated.
 
-Deterministic: the same request gets the same content. It calls tools where it must, or where the user names them; it thinks where the
-model would; it fills a JSON schema where one is asked for.
+Deterministic: the same request gets the same content. It calls tools where it must, or where the user names them; it
+thinks where the model would; it fills a JSON schema where one is asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,13 +38,13 @@ class Answer:
 
 
 def thinking_is_on(body: Mapping[str, Any], model: SimulatedModel) -> bool:
-    """Whether this request thinks."""
+    """Tell whether this request thinks."""
     thinking = body.get("thinking")
     return model.thinks_by_default if thinking is None else thinking["type"] in {"adaptive", "enabled"}
 
 
 def make_answer(body: Mapping[str, Any], model: SimulatedModel, script: Script | None) -> Answer:
-    """The answer to a valid request; a script decides as much of it as it says."""
+    """Answer a valid request; a script decides as much of it as it says."""
     if script is not None and script.content is not None:
         content = [_completed(block, index) for index, block in enumerate(script.content)]
         answer = Answer(tuple(content), _natural_stop(content))

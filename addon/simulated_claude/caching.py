@@ -12,7 +12,7 @@ MAX_BREAKPOINTS = 4
 
 
 def check_breakpoints(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
-    """Everything that is wrong with the breakpoints of a request."""
+    """Find everything that is wrong with the breakpoints of a request."""
     marked = list(_breakpoints(body))
     count = len(marked) + (1 if body.get("cache_control") else 0)
     if count > MAX_BREAKPOINTS:

@@ -1,6 +1,7 @@
 """One way to read a conversation: strings as text blocks, neighbours of one role as one turn.
 
-Answers, token counts and signatures share it, so that two spellings of the same conversation are the same conversation.
+Answers, token counts and signatures share it, so that two spellings of the same conversation are the same
+conversation.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """For benches: answers that cost next to nothing, so that a measurement shows what stands in front of them.
 
-No validation, no journal. The last user text steers: `chunks=100` text deltas, `burst=10` events per write, `interval=0.01` seconds between
-writes. Events are encoded once.
+No validation, no journal. The last user text steers: `chunks=100` text deltas, `burst=10` events per write,
+`interval=0.01` seconds between writes. Events are encoded once.
 """
 
 import asyncio

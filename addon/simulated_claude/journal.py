@@ -44,5 +44,5 @@ class Journal(list[ReceivedRequest]):
 
 
 def visible_headers(headers: Any) -> dict[str, str]:
-    """The headers without the values of keys."""
+    """Hide the values of keys."""
     return {name.lower(): "(hidden)" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()}

@@ -1,6 +1,7 @@
 """What a model makes of parameters that are right in themselves: thinking, effort, forced tools, sampling, limits.
 
-Sources: https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting, .../effort and the models overview.
+Sources: https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting, .../effort and the models
+overview.
 """
 
 from collections.abc import Iterator, Mapping
@@ -155,7 +156,7 @@ def _check_speed(body: Mapping[str, Any], model: SimulatedModel, betas: frozense
 
 
 def _check_sampling(body: Mapping[str, Any], model: SimulatedModel) -> Iterator[ClaudeError]:
-    """The rules under version 2023-06-01; later versions have no such parameters at all."""
+    """Apply the rules of version 2023-06-01; later versions have no such parameters at all."""
     temperature, top_p, top_k = body.get("temperature"), body.get("top_p"), body.get("top_k")
     if not model.sampling:
         if temperature is not None and temperature != DEFAULT_TEMPERATURE:

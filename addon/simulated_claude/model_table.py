@@ -1,7 +1,8 @@
 """Which models the simulated Claude serves, and what each of them accepts.
 
-Source: https://platform.claude.com/docs/en/about-claude/models/overview and the pages on thinking, effort and deprecations, as
-of November 2026. Written on its own, so that a mistake in the translator's table cannot hide behind the same mistake here.
+Source: https://platform.claude.com/docs/en/about-claude/models/overview and the pages on thinking, effort and
+deprecations, as of November 2026. Written on its own, so that a mistake in the translator's table cannot hide behind
+the same mistake here.
 """
 
 from collections.abc import Mapping
@@ -163,7 +164,7 @@ MODELS: Mapping[str, SimulatedModel] = {model.id: model for model in _NEWEST_FIR
 
 
 def find_model(model_id: str) -> SimulatedModel | None:
-    """The model that answers to this id or alias; None for unknown and retired ones."""
+    """Find the model of an id or alias; None for unknown and retired ones."""
     return MODELS.get(model_id)
 
 

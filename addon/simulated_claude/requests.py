@@ -1,8 +1,9 @@
 """What the body of a request may contain: fields and types, no more and no less.
 
-Pydantic's own messages ("Field required", "Extra inputs are not permitted") and paths (`messages.1.content.0.text.text`) are those
-of Claude's API. Rules that need more than the shape of one value (pairs of blocks, models, versions) live in `validation` and
-the files it names. Source: https://platform.claude.com/docs/en/api/messages/create and the types of the anthropic package.
+Pydantic's own messages ("Field required", "Extra inputs are not permitted") and paths
+(`messages.1.content.0.text.text`) are those of Claude's API. Rules that need more than the shape of one value (pairs
+of blocks, models, versions) live in `validation` and the files it names. Source:
+https://platform.claude.com/docs/en/api/messages/create and the types of the anthropic package.
 """
 
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ __all__ = ["CountTokensRequest", "MessageRequest", "check_shape"]
 
 
 def only_under_2023(value: Any, info: ValidationInfo) -> Any:
-    """Sampling parameters left the API with version 2026-10-21 (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
+    """Refuse what left the API with version 2026-10-21 (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
     if (info.context or {}).get("version") != "2023-06-01":
         raise PydanticCustomError("extra_forbidden", "Extra inputs are not permitted")
     return value
@@ -51,7 +52,7 @@ class ToolChoiceAny(Shape):
 
 
 class ToolChoiceTool(Shape):
-    """This tool must be called."""
+    """One named tool must be called."""
 
     type: Literal["tool"]
     name: str
@@ -137,7 +138,7 @@ class Container(Shape):
 
 
 def container_by_id(value: Any) -> Any:
-    """A string stands for a container's id."""
+    """Read a string as a container's id."""
     return {"id": value} if isinstance(value, str) else value
 
 
@@ -196,7 +197,7 @@ class MessageRequest(CountTokensRequest):
 def check_shape(
     shape: type[CountTokensRequest], body: dict[str, Any], version: str, betas: frozenset[str]
 ) -> CountTokensRequest | ClaudeError:
-    """The body as a typed request, or the first thing that is wrong with its shape, in Claude's words."""
+    """Read the body as a typed request, or as the first thing that is wrong with its shape, in Claude's words."""
     try:
         return shape.model_validate(body, context={"version": version, "betas": betas})
     except ValidationError as invalid:

@@ -1,7 +1,7 @@
 """A value that satisfies a JSON schema: what the simulated Claude passes to tools, and its structured output.
 
-Deterministic: the same schema gives the same value. Optional properties are given too where that is cheap, so that a reader of
-the value sees every field; where schemas recurse they are left out.
+Deterministic: the same schema gives the same value. Optional properties are given too where that is cheap, so that a
+reader of the value sees every field; where schemas recurse they are left out.
 """
 
 import re
@@ -32,7 +32,7 @@ FORMATS = {
 
 
 def make_instance(schema: Schema, hint: str = "") -> Any:
-    """A value for the schema. `hint` is a text that free strings may quote."""
+    """Make a value for the schema. `hint` is a text that free strings may quote."""
     root = schema if isinstance(schema, Mapping) else {}
     return _make(schema, root, hint, 0, "value")
 

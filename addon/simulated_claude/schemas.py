@@ -1,6 +1,7 @@
 """Which JSON schemas are taken: for any tool, and, more narrowly, for strict tools and structured output.
 
-Sources: https://platform.claude.com/docs/en/build-with-claude/structured-outputs (the subset and the limits), and the API's own answers.
+Sources: https://platform.claude.com/docs/en/build-with-claude/structured-outputs (the subset and the limits), and the
+API's own answers.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Scripted answers, faults and pacing: where a script comes from, and what it may say.
 
-A script is a JSON object. It comes, first found first used, from the request header `x-simulate`, from `[[simulate: {...}]]` in the last
-user text (for clients that cannot set a header of the call to Claude), or from a file: a list of objects, each with a `match` (a
-substring of the last user text) or, without one, used once and in order.
+A script is a JSON object. It comes, first found first used, from the request header `x-simulate`, from `[[simulate:
+{...}]]` in the last user text (for clients that cannot set a header of the call to Claude), or from a file: a list of
+objects, each with a `match` (a substring of the last user text) or, without one, used once and in order.
 """
 
 import re
@@ -70,7 +70,7 @@ def _parse_script(text: str, source: str) -> Script:
 
 
 def without_inline_script(text: str) -> str:
-    """The text as the user meant it, without the script in it."""
+    """Give the text as the user meant it, without the script in it."""
     return INLINE_SCRIPT.sub("", text).strip()
 
 
@@ -92,7 +92,7 @@ class Scripts:
             raise ValueError(f"{path}: not a list of scripts: {malformed}") from malformed
 
     def find(self, header: str | None, last_user_text: str) -> Script | None:
-        """The script for a request, counted as used. Raises ClaudeError for a script that cannot be read."""
+        """Find the script for a request, and count it as used. Raises ClaudeError for one that cannot be read."""
         if header is not None:
             return self._use(header, _parse_script(header, "x-simulate"))
         if inline := INLINE_SCRIPT.search(last_user_text):
@@ -113,7 +113,7 @@ class Scripts:
 
 
 def scripted_error(script: Script) -> ClaudeError:
-    """The HTTP error of a script that has a `status`."""
+    """Make the HTTP error of a script that has a `status`."""
     status = script.status or 500
     error = script.error or ScriptedError(message="Overloaded" if status == 529 else "A scripted error")
     return ClaudeError(status, error.message, error_type=error.type, details=error.details, headers=script.headers)

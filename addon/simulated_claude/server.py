@@ -49,7 +49,7 @@ class Simulation:
         self._ids = itertools.count(1)
 
     def new_id(self, prefix: str) -> str:
-        """An id as Claude makes them: unique, opaque."""
+        """Make an id as Claude does: unique, opaque."""
         return f"{prefix}_01{hashlib.blake2b(str(next(self._ids)).encode(), digest_size=11, person=b'simulated').hexdigest()}"
 
 
@@ -77,7 +77,7 @@ class RunningSimulation:
 
 
 def create_application(settings: SimulationSettings | None = None) -> web.Application:
-    """An aiohttp application that answers as Claude's API."""
+    """Make an aiohttp application that answers as Claude's API."""
     chosen = settings or SimulationSettings()
     application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[] if chosen.fast else [_observe])
     application[SIMULATION] = Simulation(chosen)
@@ -170,7 +170,7 @@ def _lower(request: web.Request) -> dict[str, str]:
 
 
 async def _read(request: web.Request, *, counting: bool) -> tuple[dict[str, Any], SimulatedModel, Script | None]:
-    """The valid body, its model and its script. Raises ClaudeError for everything that is refused."""
+    """Read a valid body, its model and its script. Raises ClaudeError for everything that is refused."""
     headers = _lower(request)
     raw = await request.read()
     if error := check_headers(headers):

@@ -15,7 +15,7 @@ class Shape(BaseModel):
 
 
 def beta(*headers: str) -> BeforeValidator:
-    """A field that exists only when `anthropic-beta` names one of `headers`."""
+    """Make a field exist only when `anthropic-beta` names one of `headers`."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
         if not (info.context or {}).get("betas", frozenset()) & set(headers):
@@ -26,7 +26,7 @@ def beta(*headers: str) -> BeforeValidator:
 
 
 def text_as_blocks(value: Any) -> Any:
-    """A string stands for one text block."""
+    """Read a string as one text block."""
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 

@@ -1,8 +1,9 @@
 """Whether a thinking block that comes back is the one that went out, unmodified and in its own conversation.
 
-Claude signs thinking. A signature here names the model and the conversation before the block, and is sealed with a key of this
-process over both and the text. Rules: https://platform.claude.com/docs/en/build-with-claude/extended-thinking and the page on
-preserved thinking (blocks of the newest models are bound to everything before them).
+Claude signs thinking. A signature here names the model and the conversation before the block, and is sealed with a
+key of this process over both and the text. Rules:
+https://platform.claude.com/docs/en/build-with-claude/extended-thinking and the page on preserved thinking (blocks of
+the newest models are bound to everything before them).
 """
 
 import base64
@@ -59,7 +60,7 @@ def _open(signature: str) -> tuple[bytes, bytes, _Sealed] | None:
 def sign_answer(
     body: Mapping[str, Any], model: SimulatedModel, content: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The content with a signature on each thinking block that has none, and sealed data for redacted ones."""
+    """Give each thinking block that has none its signature, and redacted ones their sealed data."""
     signed: list[dict[str, Any]] = []
     for block in content:
         if block["type"] == "thinking" and not block.get("signature"):
@@ -102,9 +103,9 @@ def read_issued(pieces: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def check_signatures(
     body: Mapping[str, Any], model: SimulatedModel, *, check_prefix: bool, issued: Mapping[str, str]
 ) -> tuple[ClaudeError | None, list[dict[str, Any]]]:
-    """The error for thinking that was changed, forged or moved, or the list of blocks that were dropped instead of refused.
+    """Refuse thinking that was changed, forged or moved; or list the blocks that were dropped instead of refused.
 
-    The list has the shape of `input_transformations`. A block of another model is dropped without an error, as Claude does.
+    The list has the shape of `input_transformations`. A block of another model is dropped without an error.
     """
     binding = (body.get("thinking") or {}).get("block_binding") or {}
     drop = binding.get("prefix_mismatch_behavior") == "drop_block"

@@ -1,8 +1,9 @@
 """How many tokens a request has, and how many of them a cache spares.
 
-The counts are plausible, not exact: text by its bytes, images by their pixels, tools with the overhead of their hidden prompt. They are
-deterministic, and `count_tokens` and `usage` agree. Caching follows https://platform.claude.com/docs/en/build-with-claude/prompt-caching:
-tools, system and messages form one prefix; a breakpoint reads the longest prefix known within 20 blocks, and writes the rest.
+The counts are plausible, not exact: text by its bytes, images by their pixels, tools with the overhead of their
+hidden prompt. They are deterministic, and `count_tokens` and `usage` agree. Caching follows
+https://platform.claude.com/docs/en/build-with-claude/prompt-caching: tools, system and messages form one prefix; a
+breakpoint reads the longest prefix known within 20 blocks, and writes the rest.
 """
 
 import hashlib
@@ -21,7 +22,12 @@ __all__ = ["InputUsage", "PromptCache", "count_input_tokens", "count_text_tokens
 
 BYTES_PER_TOKEN = 3.6
 DENSE_FACTOR = 1.3
-TOOL_PROMPT_TOKENS = 340
+TOOL_PROMPT_TOKENS = 500
+"""The hidden prompt that comes with tools at all."""
+BUILT_IN_TOOL_TOKENS = 900
+"""The hidden description of one of Claude's own tools."""
+FORMAT_PROMPT_TOKENS = 180
+"""The hidden prompt of structured output."""
 PDF_PAGE_TOKENS = 1900
 UNKNOWN_IMAGE_TOKENS = 1500
 LOOKBACK_BLOCKS = 20
@@ -107,12 +113,11 @@ def _segments(body: Mapping[str, Any], model: SimulatedModel) -> Iterator[_Segme
 
     output_format = (body.get("output_config") or {}).get("format")
     if output_format:
-        add("format", output_format, count_text_tokens(msgspec.json.encode(output_format).decode(), model), None)
-    tools = body.get("tools") or ()
-    for index, tool in enumerate(tools):
-        tokens = count_text_tokens(msgspec.json.encode(canonical(tool)).decode(), model) + (
-            0 if index else TOOL_PROMPT_TOKENS
-        )
+        tokens = FORMAT_PROMPT_TOKENS + count_text_tokens(msgspec.json.encode(output_format).decode(), model)
+        add("format", output_format, tokens, None)
+    for index, tool in enumerate(body.get("tools") or ()):
+        tokens = count_text_tokens(msgspec.json.encode(canonical(tool)).decode(), model)
+        tokens += (0 if index else TOOL_PROMPT_TOKENS) + (0 if "input_schema" in tool else BUILT_IN_TOOL_TOKENS)
         yield add("tool", tool, tokens, tool.get("cache_control"))
     for block in system_blocks(body):
         yield add("system", block, _count_block(block, model), block.get("cache_control"))

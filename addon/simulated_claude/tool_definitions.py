@@ -13,7 +13,7 @@ TOOL_NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,128}$"
 
 
 def custom_by_default(value: Any) -> Any:
-    """A tool without a type is a custom tool."""
+    """Read a tool without a type as a custom tool."""
     return {**value, "type": "custom"} if isinstance(value, dict) and value.get("type") is None else value
 
 

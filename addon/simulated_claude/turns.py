@@ -1,7 +1,7 @@
 """What a conversation must look like: which role may hold which block, what must not be empty, and which blocks belong in pairs.
 
-Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls, .../handling-stop-reasons and
-.../mid-conversation-system-messages; the wording is that of Claude's answers where it is known.
+Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls, .../handling-stop-reasons
+and .../mid-conversation-system-messages; the wording is that of Claude's answers where it is known.
 """
 
 from collections.abc import Iterator, Mapping

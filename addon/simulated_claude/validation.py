@@ -49,12 +49,12 @@ def check_headers(headers: Mapping[str, str]) -> ClaudeError | None:
 
 
 def read_betas(headers: Mapping[str, str]) -> frozenset[str]:
-    """The features that `anthropic-beta` names."""
+    """Read the features that `anthropic-beta` names."""
     return frozenset(name.strip() for name in headers.get("anthropic-beta", "").split(",") if name.strip())
 
 
 def parse_body(raw: bytes) -> dict[str, Any] | ClaudeError:
-    """The body as a JSON object."""
+    """Read the body as a JSON object."""
     try:
         body = msgspec.json.decode(raw)
     except msgspec.DecodeError as malformed:
