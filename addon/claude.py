@@ -70,15 +70,22 @@ class ClaudeStream:
         parser = SseParser()
         try:
             async for chunk in self._response.aiter_bytes():
-                events = [event for payload in parser.feed(chunk) if (event := parse_event(payload)) is not None]
+                events: list[Event] = []
+                unreadable = None
+                try:
+                    for payload in parser.feed(chunk):
+                        if (event := parse_event(payload)) is not None:
+                            events.append(event)
+                except (MalformedEventError, EventTooLargeError) as error:
+                    unreadable = error
                 if events:
                     yield events
+                if unreadable:
+                    raise UpstreamBrokenError("Claude's answer could not be read") from unreadable
         except httpx2.TimeoutException as error:
             raise UpstreamBrokenError("Claude fell silent") from error
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
-        except (MalformedEventError, EventTooLargeError) as error:
-            raise UpstreamBrokenError("Claude's answer could not be read") from error
 
     async def close(self) -> None:
         """End the call; Claude stops generating when its answer is not yet complete."""

@@ -12,7 +12,10 @@ EVENTS_HEAD = (
 
 
 def event(payload: dict[str, object]) -> bytes:
-    data = b"event: %b\ndata: %b\n\n" % (str(payload["type"]).encode(), json.dumps(payload).encode())
+    data = b"event: %b\ndata: %b\n\n" % (
+        str(payload["type"]).encode(),
+        json.dumps(payload, ensure_ascii=False).encode(),
+    )
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 

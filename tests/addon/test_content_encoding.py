@@ -1,0 +1,66 @@
+import gzip
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+import zstandard
+
+from addon.content_encoding import decode_body
+from translators.errors import OpenAIError
+
+BODY = b'{"model": "gpt-4o", "messages": []}' * 50
+RAW_DEFLATE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+    "identity": bytes,
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_E12_each_encoding_is_undone(name: str) -> None:
+    assert decode_body(ENCODERS[name](BODY), name.upper(), len(BODY)) == BODY
+
+
+def test_E12_deflate_without_its_zlib_frame_is_undone() -> None:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    assert decode_body(compressor.compress(BODY) + compressor.flush(), "deflate", len(BODY)) == BODY
+
+
+def test_E12_stacked_encodings_are_undone_from_the_last_to_the_first() -> None:
+    assert decode_body(zstandard.compress(brotli.compress(gzip.compress(BODY))), "gzip, br,zstd", 10_000) == BODY
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_a_small_body_cannot_fill_the_memory(name: str) -> None:
+    bomb = ENCODERS[name](bytes(64 * 1024 * 1024))
+    with pytest.raises(OpenAIError) as refused:
+        decode_body(bomb, name, 100_000)
+    assert (refused.value.status, refused.value.code) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_bytes_of_another_encoding_are_a_clear_400(name: str) -> None:
+    with pytest.raises(OpenAIError, match=f"not valid {name}") as refused:
+        decode_body(b"certainly not compressed", name, 100_000)
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_a_truncated_body_never_decodes_to_the_whole(name: str) -> None:
+    try:
+        decoded = decode_body(ENCODERS[name](BODY)[:-6], name, 100_000)
+    except OpenAIError as refused:
+        assert refused.status == 400
+    else:
+        assert decoded != BODY
+
+
+def test_an_unknown_encoding_is_415() -> None:
+    with pytest.raises(OpenAIError, match="'snappy'") as refused:
+        decode_body(b"", "snappy", 10)
+    assert refused.value.status == 415

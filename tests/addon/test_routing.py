@@ -1,0 +1,83 @@
+import pytest
+
+from addon.routing import Claim, Endpoint, Pass, Refuse, Router
+from addon.settings import OPENAI_HOSTS
+
+CHAT = Endpoint.CHAT_COMPLETIONS
+
+
+@pytest.mark.parametrize(
+    ("host", "ours"),
+    [
+        ("api.openai.com", True),
+        ("API.OpenAI.com", True),
+        ("api.openai.com.", True),
+        ("eu.api.openai.com", True),
+        ("mtls.api.openai.com", True),
+        ("contoso.openai.azure.com", True),
+        ("openai.azure.com", False),
+        ("api.openai.com.evil.example", False),
+        ("notapi.openai.com", False),
+        ("files.openai.com", False),
+        ("", False),
+    ],
+)
+def test_only_the_configured_hosts_are_ours(host: str, ours: bool) -> None:
+    assert Router(OPENAI_HOSTS, "pass").is_ours(host) is ours
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "claim"),
+    [
+        ("POST", "/v1/chat/completions", Claim(CHAT)),
+        ("POST", "/v1/chat/completions?beta=true", Claim(CHAT)),
+        ("POST", "/openai/v1/chat/completions", Claim(CHAT)),
+        ("POST", "/api/v1/chat/completions", Claim(CHAT)),
+        ("POST", "/openai/deployments/my-gpt/chat/completions?api-version=2025-01-01", Claim(CHAT, "my-gpt")),
+        ("GET", "/v1/models", Claim(Endpoint.MODELS)),
+        ("GET", "/v1/models/gpt-4o", Claim(Endpoint.MODEL, "gpt-4o")),
+        ("GET", "/api/v1/models/anthropic/claude-opus-5", Claim(Endpoint.MODEL, "anthropic/claude-opus-5")),
+    ],
+)
+@pytest.mark.parametrize("standalone", [False, True], ids=["proxy", "standalone"])
+def test_translated_paths_are_claimed_with_every_prefix(standalone: bool, method: str, path: str, claim: Claim) -> None:
+    router = Router(OPENAI_HOSTS, "refuse")
+    assert router.route(standalone=standalone, host="api.openai.com", method=method, path=path) == claim
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/audio/speech"),
+        ("GET", "/v1/chat/completions"),
+        ("POST", "/v1/chat/completions/"),
+        ("POST", "/v2/chat/completions"),
+        ("POST", "/v1/models"),
+        ("POST", "/x/v1/chat/completions"),
+    ],
+)
+def test_other_paths_of_our_hosts_go_by_the_policy_and_standalone_end_in_404(method: str, path: str) -> None:
+    def route(untranslated: str, *, standalone: bool = False) -> object:
+        router = Router(OPENAI_HOSTS, untranslated)  # type: ignore[arg-type] # the table's own words
+        return router.route(standalone=standalone, host="api.openai.com", method=method, path=path)
+
+    assert route("pass") == Pass()
+    for refused in (route("refuse"), route("pass", standalone=True)):
+        assert isinstance(refused, Refuse)
+        assert refused.error.status == 404
+        assert f"Invalid URL ({method} {path})" in refused.error.message
+
+
+@pytest.mark.parametrize("untranslated", ["pass", "refuse"])
+def test_other_hosts_are_passed_on_untouched_in_proxy_modes(untranslated: str) -> None:
+    router = Router(OPENAI_HOSTS, untranslated)  # type: ignore[arg-type] # the table's own words
+    for path in ("/v1/chat/completions", "/health", "/"):
+        assert router.route(standalone=False, host="example.com", method="POST", path=path) == Pass()
+
+
+def test_paths_without_prefix_and_the_health_check_are_standalone_only() -> None:
+    router = Router(OPENAI_HOSTS, "pass")
+    for method, path, endpoint in [("POST", "/chat/completions", CHAT), ("GET", "/health", Endpoint.HEALTH)]:
+        assert router.route(standalone=True, host="x", method=method, path=path) == Claim(endpoint)
+        assert router.route(standalone=False, host="api.openai.com", method=method, path=path) == Pass()

@@ -1,0 +1,193 @@
+"""What the client sees when Claude refuses, breaks or lies: real sockets, one failure each, and the connection lives on."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from addon.settings import Settings, load_settings
+from tests.integration.raw_upstream import (
+    EVENTS_HEAD,
+    Call,
+    Script,
+    event,
+    message_end,
+    message_start,
+    raw_upstream,
+    text_delta,
+)
+from tests.integration.running_proxy import ProxyStarter
+
+REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+PATH = "/v1/chat/completions"
+
+
+def settings_for(base_url: str, **claude: object) -> Settings:
+    return load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": base_url, **claude}})
+
+
+def body(*, stream: bool) -> dict[str, Any]:
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
+
+
+def answered_with(status: int, error_type: str, message: str, **headers: str) -> bytes:
+    payload = json.dumps({"type": "error", "error": {"type": error_type, "message": message}}).encode()
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} X\r\ncontent-length: {len(payload)}\r\n{fields}\r\n".encode() + payload
+
+
+async def answer_well(call: Call) -> None:
+    await call.send(EVENTS_HEAD + message_start() + text_delta("all is well") + message_end())
+
+
+def in_turn(*scripts: Script) -> Script:
+    remaining = list(scripts)
+
+    async def next_one(call: Call) -> None:
+        await (remaining.pop(0) if len(remaining) > 1 else remaining[0])(call)
+
+    return next_one
+
+
+def sending(data: bytes, *, cut: bool = False) -> Script:
+    async def script(call: Call) -> None:
+        await call.send(data)
+        if cut:
+            call.writer.transport.abort()
+
+    return script
+
+
+STREAMED_OVERLOAD = EVENTS_HEAD + event(
+    {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        sending(answered_with(529, "overloaded_error", "Overloaded", retry_after="0")),
+        sending(answered_with(500, "api_error", "Internal server error", retry_after="0")),
+        sending(answered_with(429, "rate_limit_error", "Slow down", retry_after="0")),
+        sending(b"", cut=True),
+        sending(EVENTS_HEAD, cut=True),
+        sending(STREAMED_OVERLOAD),
+        sending(EVENTS_HEAD + b"9\r\ndata: {]\n\r\n1\r\n\n\r\n"),
+    ],
+    ids=["529", "500", "429", "reset", "reset_after_headers", "error_as_first_event", "garbage"],
+)
+async def test_what_fails_before_the_first_byte_is_tried_again(
+    start_proxy: ProxyStarter, failure: Script, stream: bool
+) -> None:
+    async with raw_upstream(in_turn(failure, failure, answer_well)) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=stream))
+                assert response.status_code == 200, response.text
+                assert "all is well" in response.text
+                assert len(upstream.calls) == 3
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (sending(answered_with(529, "overloaded_error", "Overloaded", retry_after="0")), 503, "server_is_overloaded"),
+        (sending(STREAMED_OVERLOAD), 503, "server_is_overloaded"),
+        (sending(answered_with(404, "not_found_error", "model: claude-x")), 404, "model_not_found"),
+        (sending(answered_with(401, "authentication_error", "invalid x-api-key")), 401, "invalid_api_key"),
+        (sending(b"", cut=True), 502, "upstream_unreachable"),
+        (sending(EVENTS_HEAD, cut=True), 502, "upstream_broken"),
+    ],
+    ids=["529", "error_as_first_event", "404", "401", "reset", "reset_after_headers"],
+)
+async def test_S12_what_fails_before_the_first_byte_is_plain_json_with_its_status(
+    start_proxy: ProxyStarter, failure: Script, status: int, code: str, stream: bool
+) -> None:
+    async with raw_upstream(failure) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, max_retries=1)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=stream))
+                assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+                assert response.headers["content-type"] == "application/json"
+                assert response.headers["x-request-id"].startswith("req_")
+                assert len(upstream.calls) == (1 if status < 429 else 2)
+
+
+async def test_a_retry_after_beyond_the_limit_is_the_clients_to_wait_for(start_proxy: ProxyStarter) -> None:
+    slow_down = sending(answered_with(429, "rate_limit_error", "Slow down", retry_after="61"))
+    async with raw_upstream(slow_down) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=True))
+                assert response.status_code == 429
+                assert response.headers["retry-after"] == "61"
+                assert response.headers["retry-after-ms"] == "61000"
+                assert response.json()["error"]["code"] == "rate_limit_exceeded"
+                assert len(upstream.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        sending(EVENTS_HEAD + message_start() + text_delta("Once upon"), cut=True),
+        sending(EVENTS_HEAD + message_start() + text_delta("Once upon") + b"0\r\n\r\n"),
+        sending(
+            EVENTS_HEAD
+            + message_start()
+            + text_delta("Once upon")
+            + event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+        ),
+        sending(EVENTS_HEAD + message_start() + text_delta("Once upon") + b"9\r\ndata: {]\n\r\n1\r\n\n\r\n"),
+        sending(
+            EVENTS_HEAD + message_start() + text_delta("Once upon") + event({"type": "content_block_stop", "index": 7})
+        ),
+    ],
+    ids=["S8_reset", "S8_end_without_message_stop", "S10_error_event", "garbage", "illegal_order"],
+)
+async def test_a_stream_that_fails_in_the_middle_ends_with_an_error_and_without_done(
+    start_proxy: ProxyStarter, failure: Script
+) -> None:
+    async with raw_upstream(in_turn(failure, answer_well)) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=True))
+                assert response.status_code == 200
+                *events, last = [line for line in response.text.split("\n\n") if line]
+                assert "Once upon" in response.text
+                assert "[DONE]" not in response.text
+                assert '"finish_reason":"' not in response.text
+                error = json.loads(last.removeprefix("data: "))["error"]
+                assert error["type"] == "server_error"
+                assert set(error) == {"message", "type", "param", "code"}
+                assert all("error" not in json.loads(line.removeprefix("data: ")) for line in events)
+                # The connection is as good as new, and nothing of the failed exchange is left.
+                assert "all is well" in (await client.post(PATH, json=body(stream=True))).text
+            assert proxy.running == 0
+            assert proxy.addon._exchanges == {}
+
+
+async def test_a_whole_answer_that_fails_in_the_middle_is_an_error_with_a_status(start_proxy: ProxyStarter) -> None:
+    cut = sending(EVENTS_HEAD + message_start() + text_delta("Once upon"), cut=True)
+    async with raw_upstream(cut) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=False))
+                assert response.status_code == 502
+                assert response.json()["error"]["code"] == "upstream_broken"
+                assert len(upstream.calls) == 1
+
+
+async def test_S16_characters_cut_in_two_by_the_network_stay_whole(start_proxy: ProxyStarter) -> None:
+    async def byte_by_byte(call: Call) -> None:
+        await call.send(EVENTS_HEAD)
+        for byte in message_start() + text_delta("日本語 🎉") + message_end():
+            await call.send(bytes([byte]))
+
+    async with raw_upstream(byte_by_byte) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                answer = (await client.post(PATH, json=body(stream=False))).json()
+                assert answer["choices"][0]["message"]["content"] == "日本語 🎉"
