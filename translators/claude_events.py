@@ -61,11 +61,26 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     speed: str | None = None
 
 
+class StopDetails(msgspec.Struct, frozen=True, gc=False):
+    """Why Claude refused."""
+
+    type: str = ""
+    category: str | None = None
+    explanation: str | None = None
+
+
 class Message(msgspec.Struct, frozen=True):
-    """The message that `message_start` opens; its content comes in the blocks that follow."""
+    """The message that `message_start` opens; its content comes in the blocks that follow.
+
+    Only where Claude made it up without generating (a call that its own code execution asks for) it has content, and a
+    stop reason, from the start, and nothing but `message_stop` follows.
+    """
 
     id: str = ""
     model: str = ""
+    content: tuple[Raw, ...] | None = None
+    stop_reason: str | None = None
+    stop_details: StopDetails | None = None
     usage: Usage | None = None
 
 
@@ -80,14 +95,6 @@ class ContentBlock(msgspec.Struct, frozen=True):
     id: str = ""
     name: str = ""
     input: Any = None
-
-
-class StopDetails(msgspec.Struct, frozen=True, gc=False):
-    """Why Claude refused."""
-
-    type: str = ""
-    category: str | None = None
-    explanation: str | None = None
 
 
 class Delta(msgspec.Struct, frozen=True):

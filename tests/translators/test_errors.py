@@ -74,14 +74,20 @@ def test_a_refused_request_keeps_claudes_words_and_its_code():
     [
         (
             "prompt is too long: 204308 tokens > 200000 maximum",
-            "This model's maximum context length is 200000 tokens. However, your messages resulted in 204308 tokens. "
-            "Please reduce the length of the messages.",
+            (
+                "This model's maximum context length is 200000 tokens. However, your messages resulted in 204308 tokens. "
+                "Please reduce the length of the messages."
+            ),
         ),
         (
-            "input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000, decrease input length or "
-            "`max_tokens` and try again",
-            "This model's maximum context length is 200000 tokens. However, you requested 207192 tokens (199000 in the "
-            "messages, 8192 in the completion). Please reduce the length of the messages or completion.",
+            (
+                "input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000, decrease input length or "
+                "`max_tokens` and try again"
+            ),
+            (
+                "This model's maximum context length is 200000 tokens. However, you requested 207192 tokens (199000 in the "
+                "messages, 8192 in the completion). Please reduce the length of the messages or completion."
+            ),
         ),
         (
             "Input is too long for requested model.",
@@ -220,10 +226,14 @@ def test_a_key_never_shows():
     ("message", "expected"),
     [
         (
-            "This request would exceed your organization's rate limit of 20,000,000 prompt bytes per hour "
-            "(org: 5576611f-a1ee-427c-9800-298d9579899c, model: claude-x).",
-            "This request would exceed your organization's rate limit of 20,000,000 prompt bytes per hour "
-            "(model: claude-x). Please try again later.",
+            (
+                "This request would exceed your organization's rate limit of 20,000,000 prompt bytes per hour "
+                "(org: 5576611f-a1ee-427c-9800-298d9579899c, model: claude-x)."
+            ),
+            (
+                "This request would exceed your organization's rate limit of 20,000,000 prompt bytes per hour "
+                "(model: claude-x). Please try again later."
+            ),
         ),
         (
             "Limit of (org: 5576611f-a1ee-427c-9800-298d9579899c) reached.",

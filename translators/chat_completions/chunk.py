@@ -118,5 +118,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 def encode_chunk(chunk: ChatCompletionChunk) -> bytes:
-    """Encode as a whole SSE event."""
-    return encode_data(_encode(chunk))
+    """Encode as a whole SSE event.
+
+    The line breaks of Unicode are written as escapes: many clients split lines as Python's `str.splitlines` does, not
+    as the SSE standard does.
+    """
+    payload = _encode(chunk)
+    if b"\xe2\x80\xa8" in payload or b"\xe2\x80\xa9" in payload or b"\xc2\x85" in payload:
+        payload = (
+            payload.replace(b"\xe2\x80\xa8", b"\\u2028")
+            .replace(b"\xe2\x80\xa9", b"\\u2029")
+            .replace(b"\xc2\x85", b"\\u0085")
+        )
+    return encode_data(payload)

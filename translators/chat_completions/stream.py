@@ -17,14 +17,13 @@ https://platform.claude.com/docs/en/build-with-claude/streaming has the grammar 
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from translators.chat_completions.annotations import CitedPage, annotate, read_citation
 from translators.chat_completions.chunk import (
     SYSTEM_FINGERPRINT,
     Annotation,
@@ -33,11 +32,11 @@ from translators.chat_completions.chunk import (
     ChoiceDelta,
     FinishReason,
     ServiceTier,
-    UrlCitation,
 )
+from translators.chat_completions.phases import LEGAL_EVENTS, IllegalEventOrderError, Phase
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.tool_calls import CustomToolCallWriter, FunctionCallWriter, open_tool_call
-from translators.claude_events import Delta, ErrorDetail, Event, StopDetails, Usage, parse_content_block
+from translators.claude_events import ErrorDetail, Event, StopDetails, Usage, parse_content_block
 from translators.code_fence import CodeFenceStripper
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError, translate_error_event
@@ -51,50 +50,6 @@ UNNAMED_TOOL = "unnamed_tool"
 """Stands for a tool name that did not come: the call is kept, and the client answers that it has no such tool."""
 
 
-class Phase(Enum):
-    """Where a stream is. `message_stop` leads to PAUSED if the stop reason is `pause_turn`, to COMPLETED otherwise."""
-
-    AWAITING_MESSAGE = auto()
-    IN_MESSAGE = auto()
-    ENDING = auto()
-    PAUSED = auto()
-    COMPLETED = auto()
-    STOPPED_EARLY = auto()
-    FAILED = auto()
-
-
-_LEGAL_EVENTS = MappingProxyType(
-    {
-        Phase.AWAITING_MESSAGE: frozenset({"message_start", "ping", "error"}),
-        Phase.IN_MESSAGE: frozenset(
-            {
-                "message_start",  # of the same message
-                "content_block_start",
-                "content_block_delta",
-                "content_block_stop",
-                "message_delta",
-                "message_stop",
-                "ping",
-                "error",
-            }
-        ),
-        # A stop reason came: no more blocks.
-        Phase.ENDING: frozenset({"message_delta", "message_stop", "ping", "error"}),
-        Phase.PAUSED: frozenset({"ping"}),
-        Phase.COMPLETED: frozenset({"ping"}),
-        Phase.FAILED: frozenset({"ping"}),
-    }
-)
-"""Which events may come in which phase.
-
-STOPPED_EARLY is missing: the answer is whole, and what Claude still sends is passed over.
-"""
-
-
-class IllegalEventOrderError(ValueError):
-    """Claude's events came in an order that its grammar does not have: two streams were spliced, or one lost a part."""
-
-
 @dataclass(slots=True)
 class _OpenBlock:
     """A block between its start and its stop."""
@@ -103,17 +58,7 @@ class _OpenBlock:
     whole_input: Any = None
     call: FunctionCallWriter | CustomToolCallWriter | None = None
     text_start: int = 0
-    citations: list[tuple[str, str]] = field(default_factory=list)
-    """Title and URL of each page."""
-
-
-class _Citation(msgspec.Struct, frozen=True, gc=False):
-    type: str = ""
-    url: str | None = None
-    title: str | None = None
-
-
-_citation_decoder = msgspec.json.Decoder(_Citation)
+    cited_pages: list[CitedPage] = field(default_factory=list)
 
 
 @dataclass
@@ -209,7 +154,7 @@ class ChatCompletionStream:
             return self._translate_block_delta(event)
         if self.phase is Phase.STOPPED_EARLY:
             return self._translate_after_early_stop(event)
-        if kind not in _LEGAL_EVENTS[self.phase]:
+        if kind not in LEGAL_EVENTS[self.phase]:
             raise IllegalEventOrderError(f"{kind} in phase {self.phase.name}")
         match kind:
             case "message_start":
@@ -273,25 +218,36 @@ class ChatCompletionStream:
         message_id = message.id if message else ""
         if self.phase is Phase.IN_MESSAGE and message_id and self.upstream_message_id not in ("", message_id):
             raise IllegalEventOrderError("message_start of a second message")
+        is_repeated = self.phase is Phase.IN_MESSAGE
         self.phase = Phase.IN_MESSAGE
         if message is not None:
             self.upstream_message_id = message_id
             self.upstream_model = message.model
             self._message_usage = override_usage(self._message_usage, message.usage)
-        if self._role_sent:
-            return []
-        self._role_sent = True
-        self.service_tier = _map_service_tier(self._message_usage)
-        return [self._chunk(ChoiceDelta(role="assistant", content="", refusal=None))]
+        chunks: list[ChatCompletionChunk] = []
+        if not self._role_sent:
+            self._role_sent = True
+            self.service_tier = _map_service_tier(self._message_usage)
+            chunks.append(self._chunk(ChoiceDelta(role="assistant", content="", refusal=None)))
+        if message is not None and not is_repeated:
+            for raw in message.content or ():
+                if self.stopped_early:
+                    break
+                chunks += self._translate_whole_block(raw)
+            self._note_stop_reason(message.stop_reason, message.stop_details)
+        return chunks
 
     def _translate_message_delta(self, event: Event) -> list[ChatCompletionChunk]:
         self._message_usage = override_usage(self._message_usage, event.usage)
-        delta = event.delta
-        if delta is not None and delta.stop_reason is not None:
-            self.stop_reason = delta.stop_reason
-            self._stop_details = delta.stop_details
-            self.phase = Phase.ENDING
+        if event.delta is not None:
+            self._note_stop_reason(event.delta.stop_reason, event.delta.stop_details)
         return []
+
+    def _note_stop_reason(self, stop_reason: str | None, stop_details: StopDetails | None) -> None:
+        if stop_reason is not None and self.phase is not Phase.STOPPED_EARLY:
+            self.stop_reason = stop_reason
+            self._stop_details = stop_details
+            self.phase = Phase.ENDING
 
     def _translate_message_stop(self) -> list[ChatCompletionChunk]:
         chunks: list[ChatCompletionChunk] = []
@@ -344,19 +300,27 @@ class ChatCompletionStream:
             raise IllegalEventOrderError(f"content_block_start for block {event.index}, which is open")
         if event.content_block is UNSET:
             raise IllegalEventOrderError("content_block_start without a block")
-        start = parse_content_block(event.content_block)
-        builder = ContentBlockBuilder(event.content_block)
+        block, chunks = self._open_block(event.content_block)
+        self._open_blocks[event.index] = block
+        return chunks
+
+    def _translate_whole_block(self, raw: msgspec.Raw) -> list[ChatCompletionChunk]:
+        block, chunks = self._open_block(raw)
+        return chunks if self.stopped_early else chunks + self._close_block(block)
+
+    def _open_block(self, raw: msgspec.Raw) -> tuple[_OpenBlock, list[ChatCompletionChunk]]:
+        start = parse_content_block(raw)
+        builder = ContentBlockBuilder(raw)
         self._builders.append(builder)
         block = _OpenBlock(builder, whole_input=start.input, text_start=self._text_length)
-        self._open_blocks[event.index] = block
         match start.type:
             case "text":
-                return self._translate_text(start.text)
+                return block, self._translate_text(start.text)
             case "thinking":
-                return self._translate_thinking(start.thinking)
+                return block, self._translate_thinking(start.thinking)
             case "tool_use":
-                return self._open_tool_call(block, start.id, start.name)
-        return []
+                return block, self._open_tool_call(block, start.id, start.name)
+        return block, []
 
     def _translate_block_delta(self, event: Event) -> list[ChatCompletionChunk]:
         block = self._open_blocks.get(event.index)
@@ -373,18 +337,15 @@ class ChatCompletionStream:
                 return self._chunks(block.call.add(delta.partial_json))
             case "thinking_delta":
                 return self._translate_thinking(delta.thinking)
-            case "citations_delta":
-                self._note_citation(block, delta)
+            case "citations_delta" if delta.citation is not UNSET:
+                if (page := read_citation(delta.citation)) is not None:
+                    block.cited_pages.append(page)
         return []
 
     def _close_block(self, block: _OpenBlock) -> list[ChatCompletionChunk]:
         if block.call is not None:
             return self._chunks(block.call.close(block.whole_input))
-        start, end = block.text_start, self._text_length
-        self._annotations += [
-            Annotation("url_citation", UrlCitation(end, start, title=title, url=url))
-            for title, url in dict.fromkeys(block.citations)
-        ]
+        self._annotations += annotate(block.cited_pages, block.text_start, self._text_length)
         return []
 
     def _open_tool_call(self, block: _OpenBlock, call_id: str, name: str) -> list[ChatCompletionChunk]:
@@ -455,16 +416,6 @@ class ChatCompletionStream:
         if not thinking or not self.plan.shows_thinking:
             return []
         return [self._chunk(ChoiceDelta(reasoning_content=thinking))]
-
-    def _note_citation(self, block: _OpenBlock, delta: Delta) -> None:
-        if delta.citation is UNSET:
-            return
-        try:
-            citation = _citation_decoder.decode(delta.citation)
-        except msgspec.ValidationError:
-            return  # kept for Claude in `content`; no page to point to
-        if citation.type == "web_search_result_location" and citation.url:
-            block.citations.append((citation.title or citation.url, citation.url))
 
     # Chunks.
 

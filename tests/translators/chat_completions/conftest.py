@@ -71,7 +71,7 @@ def cut_message(
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {**usage, "output_tokens": 1},
+        "usage": {**usage, "output_tokens": min(1, usage.get("output_tokens", 0))},
     }
     return [
         {"type": "message_start", "message": message},

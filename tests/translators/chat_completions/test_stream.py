@@ -277,6 +277,25 @@ def test_S22_a_message_start_without_a_message_opens_the_answer(cut, read):
     assert answer.message["content"] == TEXT["text"]
 
 
+def test_a_message_that_is_whole_from_its_start_is_a_whole_answer(cut, read):
+    # So Claude sends each call that its own code execution makes, one after the other.
+    start, *_, stop = cut([])
+    blocks = [{**tool(1, player="one"), "caller": {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}}, TEXT]
+    start["message"] |= {"content": blocks, "stop_reason": "tool_use"}
+    answer = read([start, stop])
+    assert answer.finish_reason == "tool_calls"
+    assert answer.message["content"] == TEXT["text"]
+    assert answer.message["tool_calls"][0]["function"]["arguments"] == '{"player":"one"}'
+    assert answer.stream.content == blocks
+
+
+def test_P7_a_message_that_is_whole_from_its_start_is_cut_at_a_stop_string(cut, read):
+    start, *_, stop = cut([])
+    start["message"] |= {"content": [{"type": "text", "text": "a\nb"}, TEXT, tool(1)], "stop_reason": "tool_use"}
+    answer = read([start, stop], plan=replace(PLAN, stop=("\n",)))
+    assert (answer.message["content"], answer.finish_reason) == ("a", "stop")
+
+
 def test_S23_a_second_message_is_refused(cut):
     stream = new_stream()
     feed(stream, *cut([TEXT])[:4])
