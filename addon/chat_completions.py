@@ -163,7 +163,8 @@ class _Completion:
         try:
             answer = await self._gateway.claude.stream(msgspec.json.encode(params), self._request.headers)
         except OpenAIError as error:
-            if not (self._request.replays_thinking and _refuses_thinking(error)):
+            is_first = params is self._request.params
+            if not (is_first and self._request.replays_thinking and _refuses_thinking(error)):
                 raise
             # Thinking is bound to what came before it; a history that was edited gets along without.
             self._request = self._request.without_thinking()

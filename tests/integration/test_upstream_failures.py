@@ -1,4 +1,4 @@
-"""What the client sees when Claude refuses, breaks or lies: real sockets, one failure each, and the connection lives on."""
+"""What the client sees when Claude refuses, breaks or lies, and that its connection lives on."""
 
 import json
 from typing import Any

@@ -1,0 +1,78 @@
+"""What old and eager HTTP/1 clients do: no chunks before 1.1, pipelining, a half-closed connection, an expectation."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.integration.running_proxy import ProxyStarter
+
+REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+
+
+def request_bytes(text: str, *, version: str = "1.1", stream: bool = False, headers: str = "") -> bytes:
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": text}], "stream": stream}).encode()
+    head = f"POST /v1/chat/completions HTTP/{version}\r\nhost: x\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+async def read_response(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    return head, await reader.readexactly(int(length.split(b":")[1]))
+
+
+async def test_an_http10_stream_is_not_chunked_and_ends_with_the_connection(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request_bytes("hi", version="1.0", stream=True))
+        async with asyncio.timeout(5):
+            received = await reader.read()
+        head, _, body = received.partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head.lower()
+        assert body.startswith(b"data: {")
+        assert body.endswith(b"data: [DONE]\n\n")
+        writer.close()
+
+
+async def test_pipelined_requests_are_answered_in_their_order(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        answers = ["first", "second", "third"]
+        writer.write(b"".join(request_bytes(f'[[simulate: {{"text": "{answer}"}}]]') for answer in answers))
+        async with asyncio.timeout(5):
+            for answer in answers:
+                _, body = await read_response(reader)
+                assert json.loads(body)["choices"][0]["message"]["content"] == answer
+        writer.close()
+
+
+async def test_expect_100_continue_is_met(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        head, _, body = request_bytes("hi", headers="expect: 100-continue\r\n").partition(b"\r\n\r\n")
+        writer.write(head + b"\r\n\r\n")
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            writer.write(body)
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n{}   ",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+    ],
+    ids=["both_framings", "two_lengths", "negative_length"],
+)
+async def test_a_request_of_two_readings_is_refused(start_proxy: ProxyStarter, smuggled: bytes) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(smuggled)
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
+        writer.close()
