@@ -4,6 +4,7 @@ Deterministic: the same request gets the same content. It calls tools where it m
 thinks where the model would; it fills a JSON schema where one is asked for.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -146,7 +147,8 @@ def _chosen_tools(body: Mapping[str, Any], turns: Sequence[Turn], said: str) -> 
 
 
 def _names(lowered_text: str, name: str) -> bool:
-    return name.lower() in lowered_text or name.lower().replace("_", " ") in lowered_text
+    spellings = {re.escape(name.lower()), re.escape(name.lower().replace("_", " "))}
+    return any(re.search(rf"(?<![\w-]){spelling}(?![\w-])", lowered_text) for spelling in spellings)
 
 
 def _has_results(turns: Sequence[Turn]) -> bool:
@@ -175,7 +177,10 @@ def _closing_text(body: Mapping[str, Any], model: SimulatedModel, user: Turn | N
         else ""
     )
     quoted = f"You wrote {_quoted(said)}{seen}." if said else f"You wrote nothing{seen}."
-    return f"{quoted} I am a simulated Claude ({model.id}): I check requests and answer in the right shape, but I do not think."
+    return (
+        f"{quoted} I am a simulated Claude ({model.id}): I check requests and answer in the right shape, "
+        "but I do not think."
+    )
 
 
 def _result_text(block: Mapping[str, Any]) -> str:

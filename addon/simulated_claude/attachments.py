@@ -63,8 +63,8 @@ def _check_image(path: str, source: Mapping[str, Any]) -> Iterator[ClaudeError]:
         yield invalid_request("Could not process image")
     elif found != source["media_type"]:
         yield invalid_request(
-            f"{where}: The image was specified using the {source['media_type']} media type, but the image appears to be a "
-            f"{found} image"
+            f"{where}: The image was specified using the {source['media_type']} media type, but the image appears to "
+            f"be a {found} image"
         )
 
 

@@ -23,8 +23,9 @@ def check_breakpoints(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
     for path, marker in marked:
         if marker.get("ttl") == "1h" and short_seen:
             yield invalid_request(
-                f"{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. "
-                "Note that blocks are processed in the following order: `tools`, `system`, `messages`."
+                f"{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, "
+                "`messages`."
             )
         short_seen = short_seen or marker.get("ttl") != "1h"
 

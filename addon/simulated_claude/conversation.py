@@ -38,7 +38,7 @@ class Turn:
 
 
 def content_blocks(content: Any) -> tuple[Block, ...]:
-    """The blocks of a message's content, a string being one text block."""
+    """Read the blocks of a message's content, a string being one text block."""
     if content is None:
         return ()
     if isinstance(content, str):
@@ -47,12 +47,12 @@ def content_blocks(content: Any) -> tuple[Block, ...]:
 
 
 def system_blocks(body: Mapping[str, Any]) -> tuple[Block, ...]:
-    """The blocks of the system prompt."""
+    """Read the blocks of the system prompt."""
     return content_blocks(body.get("system"))
 
 
 def turns_of(messages: Iterable[Mapping[str, Any]]) -> list[Turn]:
-    """The messages with consecutive ones of the same role joined, as Claude joins them."""
+    """Join consecutive messages of the same role, as Claude joins them."""
     turns: list[Turn] = []
     for index, message in enumerate(messages):
         blocks = content_blocks(message["content"])
@@ -66,17 +66,17 @@ def turns_of(messages: Iterable[Mapping[str, Any]]) -> list[Turn]:
 
 
 def text_of(blocks: Iterable[Block]) -> str:
-    """The text of text blocks, joined by line ends."""
+    """Read the text of text blocks, joined by line ends."""
     return "\n".join(block["text"] for block in blocks if block.get("type") == "text")
 
 
 def last_user_text(messages: Iterable[Mapping[str, Any]]) -> str:
-    """The text of the last user turn; empty where it holds none."""
+    """Read the text of the last user turn; empty where it holds none."""
     return next((text_of(turn.blocks) for turn in reversed(turns_of(messages)) if turn.role == "user"), "")
 
 
 def canonical(value: Any) -> Any:
-    """A value without what may differ between two renderings of the same content: markers for caching, nulls, string or block."""
+    """Strip what may differ between two renderings of one content: cache markers, nulls, string or block."""
     if isinstance(value, Mapping):
         kept = {key: canonical(item) for key, item in value.items() if key not in _NOT_CONTENT and item is not None}
         if value.get("type") == "tool_result" and isinstance(value.get("content"), str):
@@ -88,14 +88,14 @@ def canonical(value: Any) -> Any:
 
 
 def _ordered(block: dict[str, Any]) -> dict[str, Any]:
-    # The order of a block's own fields means nothing; the order inside a tool's input or schema is what the model reads.
+    # The order of a block's own fields means nothing; that inside a tool's input or schema is what the model reads.
     return {key: block[key] for key in sorted(block)}
 
 
 def prefix_digests(body: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int], str]]:
     """For each block of the messages: its place, and a digest of everything before it (tools, system, earlier blocks).
 
-    The last item, at place (-1, -1), is the digest of the whole conversation: what the first block of the answer stands on.
+    The last item, at place (-1, -1), is the digest of the whole conversation: what the answer stands on.
     """
     digest = hashlib.blake2b(digest_size=12)
 

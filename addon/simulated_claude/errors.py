@@ -43,12 +43,12 @@ class ClaudeError(Exception):
 
 
 def invalid_request(message: str, details: Mapping[str, Any] | None = None) -> ClaudeError:
-    """The error for nearly everything that is wrong with a body: 400 invalid_request_error."""
+    """Make the error for nearly everything that is wrong with a body: 400 invalid_request_error."""
     return ClaudeError(400, message, details=details)
 
 
 def error_body(error_type: str, message: str, details: Mapping[str, Any] | None, request_id: str) -> dict[str, Any]:
-    """The envelope of every error, over HTTP and as the data of an `error` event."""
+    """Make the envelope of every error, over HTTP and as the data of an `error` event."""
     return {
         "type": "error",
         "error": {"type": error_type, "message": message, "details": None if details is None else dict(details)},

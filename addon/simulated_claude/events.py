@@ -50,7 +50,7 @@ def _output_usage(answer: Answer) -> dict[str, Any]:
 def make_message(
     answer: Answer, message_id: str, model_id: str, input_usage: InputUsage, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The whole message, as answered without `stream`."""
+    """Make the whole message, as answered without `stream`."""
     return {
         "id": message_id,
         "type": "message",
@@ -69,7 +69,7 @@ def make_message(
 def make_events(
     answer: Answer, message_id: str, model_id: str, input_usage: InputUsage, body: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The same message as events, in order."""
+    """Make the same message as events, in order."""
     yield {
         "type": "message_start",
         "message": {

@@ -33,7 +33,7 @@ def _last(pattern: re.Pattern[bytes], raw: bytes, default: float) -> float:
 
 @cache
 def _writes(chunks: int, burst: int) -> tuple[bytes, ...]:
-    """The whole stream, framed as HTTP chunks of `burst` events each."""
+    """Frame the whole stream as HTTP chunks of `burst` events each."""
     answer = Answer(({"type": "text", "text": "simulated words " * chunks},), "end_turn", output_tokens=chunks)
     events = [encode_event(event) for event in make_events(answer, "msg_fast", MODEL, InputUsage(10), {})]
     joined = [b"".join(events[start : start + burst]) for start in range(0, len(events), burst)]

@@ -10,7 +10,7 @@ JPEG_SIZE_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0
 
 
 def decode_base64(data: str) -> bytes | None:
-    """The bytes, or None where `data` is not base64."""
+    """Decode `data`; None where it is not base64."""
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
@@ -18,7 +18,7 @@ def decode_base64(data: str) -> bytes | None:
 
 
 def sniff_media_type(data: bytes) -> str | None:
-    """The media type that the first bytes tell; None for what Claude cannot read."""
+    """Tell the media type by the first bytes; None for what Claude cannot read."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):

@@ -46,7 +46,8 @@ def _check_max_tokens(body: Mapping[str, Any], model: SimulatedModel) -> Iterato
         yield invalid_request("max_tokens: Input should be greater than or equal to 0")
     if asked > model.max_output:
         yield invalid_request(
-            f"max_tokens: {asked} > {model.max_output}, which is the maximum allowed number of output tokens for {model.id}"
+            f"max_tokens: {asked} > {model.max_output}, which is the maximum allowed number of output tokens for "
+            f"{model.id}"
         )
 
 
@@ -63,13 +64,13 @@ def _check_thinking(
         yield invalid_request(f"thinking.{kind}.display: Input should be 'summarized' or 'omitted'")
     if kind != "enabled":
         return
-    if not counting and thinking["budget_tokens"] >= body["max_tokens"]:
-        # With interleaved thinking the budget spans all turns of a tool loop.
-        if "interleaved-thinking-2025-05-14" not in betas or not body.get("tools"):
-            yield invalid_request(
-                "`max_tokens` must be greater than `thinking.budget_tokens`. "
-                f"{THINKING_DOCS}#max-tokens-and-context-window-size"
-            )
+    # With interleaved thinking the budget spans all turns of a tool loop.
+    is_interleaved = "interleaved-thinking-2025-05-14" in betas and bool(body.get("tools"))
+    if not counting and not is_interleaved and thinking["budget_tokens"] >= body["max_tokens"]:
+        yield invalid_request(
+            "`max_tokens` must be greater than `thinking.budget_tokens`. "
+            f"{THINKING_DOCS}#max-tokens-and-context-window-size"
+        )
     if (body.get("tool_choice") or {}).get("type") in {"any", "tool"}:
         yield invalid_request("Thinking may not be enabled when tool_choice forces tool use.")
     yield from _check_thinking_comes_first(body)
@@ -79,7 +80,10 @@ def _thinking_refusal(kind: str, model: SimulatedModel) -> str:
     if kind == "adaptive":
         return "adaptive thinking is not supported on this model"
     if kind == "disabled" and "between_tools" in model.thinking:
-        return 'To turn thinking off on this model, send "thinking": {"type": "between_tools"} instead of {"type": "disabled"}.'
+        return (
+            'To turn thinking off on this model, send "thinking": {"type": "between_tools"} instead of '
+            '{"type": "disabled"}.'
+        )
     return f'"thinking.type.{kind}" is not supported for this model. {USE_ADAPTIVE}'
 
 
@@ -94,10 +98,10 @@ def _check_thinking_comes_first(body: Mapping[str, Any]) -> Iterator[ClaudeError
     if (in_tool_loop or is_prefill) and first not in {"thinking", "redacted_thinking"}:
         place = last.places[0]
         yield invalid_request(
-            f"messages.{place[0]}.content.{place[1]}.type: Expected `thinking` or `redacted_thinking`, but found `{first}`. "
-            "When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost "
-            "set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks from previous turns. To "
-            f"avoid this requirement, disable `thinking`. {THINKING_DOCS}"
+            f"messages.{place[0]}.content.{place[1]}.type: Expected `thinking` or `redacted_thinking`, but found "
+            f"`{first}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block "
+            "(preceeding the lastmost set of `tool_use` and `tool_result` blocks). We recommend you include thinking "
+            f"blocks from previous turns. To avoid this requirement, disable `thinking`. {THINKING_DOCS}"
         )
 
 

@@ -7,6 +7,7 @@ the same mistake here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 __all__ = ["MODELS", "RETIRED_MODELS", "SimulatedModel", "find_model", "list_models", "model_info"]
@@ -51,86 +52,126 @@ class SimulatedModel:
     retires_at: str | None = None
 
 
-def _model_46(
-    model_id: str, name: str, line: Literal["sonnet", "opus"], created_at: str, min_cacheable: int
-) -> SimulatedModel:
-    return SimulatedModel(
-        model_id, name, line, created_at, thinking=("adaptive", "enabled", "disabled"), thinks_by_default=False,
-        effort=EFFORTS_46, efforts_without_thinking=EFFORTS_46, system_messages="refused", sampling=True,
-        min_cacheable=min_cacheable, dense_tokenizer=False, display="summarized",
-    )  # fmt: skip
-
-
-def _model_45(
-    alias: str,
-    date: str,
-    name: str,
-    line: Literal["haiku", "sonnet", "opus"],
-    created_at: str,
-    effort: tuple[str, ...],
-    min_cacheable: int,
-    deprecated: tuple[str, str] | None = None,
-) -> SimulatedModel:
-    return SimulatedModel(
-        f"{alias}-{date}", name, line, created_at, alias=alias, context=200_000, max_output=64_000, thinking=("enabled", "disabled"),
-        thinks_by_default=False, effort=effort, efforts_without_thinking=effort, system_messages="refused", prefill=True,
-        sampling=True, min_cacheable=min_cacheable, dense_tokenizer=False, display="summarized",
-        lifecycle="deprecated" if deprecated else "active",
-        deprecated_at=deprecated[0] if deprecated else None, retires_at=deprecated[1] if deprecated else None,
-    )  # fmt: skip
-
+_NEWEST = partial(SimulatedModel, forced_tool_choice=False)
+_ADAPTIVE = partial(SimulatedModel, thinking=("adaptive", "disabled"), efforts_without_thinking=ALL_EFFORTS)
+_GENERATION_46 = partial(
+    SimulatedModel,
+    thinking=("adaptive", "enabled", "disabled"),
+    thinks_by_default=False,
+    effort=EFFORTS_46,
+    efforts_without_thinking=EFFORTS_46,
+    system_messages="refused",
+    sampling=True,
+    dense_tokenizer=False,
+    display="summarized",
+)
+_GENERATION_45 = partial(
+    SimulatedModel,
+    context=200_000,
+    max_output=64_000,
+    thinking=("enabled", "disabled"),
+    thinks_by_default=False,
+    effort=(),
+    system_messages="refused",
+    prefill=True,
+    sampling=True,
+    dense_tokenizer=False,
+    display="summarized",
+)
 
 _NEWEST_FIRST: tuple[SimulatedModel, ...] = (
+    _NEWEST("claude-fable-5-2", "Claude Fable 5.2", "fable", "2026-11-09T00:00:00Z", binds_thinking=True),
+    _NEWEST("claude-mythos-5-2", "Claude Mythos 5.2", "mythos", "2026-11-09T00:00:00Z", binds_thinking=True),
     SimulatedModel(
-        "claude-fable-5-2", "Claude Fable 5.2", "fable", "2026-11-09T00:00:00Z", forced_tool_choice=False, binds_thinking=True
+        "claude-haiku-5-5",
+        "Claude Haiku 5.5",
+        "haiku",
+        "2026-10-07T00:00:00Z",
+        thinking=("adaptive", "disabled"),
+        binds_thinking=True,
     ),
-    SimulatedModel(
-        "claude-mythos-5-2", "Claude Mythos 5.2", "mythos", "2026-11-09T00:00:00Z", forced_tool_choice=False, binds_thinking=True
+    _NEWEST(
+        "claude-sonnet-5-5",
+        "Claude Sonnet 5.5",
+        "sonnet",
+        "2026-09-28T00:00:00Z",
+        thinking=("adaptive", "between_tools"),
+        binds_thinking=True,
     ),
-    SimulatedModel(
-        "claude-haiku-5-5", "Claude Haiku 5.5", "haiku", "2026-10-07T00:00:00Z",
-        thinking=("adaptive", "disabled"), binds_thinking=True,
-    ),
-    SimulatedModel(
-        "claude-sonnet-5-5", "Claude Sonnet 5.5", "sonnet", "2026-09-28T00:00:00Z",
-        thinking=("adaptive", "between_tools"), forced_tool_choice=False, binds_thinking=True,
-    ),
-    SimulatedModel(
-        "claude-opus-5-5", "Claude Opus 5.5", "opus", "2026-09-22T00:00:00Z", forced_tool_choice=False, binds_thinking=True
-    ),
-    SimulatedModel(
-        "claude-fable-5-1", "Claude Fable 5.1", "fable", "2026-09-01T00:00:00Z", forced_tool_choice=False, binds_thinking=True
-    ),
-    SimulatedModel("claude-mythos-5-1", "Claude Mythos 5.1", "mythos", "2026-09-01T00:00:00Z", forced_tool_choice=False),
+    _NEWEST("claude-opus-5-5", "Claude Opus 5.5", "opus", "2026-09-22T00:00:00Z", binds_thinking=True),
+    _NEWEST("claude-fable-5-1", "Claude Fable 5.1", "fable", "2026-09-01T00:00:00Z", binds_thinking=True),
+    _NEWEST("claude-mythos-5-1", "Claude Mythos 5.1", "mythos", "2026-09-01T00:00:00Z"),
     SimulatedModel("claude-opus-5", "Claude Opus 5", "opus", "2026-07-24T00:00:00Z", thinking=("adaptive", "disabled")),
-    SimulatedModel(
-        "claude-sonnet-5", "Claude Sonnet 5", "sonnet", "2026-06-30T00:00:00Z", thinking=("adaptive", "disabled"),
-        efforts_without_thinking=ALL_EFFORTS, system_messages="ignored", min_cacheable=1024,
+    _ADAPTIVE(
+        "claude-sonnet-5",
+        "Claude Sonnet 5",
+        "sonnet",
+        "2026-06-30T00:00:00Z",
+        system_messages="ignored",
+        min_cacheable=1024,
     ),
     SimulatedModel("claude-fable-5", "Claude Fable 5", "fable", "2026-06-09T00:00:00Z"),
     SimulatedModel("claude-mythos-5", "Claude Mythos 5", "mythos", "2026-06-09T00:00:00Z"),
-    SimulatedModel(
-        "claude-opus-4-8", "Claude Opus 4.8", "opus", "2026-05-28T00:00:00Z", thinking=("adaptive", "disabled"),
-        thinks_by_default=False, efforts_without_thinking=ALL_EFFORTS, min_cacheable=1024,
+    _ADAPTIVE(
+        "claude-opus-4-8",
+        "Claude Opus 4.8",
+        "opus",
+        "2026-05-28T00:00:00Z",
+        thinks_by_default=False,
+        min_cacheable=1024,
     ),
-    SimulatedModel(
-        "claude-opus-4-7", "Claude Opus 4.7", "opus", "2026-04-16T00:00:00Z", thinking=("adaptive", "disabled"),
-        thinks_by_default=False, efforts_without_thinking=ALL_EFFORTS, system_messages="refused", min_cacheable=2048,
+    _ADAPTIVE(
+        "claude-opus-4-7",
+        "Claude Opus 4.7",
+        "opus",
+        "2026-04-16T00:00:00Z",
+        thinks_by_default=False,
+        system_messages="refused",
+        min_cacheable=2048,
     ),
-    SimulatedModel(
-        "claude-mythos-preview", "Claude Mythos Preview", "mythos", "2026-04-07T00:00:00Z", thinking=("adaptive", "enabled"),
-        forced_tool_choice=False, system_messages="refused", min_cacheable=2048, lifecycle="deprecated",
-        deprecated_at="2026-06-09T00:00:00Z", retires_at="2026-06-30T00:00:00Z",
+    _NEWEST(
+        "claude-mythos-preview",
+        "Claude Mythos Preview",
+        "mythos",
+        "2026-04-07T00:00:00Z",
+        thinking=("adaptive", "enabled"),
+        system_messages="refused",
+        min_cacheable=2048,
+        lifecycle="deprecated",
+        deprecated_at="2026-06-09T00:00:00Z",
+        retires_at="2026-06-30T00:00:00Z",
     ),
-    _model_46("claude-sonnet-4-6", "Claude Sonnet 4.6", "sonnet", "2026-02-17T00:00:00Z", 1024),
-    _model_46("claude-opus-4-6", "Claude Opus 4.6", "opus", "2026-02-05T00:00:00Z", 4096),
-    _model_45("claude-opus-4-5", "20251101", "Claude Opus 4.5", "opus", "2025-11-24T00:00:00Z", EFFORTS_45, 4096),
-    _model_45("claude-haiku-4-5", "20251001", "Claude Haiku 4.5", "haiku", "2025-10-15T00:00:00Z", (), 4096),
-    _model_45(
-        "claude-sonnet-4-5", "20250929", "Claude Sonnet 4.5", "sonnet", "2025-09-29T00:00:00Z", (), 1024,
-        ("2026-09-30T00:00:00Z", "2026-11-30T00:00:00Z"),
+    _GENERATION_46("claude-sonnet-4-6", "Claude Sonnet 4.6", "sonnet", "2026-02-17T00:00:00Z", min_cacheable=1024),
+    _GENERATION_46("claude-opus-4-6", "Claude Opus 4.6", "opus", "2026-02-05T00:00:00Z", min_cacheable=4096),
+    _GENERATION_45(
+        "claude-opus-4-5-20251101",
+        "Claude Opus 4.5",
+        "opus",
+        "2025-11-24T00:00:00Z",
+        alias="claude-opus-4-5",
+        effort=EFFORTS_45,
+        min_cacheable=4096,
     ),
-)  # fmt: skip
+    _GENERATION_45(
+        "claude-haiku-4-5-20251001",
+        "Claude Haiku 4.5",
+        "haiku",
+        "2025-10-15T00:00:00Z",
+        alias="claude-haiku-4-5",
+        min_cacheable=4096,
+    ),
+    _GENERATION_45(
+        "claude-sonnet-4-5-20250929",
+        "Claude Sonnet 4.5",
+        "sonnet",
+        "2025-09-29T00:00:00Z",
+        alias="claude-sonnet-4-5",
+        min_cacheable=1024,
+        lifecycle="deprecated",
+        deprecated_at="2026-09-30T00:00:00Z",
+        retires_at="2026-11-30T00:00:00Z",
+    ),
+)
 
 RETIRED_MODELS: frozenset[str] = frozenset(
     {

@@ -6,6 +6,7 @@ reader of the value sees every field; where schemas recurse they are left out.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["make_instance"]
@@ -33,57 +34,75 @@ FORMATS = {
 
 def make_instance(schema: Schema, hint: str = "") -> Any:
     """Make a value for the schema. `hint` is a text that free strings may quote."""
-    root = schema if isinstance(schema, Mapping) else {}
-    return _make(schema, root, hint, 0, "value")
+    return _Maker(schema if isinstance(schema, Mapping) else {}, hint).make(schema, 0, "value")
 
 
-def _make(schema: Schema, root: Mapping[str, Any], hint: str, depth: int, name: str) -> Any:
-    if isinstance(schema, bool) or not schema:
-        return _string({}, hint, name)
-    if depth > MAX_DEPTH:
-        return None
-    if "$ref" in schema:
-        target = _resolve(schema["$ref"], root)
-        return _make(target, root, hint, depth + 1, name)
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    if "default" in schema:
-        return schema["default"]
-    for key in ("anyOf", "oneOf"):
-        if schema.get(key):
-            return _make(_merge(schema, key, _simplest(schema[key])), root, hint, depth + 1, name)
-    if schema.get("allOf"):
-        merged: Mapping[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
-        for part in schema["allOf"]:
-            resolved = _resolve(part["$ref"], root) if isinstance(part, Mapping) and "$ref" in part else part
-            merged = _merge_all_of(merged, resolved)
-        return _make(merged, root, hint, depth + 1, name)
-    return _by_type(_type_of(schema), schema, root, hint, depth, name)
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    root: Mapping[str, Any]
+    """Where references point into."""
+    hint: str
 
-
-def _by_type(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any], hint: str, depth: int, name: str) -> Any:
-    match kind:
-        case "object":
-            return _object(schema, root, hint, depth)
-        case "array":
-            prefix = [_make(item, root, hint, depth + 1, name) for item in schema.get("prefixItems", ())]
-            wanted = max(
-                int(schema.get("minItems", 0)), 1 if depth < OPTIONAL_DEPTH and schema.get("maxItems") != 0 else 0
-            )
-            items = schema.get("items", True)
-            if items is False:
-                return prefix
-            return prefix + [_make(items, root, hint, depth + 1, name) for _ in range(wanted - len(prefix))]
-        case "integer" | "number":
-            return _number(schema, whole=kind == "integer")
-        case "boolean":
-            return True
-        case "null":
+    def make(self, schema: Schema, depth: int, name: str) -> Any:
+        """Make a value for a part of the schema, `depth` levels down, in the property `name`."""
+        if isinstance(schema, bool) or not schema:
+            return _string({}, self.hint, name)
+        if depth > MAX_DEPTH:
             return None
-        case _:
-            return _string(schema, hint, name)
+        if "$ref" in schema:
+            return self.make(_resolve(schema["$ref"], self.root), depth + 1, name)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        if "default" in schema:
+            return schema["default"]
+        for key in ("anyOf", "oneOf"):
+            if schema.get(key):
+                return self.make(_merge(schema, key, _simplest(schema[key])), depth + 1, name)
+        if schema.get("allOf"):
+            merged: Mapping[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
+            for part in schema["allOf"]:
+                resolved = _resolve(part["$ref"], self.root) if isinstance(part, Mapping) and "$ref" in part else part
+                merged = _merge_all_of(merged, resolved)
+            return self.make(merged, depth + 1, name)
+        return self._make_by_type(schema, depth, name)
+
+    def _make_by_type(self, schema: Mapping[str, Any], depth: int, name: str) -> Any:
+        match _type_of(schema):
+            case "object":
+                return self._make_object(schema, depth)
+            case "array":
+                return self._make_array(schema, depth, name)
+            case "integer":
+                return _number(schema, whole=True)
+            case "number":
+                return _number(schema, whole=False)
+            case "boolean":
+                return True
+            case "null":
+                return None
+            case _:
+                return _string(schema, self.hint, name)
+
+    def _make_array(self, schema: Mapping[str, Any], depth: int, name: str) -> list[Any]:
+        made = [self.make(item, depth + 1, name) for item in schema.get("prefixItems", ())]
+        items = schema.get("items", True)
+        if items is False:
+            return made
+        shown = 1 if depth < OPTIONAL_DEPTH and schema.get("maxItems") != 0 else 0
+        wanted = max(int(schema.get("minItems", 0)), shown)
+        return made + [self.make(items, depth + 1, name) for _ in range(wanted - len(made))]
+
+    def _make_object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties: Mapping[str, Schema] = schema.get("properties") or {}
+        required = [name for name in schema.get("required") or () if name in properties]
+        # Claude writes required properties first.
+        optional = [name for name in properties if name not in required] if depth < OPTIONAL_DEPTH else []
+        made = {name: self.make(properties[name], depth + 1, name) for name in required + optional}
+        for name in schema.get("required") or ():
+            made.setdefault(name, _string({}, self.hint, name))
+        return made
 
 
 def _resolve(reference: str, root: Mapping[str, Any]) -> Schema:
@@ -129,17 +148,6 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     if "properties" in schema:
         return "object"
     return "array" if "items" in schema else "string"
-
-
-def _object(schema: Mapping[str, Any], root: Mapping[str, Any], hint: str, depth: int) -> dict[str, Any]:
-    properties: Mapping[str, Schema] = schema.get("properties") or {}
-    required = [name for name in schema.get("required") or () if name in properties]
-    # Claude writes required properties first.
-    optional = [name for name in properties if name not in required] if depth < OPTIONAL_DEPTH else []
-    made = {name: _make(properties[name], root, hint, depth + 1, name) for name in required + optional}
-    for name in schema.get("required") or ():
-        made.setdefault(name, _string({}, hint, name))
-    return made
 
 
 def _number(schema: Mapping[str, Any], *, whole: bool) -> int | float:

@@ -55,20 +55,21 @@ def check_schemas(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
         yield from (invalid_request(f"{path}: {fault}") for fault in _faults(schema, schema, ()))
     if len(strict) > MAX_STRICT_TOOLS:
         yield invalid_request(
-            f"Too many strict tools ({len(strict)}). The maximum number of strict tools supported is {MAX_STRICT_TOOLS}."
+            f"Too many strict tools ({len(strict)}). The maximum number of strict tools supported is "
+            f"{MAX_STRICT_TOOLS}."
         )
     optional = sum(_count_optional(schema) for _, schema in narrow)
     if optional > MAX_OPTIONAL:
         yield invalid_request(
-            f"Schemas contains too many optional parameters ({optional}), which would make grammar compilation inefficient. "
-            f"Reduce the number of optional parameters in your tool schemas (limit: {MAX_OPTIONAL})."
+            f"Schemas contains too many optional parameters ({optional}), which would make grammar compilation "
+            f"inefficient. Reduce the number of optional parameters in your tool schemas (limit: {MAX_OPTIONAL})."
         )
     unions = sum(_count_unions(schema) for _, schema in narrow)
     if unions > MAX_UNIONS:
         yield invalid_request(
-            f"Schemas contains too many parameters with union types ({unions} parameters with type arrays or anyOf), which "
-            "causes exponential compilation cost. Reduce the number of nullable or union-typed parameters (limit: "
-            f"{MAX_UNIONS} parameters with unions)."
+            f"Schemas contains too many parameters with union types ({unions} parameters with type arrays or anyOf), "
+            "which causes exponential compilation cost. Reduce the number of nullable or union-typed parameters "
+            f"(limit: {MAX_UNIONS} parameters with unions)."
         )
 
 

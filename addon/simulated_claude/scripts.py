@@ -33,7 +33,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     match: str | None = None
     """File entries only: the substring of the last user text that this entry answers."""
     times: int | None = None
-    """Apply to the first so many matching requests; then answer as if there were no script. Any `id` keeps counters apart."""
+    """Apply to the first so many matching requests, and then answer as usual. `id` keeps the counters apart."""
     id: str = ""
 
     text: str | None = None

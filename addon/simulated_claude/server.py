@@ -1,12 +1,10 @@
-"""The HTTP shell of the simulated Claude: routes, pacing, faults on the wire, and callers that go away."""
+"""The HTTP shell of the simulated Claude: routes, headers, errors, and callers that go away."""
 
 import asyncio
 import hashlib
 import itertools
-import socket
-import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,11 +19,12 @@ from addon.simulated_claude.fast import answer_fast
 from addon.simulated_claude.journal import Journal, ReceivedRequest, visible_headers
 from addon.simulated_claude.model_listing import find_model_info, page_of_models
 from addon.simulated_claude.model_table import SimulatedModel
-from addon.simulated_claude.scripts import Script, ScriptedError, Scripts, scripted_error
+from addon.simulated_claude.scripts import Script, Scripts, scripted_error
 from addon.simulated_claude.settings import SimulationSettings
 from addon.simulated_claude.signatures import check_signatures, read_issued, sign_answer
 from addon.simulated_claude.tokens import PromptCache, count_input_tokens
 from addon.simulated_claude.validation import check_headers, check_request, parse_body
+from addon.simulated_claude.wire import Wire
 
 __all__ = ["RunningSimulation", "Simulation", "SimulationSettings", "create_application", "start"]
 
@@ -50,7 +49,8 @@ class Simulation:
 
     def new_id(self, prefix: str) -> str:
         """Make an id as Claude does: unique, opaque."""
-        return f"{prefix}_01{hashlib.blake2b(str(next(self._ids)).encode(), digest_size=11, person=b'simulated').hexdigest()}"
+        digest = hashlib.blake2b(str(next(self._ids)).encode(), digest_size=11, person=b"simulated")
+        return f"{prefix}_01{digest.hexdigest()}"
 
 
 SIMULATION = web.AppKey("simulation", Simulation)
@@ -79,7 +79,7 @@ class RunningSimulation:
 def create_application(settings: SimulationSettings | None = None) -> web.Application:
     """Make an aiohttp application that answers as Claude's API."""
     chosen = settings or SimulationSettings()
-    application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[] if chosen.fast else [_observe])
+    application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_observe])
     application[SIMULATION] = Simulation(chosen)
     routes = application.router
     routes.add_post("/v1/messages", answer_fast if chosen.fast else _create_message)
@@ -111,6 +111,8 @@ async def _observe(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Record the request, and give every error Claude's envelope."""
+    if handler is answer_fast:
+        return await handler(request)
     simulation = request.app[SIMULATION]
     clock = asyncio.get_running_loop().time
     entry = ReceivedRequest(
@@ -131,7 +133,8 @@ async def _observe(
     except web.HTTPNotFound:
         response = _error_response(ClaudeError(404, "Not Found"), request_id)
     except (asyncio.CancelledError, ConnectionError):
-        entry.left_after = clock() - entry.received_at
+        if not entry.finished:  # by a script that cut the connection
+            entry.left_after = clock() - entry.received_at
         raise
     entry.status = response.status
     entry.finished = True
@@ -227,13 +230,14 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
     headers = {**_base_headers(request_id), **_rate_headers(), **(script.headers if script else {})}
     if script is not None and script.status is not None and script.status != 200:
         raise scripted_error(script)
+    wire = Wire(request, request[ENTRY], request_id, script or Script(), settings)
     if script is not None and script.raw is not None:
-        return await _send_pieces(request, [script.raw.encode()], script, headers)
+        return await wire.send([script.raw.encode()], headers)
     if script is not None:
         simulation.issued |= read_issued(script.content or ())
         simulation.issued |= read_issued(map(_decode_scripted, script.events or ()))
     if script is not None and script.events is not None:
-        return await _send_pieces(request, [_encode_scripted(event) for event in script.events], script, headers)
+        return await wire.send([_encode_scripted(event) for event in script.events], headers)
     answer = make_answer(body, model, script)
     answer = replace(
         answer,
@@ -244,10 +248,10 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
     message_id = simulation.new_id("msg")
     if body.get("stream"):
         events = [encode_event(event) for event in make_events(answer, message_id, model.id, input_usage, body)]
-        return await _send_pieces(request, events, script, headers)
+        return await wire.send(events, headers)
     message = make_message(answer, message_id, model.id, input_usage, body)
     if script is not None and (script.cut_after_events is not None or script.chunk_bytes is not None):
-        return await _send_pieces(request, [msgspec.json.encode(message)], script, headers, "application/json")
+        return await wire.send([msgspec.json.encode(message)], headers, "application/json")
     return _json_response(message, 200, headers)
 
 
@@ -267,83 +271,3 @@ def _encode_scripted(event: Mapping[str, Any] | str) -> bytes:
     if isinstance(event, str):
         return event.rstrip("\n").encode() + b"\n\n"
     return encode_event(event)
-
-
-async def _send_pieces(
-    request: web.Request,
-    pieces: Iterable[bytes],
-    script: Script | None,
-    headers: Mapping[str, str],
-    content_type: str = "text/event-stream; charset=utf-8",
-) -> web.StreamResponse:
-    """Send a body piece by piece, with the pacing and the faults of the script."""
-    settings = request.app[SIMULATION].settings
-    interval = settings.event_interval if script is None or script.event_interval is None else script.event_interval
-    entry: ReceivedRequest = request[ENTRY]
-    response = web.StreamResponse(headers={"content-type": content_type, "cache-control": "no-cache", **headers})
-    entry.status = 200
-    await response.prepare(request)
-    async for piece in _with_faults(request, pieces, script, interval):
-        for part in _parts(piece, script.chunk_bytes if script else None):
-            await response.write(part)
-            if script is not None and script.chunk_bytes:
-                await asyncio.sleep(0)
-        entry.events_sent += 1
-    await response.write_eof()
-    return response
-
-
-def _parts(piece: bytes, size: int | None) -> Iterable[bytes]:
-    return (piece,) if not size else (piece[start : start + size] for start in range(0, len(piece), size))
-
-
-async def _with_faults(
-    request: web.Request, pieces: Iterable[bytes], script: Script | None, interval: float
-) -> AsyncIterator[bytes]:
-    index = -1
-    for index, piece in enumerate(pieces):
-        if script is not None:
-            if script.cut_after_events == index:
-                await _reset_connection(request)
-            if script.stall_after_events == index:
-                async for ping in _stall(request, script):
-                    yield ping
-            if script.error_after_events == index:
-                yield _error_event(request, script)
-                return
-        if index:
-            await _wait(interval)
-        yield piece
-    if script is not None and script.cut_after_events is not None and script.cut_after_events > index:
-        await _reset_connection(request)
-
-
-def _error_event(request: web.Request, script: Script) -> bytes:
-    error = script.error or ScriptedError()
-    body = error_body(error.type or "overloaded_error", error.message, error.details, request[REQUEST_ID])
-    return encode_event(body)
-
-
-async def _stall(request: web.Request, script: Script) -> AsyncIterator[bytes]:
-    interval = (
-        script.ping_interval if script.ping_interval is not None else request.app[SIMULATION].settings.ping_interval
-    )
-    left = script.stall_seconds
-    while interval > 0 and left > interval:
-        await asyncio.sleep(interval)
-        left -= interval
-        yield encode_event({"type": "ping"})
-    await asyncio.sleep(left)
-
-
-async def _reset_connection(request: web.Request) -> None:
-    """Break the connection as a crash does: with a reset, after what was written has had time to leave."""
-    await asyncio.sleep(0.01)
-    transport = request.transport
-    if transport is not None:
-        sock: socket.socket | None = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    request[ENTRY].finished = True
-    raise ConnectionResetError("cut by script")

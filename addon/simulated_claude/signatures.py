@@ -78,7 +78,7 @@ def _prefix_of_next(body: Mapping[str, Any], before: list[dict[str, Any]]) -> st
 
 
 def read_issued(pieces: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Read from scripted blocks or events the signatures (and data of redacted blocks) they carry, with the text they stand for.
+    """Read from scripted blocks or events the signatures (and redacted data) they carry, with the text they stand for.
 
     What a script made this Claude say is Claude's own word: `check_signatures` takes it back.
     """

@@ -142,7 +142,7 @@ class PromptCache:
     ends: dict[str, float] = field(default_factory=dict)
 
     def measure(self, body: Mapping[str, Any], model: SimulatedModel, now: float) -> InputUsage:
-        """Split the input of a request into read, written and plain tokens, and remember what was written. `now` in seconds."""
+        """Split the input into read, written and plain tokens, and remember what was written. `now` in seconds."""
         segments = list(_segments(body, model))
         if top := body.get("cache_control"):
             last = segments[-1]

@@ -1,4 +1,4 @@
-"""What a conversation must look like: which role may hold which block, what must not be empty, and which blocks belong in pairs.
+"""What a conversation must look like: roles and their blocks, what must not be empty, which blocks belong in pairs.
 
 Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls, .../handling-stop-reasons
 and .../mid-conversation-system-messages; the wording is that of Claude's answers where it is known.
@@ -62,7 +62,7 @@ def _check_block_roles(messages: list[Mapping[str, Any]], version: str) -> Itera
                 yield invalid_request(f"{path}: `{kind}` blocks cannot be in `system` messages")
             if role == "user" and kind in {"tool_addition", "tool_removal"}:
                 yield invalid_request(f"{path}: `{kind}` blocks can only be in `system` messages")
-            # https://platform.claude.com/docs/en/api/migration-2026-10-21: the second and third difference of that version.
+            # Two of the differences in https://platform.claude.com/docs/en/api/migration-2026-10-21
             if version != "2023-06-01":
                 if role == "assistant" and kind == "document":
                     yield invalid_request(f"{path}: `document` blocks can only be in `user` messages")
@@ -90,7 +90,8 @@ def _check_emptiness(body: Mapping[str, Any], model: SimulatedModel) -> Iterator
             continue
         if not blocks:
             yield invalid_request(
-                f"messages.{index}: all messages must have non-empty content except for the optional final assistant message"
+                f"messages.{index}: all messages must have non-empty content except for the optional final assistant "
+                "message"
             )
         for position, block in enumerate(blocks):
             # Claude itself writes a blank text before a tool call now and then, and takes it back.
@@ -157,7 +158,8 @@ def _check_tool_pairs(turns: list[Turn]) -> Iterator[ClaudeError]:
         if missing:
             yield invalid_request(
                 f"messages.{index - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-                f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+                f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in "
+                "the next message."
             )
         calls = []
         for position, block in enumerate(turn.blocks):
@@ -184,8 +186,8 @@ def _check_results(index: int, turn: Turn, calls: list[str]) -> Iterator[ClaudeE
         path, call = f"messages.{index}.content.{position}", block["tool_use_id"]
         if call not in calls:
             yield invalid_request(
-                f"{path}: unexpected `tool_use_id` found in `tool_result` blocks: {call}. Each `tool_result` block must have "
-                "a corresponding `tool_use` block in the previous message."
+                f"{path}: unexpected `tool_use_id` found in `tool_result` blocks: {call}. Each `tool_result` block "
+                "must have a corresponding `tool_use` block in the previous message."
             )
         if call in answered:
             yield invalid_request(
@@ -215,9 +217,9 @@ def _check_server_tool_pairs(turns: list[Turn]) -> Iterator[ClaudeError]:
             elif _is_server_result(block["type"]) and block["type"] != "mcp_tool_result":
                 if block["tool_use_id"] not in open_calls:
                     yield invalid_request(
-                        f"messages.{place[0]}.content.{place[1]}: unexpected `tool_use_id` found in `{block['type']}` blocks: "
-                        f"{block['tool_use_id']}. Each `{block['type']}` block must have a corresponding `server_tool_use` "
-                        "block before it."
+                        f"messages.{place[0]}.content.{place[1]}: unexpected `tool_use_id` found in "
+                        f"`{block['type']}` blocks: {block['tool_use_id']}. Each `{block['type']}` block must have a "
+                        "corresponding `server_tool_use` block before it."
                     )
                 own.discard(block["tool_use_id"])
         waits_for_client = any(block["type"] == "tool_use" for block in turn.blocks)

@@ -1,4 +1,4 @@
-"""The recorded traffic judges the judge: what Claude took is taken, what Claude refused is refused in the same words."""
+"""The recorded traffic judges the judge: what Claude took is taken, what it refused is refused in the same words."""
 
 import json
 from pathlib import Path

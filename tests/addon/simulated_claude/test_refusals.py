@@ -1,5 +1,8 @@
 """Every rule, with a request that breaks it and Claude's own words for that."""
 
+# One rule, one row: a row that is wrapped at 120 columns hides what it says.
+# ruff: noqa: E501
+
 import base64
 from typing import Any
 
@@ -130,8 +133,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "tool result missing": (
         {"tools": [TOOL], "messages": [user("a"), assistant(CALL), user("b")]},
-        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each `tool_use` block "
-        "must have a corresponding `tool_result` block in the next message.",
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each `tool_use` block must have a corresponding `tool_result` block in the next message.",
     ),
     "tool result after text": (
         {"tools": [TOOL], "messages": [user("a"), assistant(CALL), user(text("b"), RESULT)]},
@@ -143,8 +145,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "tool result without a call": (
         {"messages": [user("a"), user(RESULT)]},
-        "messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1. Each `tool_result` block must "
-        "have a corresponding `tool_use` block in the previous message.",
+        "messages.0.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1. Each `tool_result` block must have a corresponding `tool_use` block in the previous message.",
     ),
     "two results for a call": (
         {"tools": [TOOL], "messages": [user("a"), assistant(CALL), user(RESULT, RESULT)]},
@@ -213,8 +214,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "wrong media type": (
         {"messages": [user(image(JPEG, "image/png"))]},
-        "messages.0.content.0.image.source.base64: The image was specified using the image/png media type, but the image "
-        "appears to be a image/jpeg image",
+        "messages.0.content.0.image.source.base64: The image was specified using the image/png media type, but the image appears to be a image/jpeg image",
     ),
     "wrong media type in a result": (
         {"tools": [TOOL], "messages": [user("a"), assistant(CALL), user({**RESULT, "content": [image(PNG, "image/webp")]})]},
@@ -287,8 +287,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "thinking with a budget on a new model": (
         {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000},
-        '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and "output_config.effort" to '
-        "control thinking behavior.",
+        '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.',
     ),
     "adaptive on an old model": (
         {"model": "claude-haiku-4-5", "thinking": {"type": "adaptive"}},

@@ -153,6 +153,7 @@ async def test_fast_mode_streams_as_many_deltas_as_asked(words, deltas):
         whole = await client.messages.create(**request(words))
         # The connection is still in order after the hand-made frames.
         again = await client.messages.create(**request(words))
+        assert len((await client.models.list()).data) > 15
     await running.close()
     assert (count, last) == (deltas, "message_stop")
     assert whole.content[0].text == again.content[0].text == "simulated words " * deltas

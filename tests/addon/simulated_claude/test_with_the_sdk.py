@@ -1,11 +1,12 @@
 """The official SDK and its types judge what the simulated Claude sends."""
 
+import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import anthropic
 import pytest
-from anthropic.types import Message, ModelInfo, RawMessageStreamEvent
+from anthropic.types import Message, Model, ModelInfo, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 from addon.simulated_claude.model_table import find_model, list_models
@@ -163,8 +164,6 @@ async def test_structured_output_parses(client):
     message = await client.messages.create(
         **request(output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
     )
-    import json
-
     value = json.loads(message.content[-1].text)
     assert set(value) == {"answer", "score"}
     assert isinstance(value["score"], int)
@@ -196,12 +195,10 @@ async def test_max_tokens_cut_text_and_tool_calls(client):
     tool = request(model="claude-opus-4-8", max_tokens=4, tools=TOOLS[:1])
     cut = await client.messages.create(**tool)
     assert (cut.stop_reason, cut.content[0].type, cut.content[0].input) == ("max_tokens", "tool_use", {})
-    pieces = []
-    async for event in await client.messages.create(**tool, stream=True):
-        if event.type == "content_block_delta":
-            pieces.append(event.delta.partial_json)
-    assert "".join(pieces).startswith('{"city')
-    assert not "".join(pieces).endswith("}")
+    events = await client.messages.create(**tool, stream=True)
+    arguments = "".join([event.delta.partial_json async for event in events if event.type == "content_block_delta"])
+    assert arguments.startswith('{"city')
+    assert not arguments.endswith("}")
 
 
 async def test_no_output_tokens_give_no_output(client):
@@ -242,8 +239,6 @@ async def test_models_are_listed_page_by_page_and_have_strict_types(client, http
     async with http.get("/v1/models", params={"limit": 1000}) as response:
         page = await response.json()
     assert (page["has_more"], page["first_id"], page["last_id"]) == (False, listed[0], listed[-1])
-    import json
-
     for info in page["data"]:
         ModelInfo.model_validate_json(json.dumps(info), strict=True)
 
@@ -260,10 +255,6 @@ async def test_models_can_be_filtered_and_found_by_alias(client):
 
 
 def test_every_model_of_the_sdk_is_served():
-    from typing import get_args
-
-    from anthropic.types import Model
-
     named = [name for option in get_args(Model) for name in get_args(option)]
     assert len(named) > 15
     assert [name for name in named if find_model(name) is None] == []
