@@ -4,6 +4,8 @@ Each hook starts with the house guard: a flow that is answered (by `proxyauth`, 
 nobody's.
 """
 
+import logging
+
 import structlog
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
@@ -47,7 +49,8 @@ class ClaudeProxyAddon:
     name = "claude_proxy"
 
     def __init__(self, settings: Settings | None = None, *, keeps_bodies: bool = True) -> None:
-        self._settings = settings
+        self._given_settings = settings
+        self._settings: Settings | None = None
         self._keeps_bodies = keeps_bodies
         self._router = Router((), "refuse")
         self._gateway: Gateway | None = None
@@ -57,35 +60,39 @@ class ClaudeProxyAddon:
 
     def load(self, loader: Loader) -> None:
         """Register the options, and the two of mitmproxy's own that interception stands on."""
-        if self._settings is None:
+        if self._given_settings is None:
             add_options(loader)
         # The default dials the real host before any hook is asked.
         ctx.options.update(connection_strategy="lazy")
 
     def configure(self, updated: set[str]) -> None:  # noqa: ARG002 - the settings are read as a whole
-        """Read and check the settings, so that a mistake ends the start with its sentence.
+        """Read and check the settings. A mistake at the start is one line of the log, on which mitmproxy ends.
 
         Raises:
-            OptionsError: settings that cannot be used.
+            OptionsError: settings that cannot be used, or that would change while the proxy runs.
         """
-        settings = self._read_settings()
+        try:
+            settings = self._given_settings or read_settings(ctx.options)
+            settings.require_key()
+        except (exceptions.OptionsError, SettingsError) as error:
+            if self._gateway is not None:
+                raise exceptions.OptionsError(str(error)) from error
+            # Raised from a script it would be shown with its traceback.
+            logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
+            return
         if self._gateway is not None and settings != self._gateway.settings:
             raise exceptions.OptionsError(
                 "Settings of Claude Proxy take effect at the start: restart it to change them."
             )
-
-    def _read_settings(self) -> Settings:
-        settings = self._settings or read_settings(ctx.options)
-        try:
-            settings.require_key()
-        except SettingsError as error:
-            raise exceptions.OptionsError(str(error)) from error
+        self._settings = settings
         self._router = Router(settings.interception.hosts, settings.interception.untranslated)
-        return settings
 
     async def running(self) -> None:
-        """Open what lives as long as the process, before the first request is let in."""
-        settings = self._read_settings()
+        """Open what lives as long as the process."""
+        if self._settings is None:
+            self.configure(set())
+        if (settings := self._settings) is None:
+            return
         configure_logging(settings.logging.level, settings.logging.format)
         for sentence in settings.not_in_force():
             log.warning("setting_not_in_force", detail=sentence)
