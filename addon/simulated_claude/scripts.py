@@ -5,6 +5,7 @@ A script is a JSON object. It comes, first found first used, from the request he
 objects, each with a `match` (a substring of the last user text) or, without one, used once and in order.
 """
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,8 @@ from addon.simulated_claude.errors import ClaudeError, invalid_request
 
 __all__ = ["Script", "ScriptedError", "Scripts", "scripted_error", "without_inline_script"]
 
-INLINE_SCRIPT = re.compile(r"\[\[simulate:\s*(\{.*?\})\s*\]\]", re.DOTALL)
+INLINE_START = re.compile(r"\[\[simulate:\s*")
+INLINE_END = re.compile(r"\s*\]\]")
 
 
 class ScriptedError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,9 +71,24 @@ def _parse_script(text: str, source: str) -> Script:
         raise invalid_request(f"{source}: not a script of the simulated Claude: {malformed}") from malformed
 
 
+def _find_inline_script(text: str) -> tuple[int, int, str] | None:
+    """Find the first script in a text: where it starts, where it ends, and its JSON."""
+    start = INLINE_START.search(text)
+    if start is None:
+        return None
+    try:
+        # The JSON itself tells where it ends: it may hold brackets.
+        _, stop = json.JSONDecoder().raw_decode(text, start.end())
+    except json.JSONDecodeError:
+        stop = text.find("]]", start.end())
+    end = INLINE_END.match(text, stop) if stop >= 0 else None
+    return None if end is None else (start.start(), end.end(), text[start.end() : stop])
+
+
 def without_inline_script(text: str) -> str:
     """Give the text as the user meant it, without the script in it."""
-    return INLINE_SCRIPT.sub("", text).strip()
+    found = _find_inline_script(text)
+    return text if found is None else (text[: found[0]] + text[found[1] :]).strip()
 
 
 class Scripts:
@@ -95,8 +112,8 @@ class Scripts:
         """Find the script for a request, and count it as used. Raises ClaudeError for one that cannot be read."""
         if header is not None:
             return self._use(header, _parse_script(header, "x-simulate"))
-        if inline := INLINE_SCRIPT.search(last_user_text):
-            return self._use(inline[1], _parse_script(inline[1], "[[simulate: ...]]"))
+        if inline := _find_inline_script(last_user_text):
+            return self._use(inline[2], _parse_script(inline[2], "[[simulate: ...]]"))
         for index, entry in enumerate(self._entries):
             if entry.match is None or entry.match in last_user_text:
                 times = 1 if entry.match is None and entry.times is None else entry.times

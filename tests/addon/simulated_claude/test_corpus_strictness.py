@@ -1,13 +1,19 @@
 """The recorded traffic judges the judge: what Claude took is taken, what it refused is refused in the same words."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import aiohttp
+
+from addon.simulated_claude import input_blocks, tool_definitions
 from addon.simulated_claude.errors import ClaudeError
 from addon.simulated_claude.input_blocks import BETA_BLOCKS
 from addon.simulated_claude.model_table import RETIRED_MODELS, find_model
 from addon.simulated_claude.requests import CountTokensRequest, MessageRequest
+from addon.simulated_claude.server import SimulationSettings, start
+from addon.simulated_claude.shapes import Shape
 from addon.simulated_claude.tokens import count_input_tokens
 from addon.simulated_claude.tool_definitions import BETA_TOOLS
 from addon.simulated_claude.validation import check_request
@@ -129,3 +135,41 @@ def test_the_fields_of_a_token_count_are_those_of_the_published_schema(corpus: P
     schemas = json.loads((corpus / "specs" / "anthropic.json").read_text())["components"]["schemas"]
     published = set(schemas["CountMessageTokensParams"]["properties"])
     assert published <= set(CountTokensRequest.model_fields)
+
+
+def test_blocks_and_tools_have_the_fields_of_the_published_schema(corpus: Path):
+    schemas = json.loads((corpus / "specs" / "anthropic.json").read_text())["components"]["schemas"]
+    ours: dict[str, set[str]] = {}
+    for shape in [*vars(input_blocks).values(), *vars(tool_definitions).values()]:
+        if not (isinstance(shape, type) and issubclass(shape, Shape) and "type" in shape.model_fields):
+            continue
+        if shape.model_config.get("extra") == "allow":
+            continue  # known by name, outside the simulation
+        for kind in get_args(shape.model_fields["type"].annotation):
+            ours.setdefault(kind, set()).update(shape.model_fields)
+    compared = []
+    for name, schema in schemas.items():
+        kind = (schema.get("properties") or {}).get("type", {}).get("const")
+        belongs = name.startswith("Request") and name.endswith("Block")
+        belongs = belongs or re.fullmatch(r"\w+_20\d{6}", name) is not None
+        if kind in ours and belongs and not name.startswith(("Beta", "ServerToolCaller")):
+            missing = set(schema["properties"]) - ours[kind]
+            assert not missing, (name, missing)
+            compared.append(kind)
+    assert {"text", "image", "tool_use", "tool_result", "web_search_20260209", "bash_20250124"} <= set(compared)
+
+
+async def test_recorded_streams_are_replayed_to_the_byte(recorded_messages):
+    streams = [record for record in recorded_messages if record["response"].get("sse_text")][:40]
+    assert streams
+    running = await start(settings=SimulationSettings.instant())
+    headers = {"x-api-key": "k", "anthropic-version": "2026-10-21"}
+    async with aiohttp.ClientSession(running.base_url, headers=headers) as session:
+        for record in streams:
+            text = record["response"]["sse_text"]
+            script = json.dumps({"raw": text, "chunk_bytes": 1000})
+            words = f"[[simulate: {script}]]"
+            body = {"model": "claude-opus-4-8", "max_tokens": 10, "messages": [{"role": "user", "content": words}]}
+            async with session.post("/v1/messages", json=body) as response:
+                assert await response.text() == text, record["id"]
+    await running.close()

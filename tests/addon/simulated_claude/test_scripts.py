@@ -29,6 +29,8 @@ async def test_a_header_scripts_the_text(client):
 async def test_the_users_words_script_the_text_and_are_not_quoted(client):
     message = await client.messages.create(**request('x [[simulate: {"text": "As you wish."}]] y'))
     assert message.content[0].text == "As you wish."
+    nested = request('[[simulate: {"content": [{"type": "tool_use", "name": "f", "input": {"a": [[{"b": "]]"}]]}}]}]]')
+    assert (await client.messages.create(**nested)).content[0].input == {"a": [[{"b": "]]"}]]}
     plain = await client.messages.create(**request('said [[simulate: {"delay": 0}]] thus'))
     assert "simulate:" not in plain.content[0].text
 
@@ -160,6 +162,8 @@ async def test_scripts_do_not_excuse_an_invalid_request(client):
 async def test_a_script_that_cannot_be_read_is_named(client):
     with pytest.raises(anthropic.BadRequestError, match="x-simulate: not a script"):
         await client.messages.create(**request(), extra_headers={"x-simulate": '{"txt": 1}'})
+    with pytest.raises(anthropic.BadRequestError, match="not a script"):
+        await client.messages.create(**request("[[simulate: {oops}]]"))
 
 
 async def test_a_file_scripts_by_match_and_in_order(tmp_path):
@@ -208,3 +212,10 @@ async def test_a_client_that_leaves_before_the_first_byte_is_noticed(simulation,
     await asyncio.sleep(0.1)
     assert simulation.journal[0].left_after is not None
     assert simulation.journal[0].status is None
+
+
+async def test_counting_tokens_can_fail_by_script(client):
+    with pytest.raises(anthropic.OverloadedError):
+        await client.messages.count_tokens(
+            model="claude-opus-5", messages=request()["messages"], extra_headers=by_header(status=529)
+        )

@@ -267,3 +267,18 @@ async def test_a_bad_key_is_an_authentication_error(simulation):
         with pytest.raises(anthropic.AuthenticationError) as raised:
             await client.messages.create(**request())
     assert raised.value.type == "authentication_error"
+
+
+async def test_thinking_that_is_dropped_is_reported_at_the_start(client):
+    first = await client.messages.create(**request())
+    moved = [{"role": "user", "content": "other"}, first.to_param(), {"role": "user", "content": "so?"}]
+    binding = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    stream = await client.beta.messages.create(
+        **request(messages=moved, thinking=binding), betas=["thinking-binding-controls-2026-08-01"], stream=True
+    )
+    events = [event async for event in stream]
+    reported = events[0].message.input_transformations
+    assert [(entry.path, entry.reason) for entry in reported] == [("messages.1.content.0", "prefix_binding_mismatch")]
+    assert events[-1].type == "message_stop"
+    with pytest.raises(anthropic.BadRequestError, match="bound to a different conversation"):
+        await client.messages.create(**request(messages=moved))
