@@ -186,9 +186,9 @@ def _response(status: int, headers: http.Headers) -> http.Response:
 
 
 def _buffered_bytes(writer: object) -> int:
-    transport = getattr(writer, "transport", None)
-    # UDP-based modes have a writer of another kind, without a transport: drain those always.
-    return transport.get_write_buffer_size() if isinstance(transport, asyncio.WriteTransport) else 1
+    # asyncio's transports and uvloop's have no base class in common. Modes on UDP have a writer without a transport.
+    size: Callable[[], int] | None = getattr(getattr(writer, "transport", None), "get_write_buffer_size", None)
+    return size() if size else 1
 
 
 class VirtualConnection(layer.Layer):
