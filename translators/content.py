@@ -10,7 +10,8 @@
 | file, an image | `image` |
 | file, id of an uploaded file | `document`, by file id |
 
-Sources: https://platform.claude.com/docs/en/build-with-claude/vision, .../pdf-support, `anthropic.types.ContentBlockParam`.
+Sources: https://platform.claude.com/docs/en/build-with-claude/vision, .../pdf-support,
+`anthropic.types.ContentBlockParam`.
 """
 
 import base64
@@ -45,9 +46,43 @@ _TEXT_MEDIA_TYPES = frozenset(
     }
 )
 _TEXT_SUFFIXES = (
-    ".c .cfg .cpp .cs .css .csv .go .h .hpp .htm .html .ini .java .js .json .jsonl .jsx .kt .log .md .php .py .rb .rs .rst .sh .sql "
-    ".srt .swift .tex .toml .ts .tsv .tsx .txt .vtt .xml .yaml .yml"
-).split()
+    *(
+        ".c",
+        ".cpp",
+        ".cs",
+        ".go",
+        ".h",
+        ".hpp",
+        ".java",
+        ".js",
+        ".jsx",
+        ".kt",
+        ".php",
+        ".py",
+        ".rb",
+        ".rs",
+        ".sh",
+        ".sql",
+    ),
+    *(".swift", ".ts", ".tsx"),
+    *(
+        ".cfg",
+        ".css",
+        ".csv",
+        ".htm",
+        ".html",
+        ".ini",
+        ".json",
+        ".jsonl",
+        ".log",
+        ".md",
+        ".rst",
+        ".srt",
+        ".tex",
+        ".toml",
+    ),
+    *(".tsv", ".txt", ".vtt", ".xml", ".yaml", ".yml"),
+)
 
 
 def text_block(text: str) -> Block | None:
@@ -173,7 +208,7 @@ def _is_text(media_type: str, filename: str) -> bool:
         return (
             media_type.startswith("text/") or media_type in _TEXT_MEDIA_TYPES or media_type.endswith(("+json", "+xml"))
         )
-    return filename.lower().endswith(tuple(_TEXT_SUFFIXES))
+    return filename.lower().endswith(_TEXT_SUFFIXES)
 
 
 def _decode_text(data: str) -> str | None:

@@ -2,7 +2,8 @@
 
 | keyword | here |
 |---|---|
-| bounds (`minimum`, `maxLength`, `maxItems`, ...), other `format`s, hard `pattern`s, `not`, `if`, `contains` | said in the description |
+| bounds (`minimum`, `maxLength`, `maxItems`, ...), `not`, `if`, `contains` | said in the description |
+| `format`s and `pattern`s that Claude does not know | said in the description |
 | `additionalProperties` absent | `false` |
 | `type: [a, b]`, `oneOf` | `anyOf` |
 | `allOf` | merged into one schema |
@@ -10,8 +11,8 @@
 | recursion, references elsewhere, maps and open objects, tuples, `{}` | not expressible: the caller degrades |
 
 The order of keys stays, and equal schemas give equal bytes, so that a conversation's prefix stays in Claude's cache.
-Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs. (The SDK's own `transform_schema` raises on
-nullable types and turns maps into closed empty objects.)
+Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs. (The SDK's own `transform_schema`
+raises on nullable types and turns maps into closed empty objects.)
 """
 
 import re
@@ -78,7 +79,7 @@ _OF_TYPE: Mapping[str, frozenset[str]] = {
 
 
 class NotExpressibleError(ValueError):
-    """The schema says something that Claude's grammar cannot hold; the message says what, without the schema's content."""
+    """The schema says what Claude's grammar cannot hold; the message says what, without the schema's content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class _Rewriting:
         rewritten: dict[str, Any] = {}
         said: list[str] = []
         for keyword, value in schema.items():
-            self._rewrite_keyword(keyword, value, schema, rewritten, said, depth)
+            self._rewrite_keyword(keyword, value, rewritten, said, depth)
         if rewritten.get("type") == "object":
             self._close(schema, rewritten)
         elif not rewritten.keys() & {"type", "enum", "const", "anyOf"}:
@@ -168,7 +169,6 @@ class _Rewriting:
         self,
         keyword: str,
         value: Any,
-        schema: Mapping[str, Any],
         rewritten: dict[str, Any],
         said: list[str],
         depth: int,
@@ -219,7 +219,8 @@ class _Rewriting:
             case _ if keyword in _KEPT:
                 rewritten[keyword] = value
             case _:
-                pass  # annotations ($schema, $id, examples, ...), definitions (by the caller) and additionalProperties (by _close)
+                # Annotations ($schema, examples, ...), and what has its own place: definitions, additionalProperties.
+                pass
 
     def _close(self, schema: Mapping[str, Any], rewritten: dict[str, Any]) -> None:
         if schema.get("additionalProperties", False) is not False:
@@ -300,7 +301,7 @@ class _Rewriting:
 
 
 def _split_types(schema: Mapping[str, Any], types: list[Any]) -> dict[str, Any]:
-    """`{"type": ["string", "null"], "minLength": 1}` to a union of one schema per type, each with the keywords of its type."""
+    """Split `{"type": ["string", "null"], "minLength": 1}` into a union, each member with the keywords of its type."""
     outer = {key: schema[key] for key in ("title", "description", "default") if key in schema}
     bound_to_types = frozenset().union(*_OF_TYPE.values())
     shared = {

@@ -1,13 +1,13 @@
 """The turns of a conversation in Claude's order: alternating, results first, instructions where Claude obeys them.
 
 The rules, all so that a longer history begins with the bytes of a shorter one:
-- Instructions before everything else are `system`, one block each. Later ones are never moved there: they would change the prefix.
-  They become entries of role `system` where the model obeys them and the place is legal (after a user turn), else tagged text at
-  the end of the user turn.
-- Messages of one side become one message. Results come first, one for each call of the turn before, the last of doubles wins; a
-  missing one is reported to Claude as an error, and one without a call becomes user text.
-- The blocks that Claude sent with a tool call are put back as they were, thinking and signatures included, if the client still
-  shows the same call.
+- Instructions before everything else are `system`, one block each. Later ones are never moved there: they would change
+  the prefix. They become entries of role `system` where the model obeys them and the place is legal (after a user
+  turn), else tagged text at the end of the user turn.
+- Messages of one side become one message. Results come first, one for each call of the turn before, the last of doubles
+  wins; a missing one is reported to Claude as an error, and one without a call becomes user text.
+- The blocks that Claude sent with a tool call are put back as they were, thinking and signatures included, if the
+  client still shows the same call.
 
 Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls,
 .../build-with-claude/mid-conversation-system-messages, .../build-with-claude/preserved-thinking.
@@ -113,7 +113,8 @@ def arrange_turns(
     Args:
         turns: in the client's order; blank text has no blocks.
         capabilities: of the model that answers.
-        recall: finds, by the client's id of a tool call, the content blocks of the answer that made it, as Claude sent them.
+        recall: finds, by the client's id of a tool call, the content blocks of the answer that made it, as Claude
+            sent them.
         may_prefill: thinking is off and no output format is set, so that the assistant's last message may be continued.
     """
     everything = list(turns)
@@ -122,19 +123,14 @@ def arrange_turns(
         head += 1
     system = tuple(block for turn in everything[:head] for block in turn.blocks)
     arranging = _Arranging(capabilities, recall)
-    rest = [
-        turn for turn in everything[head:] if not isinstance(turn, (AssistantTurn, SystemTurn)) or _has_content(turn)
-    ]
+    # Empty turns of the other side are kept: without them the turns around them would grow together.
+    rest = [turn for turn in everything[head:] if not isinstance(turn, AssistantTurn) or turn.blocks or turn.calls]
     for is_assistant, group in groupby(rest, key=lambda turn: isinstance(turn, AssistantTurn)):
         if is_assistant:
             arranging.add_assistant([turn for turn in group if isinstance(turn, AssistantTurn)])
         else:
             arranging.add_user(list(group))
     return arranging.finish(system, may_prefill=may_prefill and capabilities.prefill)
-
-
-def _has_content(turn: AssistantTurn | SystemTurn) -> bool:
-    return bool(turn.blocks) or (isinstance(turn, AssistantTurn) and bool(turn.calls))
 
 
 @dataclass(slots=True)
@@ -169,7 +165,7 @@ class _Arranging:
         self.messages.append({"role": "assistant", "content": content})
 
     def add_user(self, turns: list[Turn]) -> None:
-        last_word = max((index for index, turn in enumerate(turns) if not isinstance(turn, SystemTurn)), default=-1)
+        last_word = max((index for index, turn in enumerate(turns) if _speaks(turn)), default=-1)
         has_word = last_word >= 0
         results, orphans = self._take_results(turns)
         content: list[Block] = list(results)
@@ -265,7 +261,7 @@ class _Arranging:
         return blocks, orphans
 
     def _restore(self, turn: AssistantTurn, calls: list[Call]) -> list[Block]:
-        """The turn's blocks: as Claude sent them if the client shows the same text and calls, else made anew."""
+        """Return the turn's blocks: as Claude sent them if the client shows the same text and calls, else made anew."""
         anew: list[Block] = [
             *turn.blocks,
             *({"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls),
@@ -287,6 +283,11 @@ class _Arranging:
 
     def _warn(self, param: str, action: Any, detail: str) -> None:
         self.warnings.append(TranslationWarning(param, action, detail))
+
+
+def _speaks(turn: Turn) -> bool:
+    """Whether the turn puts a block into the user's message."""
+    return isinstance(turn, ResultTurn) or (isinstance(turn, UserTurn) and bool(turn.blocks))
 
 
 def _shows_same(turn: AssistantTurn, calls: list[Call], blocks: list[Block]) -> bool:

@@ -1,9 +1,10 @@
 """Which Claude model answers a request, and what that model takes.
 
 A closed table by exact id, never by a part of a name. `ModelCatalog.updated` lays over it what `GET /v1/models` says
-(`anthropic.types.ModelInfo`); what that list does not expose (forced tool choice, system entries between messages, prefill,
-sampling) stays from the table. Sources: https://platform.claude.com/docs/en/about-claude/models/overview,
-.../about-claude/model-deprecations, .../build-with-claude/effort, .../build-with-claude/mid-conversation-system-messages.
+(`anthropic.types.ModelInfo`); what that list does not expose (forced tool choice, system entries between messages,
+prefill, sampling) stays from the table. Sources: https://platform.claude.com/docs/en/about-claude/models/overview,
+.../about-claude/model-deprecations, .../build-with-claude/effort,
+.../build-with-claude/mid-conversation-system-messages.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,7 +54,8 @@ class ModelCapabilities:
     mid_conversation_system: MidConversationSystem = "refused"
     """Entries of role `system` between messages: obeyed, accepted without effect, or refused."""
     tagged_system_better: bool = False
-    """Tagged text in the user turn is followed better than the native entry (measured by pydantic-ai, models/anthropic/_framing.py)."""
+    """Tagged text in the user turn is followed better than the native entry (measured by pydantic-ai,
+    models/anthropic/_framing.py)."""
     prefill: bool = False
     """Whether the last message may be the assistant's (with thinking off, and without an output format)."""
     sampling: bool = False
@@ -65,7 +67,7 @@ class ModelCapabilities:
 
     @property
     def thinking_off(self) -> ThinkingType | None:
-        """The `thinking.type` that switches thinking off (for Sonnet 5.5: outside tool loops), or None where nothing does."""
+        """The `thinking.type` that switches thinking off (Sonnet 5.5: outside tool loops); None where none does."""
         if "disabled" in self.thinking_types:
             return "disabled"
         return "between_tools" if "between_tools" in self.thinking_types else None
@@ -99,7 +101,7 @@ _OPUS_4_5 = ModelCapabilities(
 _SONNET_4_5 = replace(_OPUS_4_5, efforts=())
 
 NEWEST = _FABLE_5_1
-"""For a claude id that the table does not hold: what every model since Fable 5.1 accepts, so that Claude itself can answer."""
+"""For a claude id that the table does not hold: what every model since Fable 5.1 accepts. Claude itself answers."""
 
 CAPABILITIES: Mapping[str, ModelCapabilities] = MappingProxyType(
     {
@@ -178,7 +180,7 @@ SUCCESSORS: Mapping[str, str] = MappingProxyType(
         "claude-instant-1": _HAIKU,
     }
 )
-"""Retired ids to the successors that the deprecation page recommends (for the 2.x and instant models, which have none there:
+"""Retired ids to the successors that the deprecation page recommends (for the 2.x and instant models, which have none:
 today's model of the same rank). Those that are announced only take effect once the model list calls them retired."""
 
 
@@ -196,7 +198,8 @@ class ModelCatalog:
 
     Args:
         default_model: the Claude id for every name that nothing else matches.
-        aliases: the user's table of names to Claude ids. An exact name wins; else the first pattern (`gpt-4*`) that matches.
+        aliases: the user's table of names to Claude ids. An exact name wins; else the first pattern (`gpt-4*`) that
+            matches.
         models: capabilities by id; the static table where left out.
     """
 
@@ -213,8 +216,8 @@ class ModelCatalog:
     def resolve(self, requested: str) -> ResolvedModel:
         """Find the model for a client's name.
 
-        The user's aliases come after claude ids, so that an id always means itself. An unknown claude id passes, and Claude says
-        whether it exists.
+        The user's aliases come after claude ids, so that an id always means itself. An unknown claude id passes, and
+        Claude says whether it exists.
         """
         name, warnings = self._follow(requested)
         return ResolvedModel(name, self.models.get(name, NEWEST), warnings)
@@ -239,7 +242,7 @@ class ModelCatalog:
         return successor, (TranslationWarning("model", "changed", f"{name} is retired: {successor} answers"),)
 
     def updated(self, models: Iterable[Mapping[str, Any]]) -> "ModelCatalog":
-        """Return a new catalog that knows what the entries of `GET /v1/models` say; models that the list calls retired leave it."""
+        """Return a new catalog that knows what entries of `GET /v1/models` say; those called retired leave it."""
         merged = dict(self.models)
         for model in models:
             name = model.get("id")

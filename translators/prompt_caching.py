@@ -1,7 +1,7 @@
 """Prompt caching: which prefixes Claude keeps, and for how long.
 
-OpenAI caches by itself, so Claude is asked to by default: one automatic mark on the request. Claude knows two times to live, 5 minutes
-and 1 hour, and at most 4 marks (https://platform.claude.com/docs/en/build-with-claude/prompt-caching).
+OpenAI caches by itself, so Claude is asked to by default: one automatic mark on the request. Claude knows two times to
+live, 5 minutes and 1 hour, and at most 4 marks (https://platform.claude.com/docs/en/build-with-claude/prompt-caching).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

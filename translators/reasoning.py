@@ -56,9 +56,10 @@ def choose_thinking(
         reasoning_effort: what the client asked.
         capabilities: of the model that answers.
         max_tokens: the cap of the answer, in which thinking counts.
-        show_thinking: the client is to see thinking, so Claude is asked for its summary. Never asked otherwise: it slows agents
-            down, and a model whose default is to omit it then signs the summary only.
-        may_use_budget: False where a budget would be refused: a forced tool choice, or a tool loop whose thinking is lost.
+        show_thinking: the client is to see thinking, so Claude is asked for its summary. Never asked otherwise: it
+            slows agents down, and a model whose default is to omit it then signs the summary only.
+        may_use_budget: False where a budget would be refused: a forced tool choice, or a tool loop whose thinking
+            is lost.
     """
     if reasoning_effort is None:
         if capabilities.thinks_by_default and show_thinking:
@@ -98,7 +99,7 @@ def _switched_off(capabilities: ModelCapabilities, show_thinking: bool) -> Think
 def _clamped(
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh", "max"], capabilities: ModelCapabilities
 ) -> tuple[Effort, tuple[TranslationWarning, ...]]:
-    """The strongest level of the model that is not stronger than asked (xhigh never becomes max, which costs more)."""
+    """Choose the model's strongest level that is not stronger than asked (never max for xhigh: it costs more)."""
     wanted: Effort = "low" if reasoning_effort == "minimal" else reasoning_effort
     known = capabilities.efforts or EFFORTS
     weaker = [level for level in EFFORTS[: EFFORTS.index(wanted) + 1] if level in known]

@@ -1,7 +1,8 @@
 """Tool declarations, names, ids, arguments and the tool choice, in Claude's terms.
 
-Names and ids outside Claude's alphabet are replaced by a readable form with a hash of the original, so that the replacement
-depends on nothing else: the same name gives the same replacement in declarations, history and choice, in every turn.
+Names and ids outside Claude's alphabet are replaced by a readable form with a hash of the original, so that the
+replacement depends on nothing else: the same name gives the same replacement in declarations, history and choice, in
+every turn.
 Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools, `anthropic.types.ToolParam`.
 """
 
@@ -23,13 +24,14 @@ from translators.json_schema import (
     to_grammar_schema,
 )
 from translators.model_catalog import ModelCapabilities
+from translators.nesting import is_too_deep
 from translators.translation_warning import TranslationWarning
 
 __all__ = [
     "DeclaredTools",
     "ToolChoice",
-    "ToolDeclaration",
     "ToolDecision",
+    "ToolDeclaration",
     "choose_tool",
     "declare_stubs",
     "declare_tools",
@@ -116,22 +118,23 @@ def to_claude_name(name: str) -> str:
 
 
 def to_claude_id(tool_call_id: str) -> str:
-    """Return the id of a tool call for Claude, in the same way. Ids never travel back: Claude's own are always legal."""
+    """Return the id of a tool call for Claude, in the same way. Ids never travel back: Claude's own are legal."""
     return to_claude_name(tool_call_id)
 
 
 def parse_arguments(arguments: str, *, wrapped: bool = False) -> dict[str, Any]:
     """Parse the JSON text of a call's arguments to the object that Claude wants, in the order of its keys.
 
-    Nothing at all and null are no arguments; what is no object, and the arguments of a wrapped tool, become `{"input": ...}`; what is
-    no JSON (a call that was cut off) becomes `{"_raw": text}`, so that the call itself is never lost.
+    Nothing at all and null are no arguments; what is no object, and the arguments of a wrapped tool, become `{"input":
+    ...}`; what is no JSON (a call that was cut off) becomes `{"_raw": text}`, so that the call itself is never lost.
     """
     if not arguments.strip():
         return {}
     try:
         value = msgspec.json.decode(arguments)
-        _refuse_depth(value)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+    except (msgspec.DecodeError, RecursionError):
+        return {"_raw": arguments}
+    if is_too_deep(value):
         return {"_raw": arguments}
     if wrapped:
         return {"input": value}
@@ -201,7 +204,7 @@ def declare_tools(
 
 
 def declare_stubs(names: Iterable[str]) -> tuple[dict[str, Any], ...]:
-    """Declare tools that the history calls and the request no longer declares; some backends refuse the history without.
+    """Declare tools that the history calls and the request no longer declares: some backends refuse it without.
 
     Args:
         names: Claude's names, in the order of their first call.
@@ -285,8 +288,15 @@ def _ask_for_call(
         declaration = next(declaration for declaration in declared.declarations if declaration.name == single)
         schema = _output_schema(declaration)
         if schema is not None:
-            warning = TranslationWarning("tool_choice", "emulated", "the forced call is written as structured output")
-            return ToolDecision({"type": "none"}, forced_tool=single, output_schema=schema, warnings=(warning,))
+            return ToolDecision(
+                {"type": "none"},
+                instruction=f"Your next reply is taken as the arguments of a call of `{to_claude_name(single)}`.",
+                forced_tool=single,
+                output_schema=schema,
+                warnings=(
+                    TranslationWarning("tool_choice", "emulated", "the forced call is written as structured output"),
+                ),
+            )
     if single is not None:
         what = f"the tool `{to_claude_name(single)}`"
         # Nothing else may be called, and the answer can be checked for it.
@@ -377,10 +387,9 @@ def _refuse_other(same: ToolDeclaration, declaration: ToolDeclaration) -> None:
 
 
 def _to_input_schema(schema: Mapping[str, Any] | bool | None) -> tuple[dict[str, Any], bool]:
-    """Make the schema an object with `type: object` and nothing at its root that Claude refuses; say whether it was wrapped."""
+    """Make the schema one of an object, with nothing at its root that Claude refuses; say whether it was wrapped."""
     if not isinstance(schema, Mapping) or not schema:
         return {"type": "object", "properties": {}}, False
-    _refuse_depth(schema)
     root = {
         key: value for key, value in schema.items() if key != "$schema" and not (key in _NULLABLE and value is None)
     }
@@ -402,7 +411,7 @@ _NULLABLE = frozenset({"properties", "required", "description", "$defs", "additi
 
 
 def _follow_root_reference(root: dict[str, Any]) -> dict[str, Any]:
-    """`{"$ref": "#/$defs/Arguments", "$defs": ...}`, as pydantic writes recursive models: the target, with the definitions."""
+    """Follow `{"$ref": "#/$defs/Arguments", "$defs": ...}`, as pydantic writes recursive models, to its target."""
     reference = root.get("$ref")
     if not isinstance(reference, str):
         return root
@@ -419,26 +428,3 @@ def _wrap(root: dict[str, Any]) -> dict[str, Any]:
     definitions: dict[str, Any] = {key: root[key] for key in ("$defs", "definitions") if key in root}
     inner = {key: value for key, value in root.items() if key not in definitions}
     return {"type": "object", "properties": {"input": inner}, "required": ["input"], **definitions}
-
-
-_MAX_DEPTH = 128
-
-
-def _refuse_depth(value: Any) -> None:
-    """Refuse values so deep that encoding them again, or a schema compiler, would fail.
-
-    Raises:
-        RecursionError: deeper than 128 levels.
-    """
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            member
-            for parent in level
-            if isinstance(parent, (dict, list))
-            for member in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(member, (dict, list))
-        ]
-        if not level:
-            return
-    raise RecursionError("nested too deeply")

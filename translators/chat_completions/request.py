@@ -1,11 +1,12 @@
 """A Chat Completions request to the parameters of Claude's Messages API.
 
-Which parameter is mapped, emulated, ignored or refused, and how, is the table in `parameters.py`. What comes out is a pure function
-of the request and the context: no ids, no dates, the same order always, so that a longer history begins with the bytes of a shorter.
+Which parameter is mapped, emulated, ignored or refused, and how, is the table in `parameters.py`. What comes out is a
+pure function of the request and the context: no ids, no dates, the same order always, so that a longer history begins
+with the bytes of a shorter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -40,8 +41,8 @@ from translators.reasoning import MIN_BUDGET_TOKENS, Thinking, choose_thinking
 from translators.tools import (
     DeclaredTools,
     ToolChoice,
-    ToolDeclaration,
     ToolDecision,
+    ToolDeclaration,
     choose_tool,
     declare_stubs,
     declare_tools,
@@ -89,7 +90,7 @@ _VENDOR_EXTRAS = frozenset(
         "use_beam_search",
     }
 )
-"""Parameters of other OpenAI-compatible hosts, reported by name; all others are reported as `unknown`, because a warning's
+"""Parameters of other OpenAI-compatible hosts, reported by name. Others are reported as `unknown`, because a warning's
 parameter becomes a metric's label and a header's text."""
 
 
@@ -152,7 +153,8 @@ def translate_request(request: ChatCompletionRequest, context: TranslationContex
     """Translate a request.
 
     Raises:
-        OpenAIError: 400 for what Claude cannot do and must not be left out (audio, log probabilities, blocking moderation, ...).
+        OpenAIError: 400 for what Claude cannot do and must not be left out (audio, log probabilities, blocking
+        moderation, ...).
     """
     _refuse_unsupported(request)
     model = context.catalog.resolve(request.model)
@@ -210,7 +212,7 @@ def translate_request(request: ChatCompletionRequest, context: TranslationContex
         legacy_function_call=bool(request.functions) and not request.tools,
         forced_tool=decision.forced_tool,
         allowed_tools=decision.allowed,
-        remembers_thinking=decision.instruction is None and decision.output_schema is None,
+        remembers_thinking=decision.instruction is None,
         stop=watched,
         json_object=output.instruction is not None,
         structured=isinstance(request.response_format, (JsonObjectFormat, JsonSchemaFormat)),
@@ -273,9 +275,8 @@ def _warn_of_ignored(request: ChatCompletionRequest) -> list[TranslationWarning]
         "verbosity": request.verbosity not in (None, "medium"),
     }
     warnings = [TranslationWarning(name, "ignored") for name, given in values.items() if given]
-    for name in request.unknown_parameters:
-        warnings.append(TranslationWarning(name if name in _VENDOR_EXTRAS else "unknown", "ignored", f"{name[:64]!r}"))
-    return warnings
+    unknown = ((name if name in _VENDOR_EXTRAS else "unknown", name) for name in request.unknown_parameters)
+    return [*warnings, *(TranslationWarning(param, "ignored", f"{name[:64]!r}") for param, name in unknown)]
 
 
 # Parameters of their own
@@ -287,7 +288,7 @@ def _choose_max_tokens(
     capabilities: ModelCapabilities,
     warnings: list[TranslationWarning],
 ) -> int:
-    """The smaller of both caps, within the operator's limit and the model's maximum."""
+    """Choose the smaller of both caps, within the operator's limit and the model's maximum."""
     limit = min(capabilities.max_output_tokens, context.max_tokens_limit or capabilities.max_output_tokens)
     caps = {"max_completion_tokens": request.max_completion_tokens, "max_tokens": request.max_tokens}
     asked = {name: cap for name, cap in caps.items() if cap is not None}
@@ -370,7 +371,7 @@ def _translate_response_format(
 def _split_stop(
     request: ChatCompletionRequest, warnings: list[TranslationWarning]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Stop strings for Claude, and those that are watched for in its text: white space only, and those beyond the limit."""
+    """Split the stop strings: for Claude, and to be watched for in its text (white space only, or beyond the limit)."""
     asked = [request.stop] if isinstance(request.stop, str) else list(dict.fromkeys(request.stop or ()))
     if "" in asked:
         warnings.append(TranslationWarning("stop", "ignored", "an empty string"))
@@ -405,7 +406,8 @@ def _translate_sampling(
 ) -> dict[str, str]:
     """Set `temperature` or `top_p` where the model takes them, and return the headers which that needs.
 
-    Only the 4.5 and 4.6 models take them, one of both, without thinking, under the older API version. 1 is Claude's own value.
+    Only the 4.5 and 4.6 models take them, one of both, without thinking, under the older API version. 1 is Claude's own
+    value.
     """
     asked = {"temperature": request.temperature, "top_p": request.top_p}
     given = {name: value for name, value in asked.items() if value is not None and value != 1}
@@ -456,7 +458,8 @@ def _read_function(function: Function, param: str) -> ToolDeclaration:
     if not function.name:
         raise OpenAIError(
             400,
-            f"Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
+            f"Invalid '{param}': empty string. "
+            "Expected a string with minimum length 1, but got an empty string instead.",
             code="empty_string",
             param=param,
         )

@@ -1,7 +1,8 @@
-"""The body of a Chat Completions request, from bytes to typed values, with OpenAI's own errors for what is wrong with it.
+"""The body of a Chat Completions request: bytes to typed values, or OpenAI's own error for what is wrong with it.
 
-The names are those of `openai.types.chat.completion_create_params`; a test holds the two together. Null means absent for
-optional parameters, as at OpenAI. Only shapes and ranges are judged here; what Claude can do with them is the translation's.
+The names are those of `openai.types.chat.completion_create_params`; a test holds the two together. Null means absent
+for optional parameters, as at OpenAI. Only shapes and ranges are judged here; what Claude can do with them is the
+translation's.
 """
 
 import re
@@ -11,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from translators.errors import OpenAIError
+from translators.nesting import MAX_DEPTH, is_too_deep
 
 __all__ = [
     "AllowedTools",
@@ -121,6 +123,7 @@ class FilePart(_Value, tag_field="type", tag="file", frozen=True):
 
 type ContentPart = TextPart | RefusalPart | ImagePart | InputAudioPart | FilePart
 type Content = str | list[TextPart | RefusalPart | ImagePart | InputAudioPart | FilePart] | None
+type _Given = str | list[TextPart | RefusalPart | ImagePart | InputAudioPart | FilePart]
 
 
 # Messages
@@ -166,21 +169,21 @@ class AudioReference(_Value, frozen=True):
 class SystemMessage(_Value, tag_field="role", tag="system", frozen=True):
     """Instructions of the developer."""
 
-    content: Content
+    content: _Given
     name: str | None = None
 
 
 class DeveloperMessage(_Value, tag_field="role", tag="developer", frozen=True):
     """Instructions of the developer, under the newer name of the role."""
 
-    content: Content
+    content: _Given
     name: str | None = None
 
 
 class UserMessage(_Value, tag_field="role", tag="user", frozen=True):
     """A turn of the user, or a part of one."""
 
-    content: Content
+    content: _Given
     name: str | None = None
 
 
@@ -269,13 +272,13 @@ class _Named(_Value, frozen=True):
 
 
 class FunctionChoice(_Value, tag_field="type", tag="function", frozen=True):
-    """This function has to be called."""
+    """A function that has to be called."""
 
     function: _Named
 
 
 class CustomChoice(_Value, tag_field="type", tag="custom", frozen=True):
-    """This custom tool has to be called."""
+    """A custom tool that has to be called."""
 
     custom: _Named
 
@@ -472,18 +475,18 @@ _VALUES: dict[str, tuple[str, ...]] = {
 """Values of the closed fields, for the message of the error, by the end of the path without indexes."""
 
 _UNPARSABLE = (
-    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. "
-    "The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble figuring out how to fix "
-    "this, please contact us through our help center at help.openai.com.)"
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
+    "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
 )
 
 
-def parse_request(body: bytes, *, model: str | None = None) -> ChatCompletionRequest:
+def parse_request(body: bytes, *, deployment: str | None = None) -> ChatCompletionRequest:
     """Parse and check the body of a request.
 
     Args:
         body: the JSON text, in UTF-8.
-        model: for hosts whose path names the model (Azure's deployments): taken where the body has none.
+        deployment: the model that the path names (Azure's deployments): taken where the body has none.
 
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
@@ -492,8 +495,8 @@ def parse_request(body: bytes, *, model: str | None = None) -> ChatCompletionReq
         fields = _fields_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OpenAIError(400, _UNPARSABLE) from error
-    if fields.get("model", b"null") == b"null" and model is not None:
-        fields["model"] = Raw(msgspec.json.encode(model))
+    if deployment and bytes(fields.get("model", b"null")) == b"null":
+        fields["model"] = Raw(msgspec.json.encode(deployment))
         body = msgspec.json.encode(fields)
     for name in ("model", "messages"):
         if name not in fields:
@@ -505,6 +508,7 @@ def parse_request(body: bytes, *, model: str | None = None) -> ChatCompletionReq
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OpenAIError(400, _UNPARSABLE) from error
     _check_ranges(request)
+    _check_depth(request)
     unknown = tuple(name for name in fields if name not in _KNOWN)
     return (
         msgspec.structs.replace(request, unknown_parameters=unknown)
@@ -543,6 +547,8 @@ def _invalid(message: str) -> OpenAIError:
     expected = _EXPECTED.match(what)
     if expected is not None:
         wanted = [_NAMES.get(name, name) for name in expected["expected"].split(" | ") if name != "null"]
+        if wanted == ["a string", "an array"]:
+            wanted[1] = "array of objects" if path.endswith("content") else "array of strings"
         got = f", but got {_NAMES.get(expected['got'], expected['got'])} instead" if expected["got"] else ""
         subject = f" for '{path}'" if path else ""
         return OpenAIError(
@@ -596,6 +602,22 @@ def _check_ranges(request: ChatCompletionRequest) -> None:
         raise OpenAIError(
             400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
+
+
+def _check_depth(request: ChatCompletionRequest) -> None:
+    schemas: list[tuple[str, Any]] = [
+        (f"functions[{index}].parameters", function.parameters)
+        for index, function in enumerate(request.functions or ())
+    ]
+    for index, tool in enumerate(request.tools or ()):
+        if isinstance(tool, FunctionTool):
+            schemas.append((f"tools[{index}].function.parameters", tool.function.parameters))
+    if isinstance(request.response_format, JsonSchemaFormat):
+        schemas.append(("response_format.json_schema.schema", request.response_format.json_schema.schema))
+    for param, schema in schemas:
+        if is_too_deep(schema):
+            message = f"Invalid schema for '{param}': it is nested more than {MAX_DEPTH} levels deep."
+            raise OpenAIError(400, message, code="invalid_json_schema", param=param)
 
 
 def _out_of_range(name: str, kind: str, side: str, expected: str, value: float) -> OpenAIError:

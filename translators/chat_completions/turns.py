@@ -106,7 +106,7 @@ class _Translation:
         return Call(call_id, to_claude_name(function.name), parse_arguments(function.arguments, wrapped=wrapped))
 
     def _function_call_id(self, name: str) -> str:
-        """The open call of that name that came last; without one, an id that no call has."""
+        """Find the open call of that name that came last; without one, return an id that no call has."""
         for index in range(len(self.function_calls) - 1, -1, -1):
             if self.function_calls[index][1] == name:
                 return self.function_calls.pop(index)[0]
@@ -169,4 +169,4 @@ class _Translation:
                 file = part.file
                 return translate_file(file.file_data, file.file_id, file.filename, f"{param}.file")
             case InputAudioPart():
-                refuse_audio(param)
+                return refuse_audio(param)
