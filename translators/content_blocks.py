@@ -10,14 +10,9 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from translators.claude_events import Delta, MalformedEventError
+from translators.tools import parse_arguments
 
-__all__ = ["UNPARSED_INPUT_FIELD", "ContentBlockBuilder"]
-
-UNPARSED_INPUT_FIELD = "_raw"
-"""Holds the text of a tool's input that is not a JSON object (cut off by `max_tokens`):
-
-Claude takes only objects back.
-"""
+__all__ = ["ContentBlockBuilder"]
 
 
 class ContentBlockBuilder:
@@ -64,7 +59,8 @@ class ContentBlockBuilder:
             block["signature"] = block.get("signature", "") + "".join(self._signatures)
         partial_json = "".join(self._partial_json)
         if partial_json:
-            block["input"] = _parse_input(partial_json)
+            # As the client's copy of the same arguments is parsed when it comes back: the two are compared.
+            block["input"] = parse_arguments(partial_json)
         if self.type == "text" and not block.get("text", "").strip():
             return None
         if self.type == "thinking" and not block.get("signature"):
@@ -77,11 +73,3 @@ def _decode(raw: Raw) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedEventError(f"a part of an event that is not JSON: {error}") from error
-
-
-def _parse_input(partial_json: str) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(partial_json)
-    except msgspec.DecodeError:
-        return {UNPARSED_INPUT_FIELD: partial_json}
-    return value if isinstance(value, dict) else {UNPARSED_INPUT_FIELD: partial_json}

@@ -45,19 +45,17 @@ class SseParser:
             chunk = self._normalise_line_ends(chunk)
         if not chunk:
             return []
-        has_border = b"\n\n" in chunk or (self._ends_with_line_feed and chunk.startswith(b"\n"))
-        self._ends_with_line_feed = chunk.endswith(b"\n")
-        if not has_border:
-            self._keep(chunk)
-            return []
         if self._pieces:
+            has_border = b"\n\n" in chunk or (self._ends_with_line_feed and chunk.startswith(b"\n"))
+            if not has_border:
+                self._keep(chunk)
+                return []
             chunk = b"".join((*self._pieces, chunk))
             self._pieces.clear()
-        self._size = 0
-        # Claude ends every event with an empty line: the common case is one split of the whole chunk.
-        head, _, rest = chunk.rpartition(b"\n\n")
+            self._size = 0
+        *blocks, rest = chunk.split(b"\n\n")
         payloads = []
-        for block in head.split(b"\n\n"):
+        for block in blocks:
             if len(block) > self._max_event_bytes:
                 raise EventTooLargeError(f"an event of more than {self._max_event_bytes} bytes")
             payload = _payload_of(block)
@@ -65,12 +63,11 @@ class SseParser:
                 payloads.append(payload)
         if rest:
             self._keep(rest)
-        else:
-            self._ends_with_line_feed = False
         return payloads
 
     def _keep(self, piece: bytes) -> None:
         self._pieces.append(piece)
+        self._ends_with_line_feed = piece.endswith(b"\n")
         self._size += len(piece)
         if self._size > self._max_event_bytes:
             raise EventTooLargeError(f"an event of more than {self._max_event_bytes} bytes")
@@ -85,11 +82,9 @@ class SseParser:
 
 
 def _payload_of(block: bytes) -> bytes | None:
-    start = block.find(b"data:")
-    if start == -1:
-        return None
-    if block.find(b"\n", start) == -1 and (start == 0 or block[start - 1] == 0x0A):
-        return block[start + 5 :].removeprefix(b" ")
+    name, _, data = block.partition(b"\n")
+    if name.startswith(b"event:") and data.startswith(b"data: ") and b"\n" not in data:
+        return data[6:]  # Claude's own form
     lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from translators.claude_events import Delta, MalformedEventError
-from translators.content_blocks import UNPARSED_INPUT_FIELD, ContentBlockBuilder
+from translators.content_blocks import ContentBlockBuilder
 
 
 def build(start, *deltas):
@@ -49,13 +49,21 @@ def test_the_keys_of_an_input_keep_their_order():
     assert json.dumps(block["input"]) == '{"b": 1, "a": {"z": 1, "y": 2}}'
 
 
-@pytest.mark.parametrize("partial_json", ['{"city": "Os', "[1]", '"x"', "5", "null"])
-def test_S24_an_input_that_is_no_object_is_kept_inside_one(partial_json):
+@pytest.mark.parametrize(
+    ("partial_json", "expected"),
+    [
+        pytest.param('{"city": "Os', {"_raw": '{"city": "Os'}, id="S24 cut off"),
+        pytest.param("[1]", {"input": [1]}, id="M25 list"),
+        pytest.param('"x"', {"input": "x"}, id="M25 string"),
+        pytest.param("null", {}, id="M25 null"),
+    ],
+)
+def test_S24_M25_an_input_that_is_no_object_is_kept_inside_one(partial_json, expected):
     block = build(
         {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
         {"type": "input_json_delta", "partial_json": partial_json},
     )
-    assert block["input"] == {UNPARSED_INPUT_FIELD: partial_json}
+    assert block["input"] == expected
 
 
 def test_deltas_of_a_later_version_change_nothing():

@@ -75,8 +75,8 @@ def test_a_refused_request_keeps_claudes_words_and_its_code():
         (
             "prompt is too long: 204308 tokens > 200000 maximum",
             (
-                "This model's maximum context length is 200000 tokens. However, your messages resulted in 204308 tokens. "
-                "Please reduce the length of the messages."
+                "This model's maximum context length is 200000 tokens. However, your messages resulted in 204308 "
+                "tokens. Please reduce the length of the messages."
             ),
         ),
         (
@@ -85,8 +85,8 @@ def test_a_refused_request_keeps_claudes_words_and_its_code():
                 "`max_tokens` and try again"
             ),
             (
-                "This model's maximum context length is 200000 tokens. However, you requested 207192 tokens (199000 in the "
-                "messages, 8192 in the completion). Please reduce the length of the messages or completion."
+                "This model's maximum context length is 200000 tokens. However, you requested 207192 tokens (199000 "
+                "in the messages, 8192 in the completion). Please reduce the length of the messages or completion."
             ),
         ),
         (

@@ -114,6 +114,7 @@ class ChatCompletionChunk(msgspec.Struct, frozen=True, gc=False):
     usage: CompletionUsage | UnsetType | None = UNSET
 
 
+_LINE_BREAKS = tuple((chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -124,10 +125,7 @@ def encode_chunk(chunk: ChatCompletionChunk) -> bytes:
     as the SSE standard does.
     """
     payload = _encode(chunk)
-    if b"\xe2\x80\xa8" in payload or b"\xe2\x80\xa9" in payload or b"\xc2\x85" in payload:
-        payload = (
-            payload.replace(b"\xe2\x80\xa8", b"\\u2028")
-            .replace(b"\xe2\x80\xa9", b"\\u2029")
-            .replace(b"\xc2\x85", b"\\u0085")
-        )
+    if not payload.isascii():
+        for line_break, escape in _LINE_BREAKS:
+            payload = payload.replace(line_break, escape)
     return encode_data(payload)

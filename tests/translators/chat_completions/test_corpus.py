@@ -1,7 +1,7 @@
 """Every recorded answer of Claude, streamed or whole, translated and read back by the `openai` package.
 
-The recordings are not part of this repository: CLAUDE_PROXY_CORPUS names their folder, `../shared/corpus` is the default.
-What they say is gathered here once more, in the plainest way, to judge the translation.
+The recordings are not part of this repository: CLAUDE_PROXY_CORPUS names their folder, `../shared/corpus` is the
+default. What they say is gathered here once more, in the plainest way, to judge the translation.
 """
 
 import json

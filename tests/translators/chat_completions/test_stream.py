@@ -772,3 +772,21 @@ def test_the_service_tier_is_the_one_that_served(cut, read, usage, tier):
     answer = read(cut([TEXT], usage=usage), plan=replace(PLAN, include_usage=True))
     assert {chunk["service_tier"] for chunk in answer.chunks} == {tier}
     assert answer.whole["service_tier"] == tier
+
+
+def test_P19_every_chunk_of_a_choice_has_its_index_and_its_own_ids(cut):
+    events = cut([{"type": "text", "text": '{"a": 1}'}])
+    streams = [ChatCompletionStream(replace(PLAN, forced_tool="f"), "chatcmpl-1", 1, index) for index in (0, 1)]
+    for index, stream in enumerate(streams):
+        assert {choice.index for chunk in feed(stream, *events) for choice in chunk.choices} == {index}
+    assert streams[0].tool_call_ids != streams[1].tool_call_ids
+
+
+def test_usage_of_a_message_is_the_last_count_whatever_came_in_between(cut):
+    stream = new_stream()
+    events = cut([TEXT], usage={"input_tokens": 10, "output_tokens": 9, "cache_read_input_tokens": 100})
+    grown = {"type": "message_delta", "delta": {}, "usage": {"input_tokens": 30, "output_tokens": 4}}
+    feed(stream, *events[:-2], grown, *events[-2:])
+    assert stream.usage.prompt_tokens == 130
+    assert stream.usage.completion_tokens == 9
+    assert stream.claude_usage.input_tokens == 30
