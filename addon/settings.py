@@ -275,7 +275,9 @@ class ThinkingSettings(Section):
     """The memory that gives Claude its own thinking back on the next turn."""
 
     memory_size: Annotated[int, Names("CLAUDE_PROXY_THINKING_MEMORY_SIZE", "claude_thinking_memory_size")] = Field(
-        default=10_000, ge=0, description="Turns whose thinking is remembered; 0 remembers none."
+        default=128 * 1024 * 1024,
+        ge=0,
+        description="Memory for the thinking of earlier turns, in bytes, the oldest is forgotten first; 0 keeps none.",
     )
     memory_ttl: Annotated[Seconds, Names("CLAUDE_PROXY_THINKING_MEMORY_TTL", "claude_thinking_memory_ttl")] = Field(
         default=3600, description="How long a turn's thinking is remembered, in seconds."
