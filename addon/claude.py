@@ -7,6 +7,7 @@ for as long as `retry-after` says; ours stop at a limit, and with the client.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import anthropic
@@ -165,7 +166,8 @@ class ClaudeClient:
         except anthropic.APIStatusError as error:
             response = error.response
             raise _FailedTryError(
-                translate_claude_error(error.status_code, response.content, response.headers), _retry_after(response)
+                translate_claude_error(error.status_code, response.content, response.headers, datetime.now(UTC)),
+                _retry_after(response),
             ) from error
         except anthropic.APITimeoutError as error:
             raise _FailedTryError(
