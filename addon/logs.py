@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 NOISY_LOGGERS = ("aiohttp", "anthropic", "asyncio", "hpack", "httpcore", "httpcore2", "httpx", "httpx2")
 """Loggers whose debug records hold whole bodies: mitmproxy's root logger is at DEBUG, so they would format each one."""
 
-CONNECTION_LOGGERS = ("mitmproxy.proxy.server",)
-"""One record per connection opened and closed: of use at DEBUG only, where the process is ours."""
+CONNECTION_LOGGERS = ("mitmproxy.proxy.mode_servers", "mitmproxy.proxy.server")
+"""One record per listener, and per connection opened and closed: of use at DEBUG only, where the process is ours."""
 
 SECRET_NAMES = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 REDACTED = "[REDACTED]"

@@ -10,7 +10,7 @@ import structlog
 from mitmproxy.addons.termlog import TermLogHandler
 from pydantic import SecretStr
 
-from addon.logs import NOISY_LOGGERS, REDACTED, configure_logging, redact_text
+from addon.logs import CONNECTION_LOGGERS, NOISY_LOGGERS, REDACTED, configure_logging, redact_text
 
 KEY = "sk-ant-api03-AbCdEf_123-456"
 
@@ -22,7 +22,7 @@ def _restore():
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
-    for name in (*NOISY_LOGGERS, "mitmproxy.proxy.server"):
+    for name in (*NOISY_LOGGERS, *CONNECTION_LOGGERS):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 

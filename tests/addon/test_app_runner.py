@@ -1,0 +1,61 @@
+"""What `claude-proxy run` gives to an app: variables, certificates, and the proxy that was there before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from addon.app_runner import PLACEHOLDER_KEY, app_environment, ca_bundle, upstream_mode
+
+PROXY = "http://127.0.0.1:5000"
+CA, BUNDLE = Path("/x/ca.pem"), Path("/x/bundle.pem")
+
+
+def test_the_app_gets_the_proxy_and_the_certificates_of_each_runtime():
+    environment = app_environment({"PATH": "/bin"}, PROXY, CA, BUNDLE)
+    assert environment == {
+        "PATH": "/bin",
+        "OPENAI_API_KEY": PLACEHOLDER_KEY,
+        "HTTPS_PROXY": PROXY,
+        "https_proxy": PROXY,
+        "NO_PROXY": "localhost,127.0.0.1,::1",
+        "no_proxy": "localhost,127.0.0.1,::1",
+        "NODE_USE_ENV_PROXY": "1",
+        "SSL_CERT_FILE": str(BUNDLE),
+        "REQUESTS_CA_BUNDLE": str(BUNDLE),
+        "CURL_CA_BUNDLE": str(BUNDLE),
+        "NODE_EXTRA_CA_CERTS": str(CA),
+        "DENO_CERT": str(CA),
+        "CODEX_CA_CERTIFICATE": str(CA),
+    }
+
+
+def test_what_the_user_has_set_is_kept():
+    own = {"OPENAI_API_KEY": "sk-mine", "no_proxy": "intranet, localhost", "NODE_EXTRA_CA_CERTS": "/corporate.pem"}
+    environment = app_environment(own, PROXY, CA, BUNDLE)
+    assert environment["OPENAI_API_KEY"] == "sk-mine"
+    assert environment["NO_PROXY"] == "intranet,localhost,127.0.0.1,::1"
+    assert environment["NODE_EXTRA_CA_CERTS"] == str(BUNDLE), "the bundle holds the user's own roots as well"
+
+
+def test_the_bundle_holds_the_systems_the_users_and_our_roots_once(tmp_path):
+    ours, corporate = tmp_path / "ours.pem", tmp_path / "corporate.pem"
+    ours.write_text("OUR ROOT")
+    corporate.write_text("CORPORATE ROOT")
+    bundle = ca_bundle({"NODE_EXTRA_CA_CERTS": str(corporate), "SSL_CERT_FILE": str(corporate)}, ours).decode()
+    assert bundle.count("OUR ROOT") == bundle.count("CORPORATE ROOT") == 1
+    assert "BEGIN CERTIFICATE" in bundle
+
+
+@pytest.mark.parametrize(
+    ("environment", "modes", "options"),
+    [
+        ({}, ["regular@0"], []),
+        ({"HTTPS_PROXY": "http://corp:3128"}, ["upstream:http://corp:3128@0"], []),
+        ({"https_proxy": "corp:3128"}, ["upstream:http://corp:3128@0"], []),
+        ({"HTTPS_PROXY": "http://me:p%40ss@corp:3128/"}, ["upstream:http://corp:3128@0"], ["upstream_auth=me:p@ss"]),
+    ],
+)
+def test_a_proxy_that_was_there_before_stays_in_the_way(environment, modes, options):
+    assert upstream_mode(environment) == (modes, options)
