@@ -20,18 +20,18 @@ class ReplyPlan:
     custom_tools: frozenset[str] = frozenset()
     """Client's names of the tools of type `custom`: declared to Claude as `{"input": string}`, answered as raw text."""
     wrapped_tools: frozenset[str] = frozenset()
-    """Client's names of the tools whose parameters are no object: declared as `{"input": ...}`, answered without the wrapping."""
+    """Client's names of the tools whose parameters are no object: declared as `{"input": ...}`, answered without it."""
     legacy_function_call: bool = False
     """The client sent `functions`: answer with `function_call` instead of `tool_calls`."""
     forced_tool: str | None = None
-    """Client's name of the tool whose arguments Claude writes as its text, under `output_config.format`, because its model
-    refuses a forced choice: that text is the tool call."""
+    """Client's name of the tool whose arguments Claude writes as its text, under `output_config.format`, because its
+    model refuses a forced choice: that text is the tool call."""
     allowed_tools: frozenset[str] | None = None
-    """Client's names of the tools that may be called this time, where `tool_choice` could only ask for it: calls of others are
-    left out of the answer. None: all."""
+    """Client's names of the tools that may be called this time, where `tool_choice` could only ask for it: calls of
+    others are left out of the answer. None: all."""
     remembers_thinking: bool = True
-    """Whether thinking of this answer can be put back later. Not where the request ended with an instruction that the next
-    one will not hold: Claude binds thinking to all that came before it."""
+    """Whether thinking of this answer can be put back later. Not where the request ended with an instruction that the
+    next one will not hold: Claude binds thinking to all that came before it."""
     stop: tuple[str, ...] = ()
     """Stop strings that Claude does not take (white space only, or too many): the text is cut here."""
     json_object: bool = False

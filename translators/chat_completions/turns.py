@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from translators.chat_completions.request_body import (
+from translators.chat_completions.request_types import (
     AssistantMessage,
     ContentPart,
     CustomToolCall,

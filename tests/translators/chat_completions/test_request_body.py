@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
 
 from translators.chat_completions import request_body
-from translators.chat_completions.request_body import ChatCompletionRequest, parse_request
+from translators.chat_completions.request_body import parse_request
+from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.errors import OpenAIError
 
 HI = [{"role": "user", "content": "Hi"}]

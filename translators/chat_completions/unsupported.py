@@ -1,0 +1,95 @@
+"""Parameters of a request that have no effect: refused with OpenAI's own error, or ignored with a warning.
+
+Refused is what changes the answer's meaning or shape; ignored are tuning knobs, and what only OpenAI's service knows.
+"""
+
+from translators.chat_completions.request_types import ChatCompletionRequest
+from translators.errors import OpenAIError
+from translators.translation_warning import TranslationWarning
+
+__all__ = ["MAX_COPIES", "refuse_unsupported", "warn_of_ignored"]
+
+MAX_COPIES = 8
+"""Largest `n`: each choice is a call of its own."""
+
+_VENDOR_EXTRAS = frozenset(
+    {
+        "chat_template_kwargs",
+        "enable_thinking",
+        "extra_body",
+        "guided_json",
+        "include_reasoning",
+        "min_p",
+        "plugins",
+        "provider",
+        "reasoning",
+        "repetition_penalty",
+        "thinking",
+        "top_a",
+        "top_k",
+        "transforms",
+        "use_beam_search",
+    }
+)
+"""Parameters of other OpenAI-compatible hosts, reported by name. Others are reported as `unknown`, because a warning's
+parameter becomes a metric's label and a header's text."""
+
+
+def refuse_unsupported(request: ChatCompletionRequest) -> None:
+    """Refuse what Claude cannot do and must not be left out.
+
+    Raises:
+        OpenAIError: 400.
+    """
+    if request.logprobs:
+        raise _unsupported("logprobs")
+    if request.audio is not None or "audio" in (request.modalities or ()):
+        raise OpenAIError(
+            400,
+            "Invalid value: 'audio'. Audio output is not supported with this model: supported modalities are: 'text'.",
+            code="invalid_value",
+            param="audio" if request.audio is not None else "modalities",
+        )
+    if request.n is not None and request.n > MAX_COPIES:
+        raise OpenAIError(
+            400,
+            f"Invalid 'n': integer above maximum value. Expected a value <= {MAX_COPIES}, but got {request.n} instead.",
+            code="integer_above_max_value",
+            param="n",
+        )
+    policy = request.moderation.policy if request.moderation is not None else None
+    if policy is not None and any(part is not None and part.mode == "block" for part in (policy.input, policy.output)):
+        raise _unsupported("moderation")
+
+
+def _unsupported(param: str) -> OpenAIError:
+    return OpenAIError(
+        400,
+        f"Unsupported parameter: '{param}' is not supported with this model.",
+        code="unsupported_parameter",
+        param=param,
+    )
+
+
+def warn_of_ignored(request: ChatCompletionRequest) -> list[TranslationWarning]:
+    """Report tuning knobs without an equivalent. A value that changes nothing (a penalty of 0) is not reported."""
+    values: dict[str, bool] = {
+        "functions": bool(request.functions and request.tools),
+        "frequency_penalty": bool(request.frequency_penalty),
+        "logit_bias": bool(request.logit_bias),
+        "metadata": bool(request.metadata),
+        "moderation": request.moderation is not None,
+        "prediction": request.prediction is not None,
+        "presence_penalty": bool(request.presence_penalty),
+        "prompt_cache_key": request.prompt_cache_key is not None,
+        "seed": request.seed is not None,
+        "store": bool(request.store),
+        "stream_options.include_obfuscation": bool(
+            request.stream_options and request.stream_options.include_obfuscation
+        ),
+        "top_logprobs": bool(request.top_logprobs),
+        "verbosity": request.verbosity not in (None, "medium"),
+    }
+    warnings = [TranslationWarning(name, "ignored") for name, given in values.items() if given]
+    unknown = ((name if name in _VENDOR_EXTRAS else "unknown", name) for name in request.unknown_parameters)
+    return [*warnings, *(TranslationWarning(param, "ignored", f"{name[:64]!r}") for param, name in unknown)]

@@ -1,0 +1,163 @@
+"""The tool choice, in Claude's terms, also where the model refuses to be forced.
+
+| choice | where the model can be forced | where it refuses |
+|---|---|---|
+| auto, none | the same | the same |
+| required | `any` | as a named function if there is only one tool, else an instruction |
+| a function | `tool` | its arguments as structured output if the schema allows it, else an instruction |
+| allowed tools | the mode, and an instruction | the same |
+
+Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from translators.errors import OpenAIError
+from translators.json_schema import MAX_OPTIONAL_PROPERTIES, MAX_UNIONS, NotExpressibleError, to_grammar_schema
+from translators.tools import DeclaredTools, ToolDeclaration, to_claude_name, to_input_schema
+from translators.translation_warning import TranslationWarning
+
+__all__ = ["ToolChoice", "ToolDecision", "choose_tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """The client's choice. `name` belongs to the mode `required`; `allowed` holds names, None for all tools."""
+
+    mode: Literal["none", "auto", "required"]
+    name: str | None = None
+    allowed: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDecision:
+    """How the choice is put to Claude."""
+
+    tool_choice: dict[str, Any] | None = None
+    instruction: str | None = None
+    """A sentence for the end of the conversation, where `tool_choice` cannot say it."""
+    forced_tool: str | None = None
+    """Client's name of the tool whose arguments Claude writes under `output_config.format`."""
+    output_schema: dict[str, Any] | None = None
+    """The schema for that."""
+    allowed: frozenset[str] | None = None
+    """Client's names of the tools that may be called this time; the answer has to be checked."""
+    warnings: tuple[TranslationWarning, ...] = ()
+
+
+def choose_tool(
+    choice: ToolChoice | None,
+    declared: DeclaredTools,
+    *,
+    parallel: bool = True,
+    may_force: bool = True,
+    may_format: bool = True,
+) -> ToolDecision:
+    """Put the client's tool choice to Claude. The tools themselves are never edited: they begin the cached prefix.
+
+    Args:
+        choice: None where the client has none.
+        declared: the tools.
+        parallel: False for at most one call.
+        may_force: False where Claude refuses to be forced: by the model, or by a thinking budget.
+        may_format: False where `output_config.format` is taken, or unknown to the model.
+
+    Raises:
+        OpenAIError: 400 for a tool that is not declared.
+    """
+    names = tuple(declaration.name for declaration in declared.declarations)
+    once: dict[str, Any] = {} if parallel else {"disable_parallel_tool_use": True}
+    if choice is None or (choice.mode == "auto" and choice.allowed is None):
+        return ToolDecision(None if parallel else {"type": "auto", **once})
+    if choice.mode == "none":
+        return ToolDecision({"type": "none"})
+    for name in (*((choice.name,) if choice.name is not None else ()), *(choice.allowed or ())):
+        if name not in names:
+            raise OpenAIError(
+                400,
+                f"Invalid value: tool choice '{name}' not found in 'tools'.",
+                code="invalid_value",
+                param="tool_choice",
+            )
+    # One tool that has to be called, whichever way the client said so.
+    allowed = None if choice.allowed is None or set(choice.allowed) == set(names) else frozenset(choice.allowed)
+    if allowed is not None and not allowed:
+        return ToolDecision({"type": "none"})
+    forced = choice.mode == "required"
+    candidates = names if choice.allowed is None else tuple(name for name in names if name in choice.allowed)
+    single = choice.name or (candidates[0] if forced and len(candidates) == 1 else None)
+    if not forced:
+        return _allow(allowed, {"type": "auto", **once} if once else None)
+    if may_force:
+        if single is not None and (choice.name is not None or allowed is not None):
+            return ToolDecision({"type": "tool", "name": to_claude_name(single), **once})
+        return _allow(allowed, {"type": "any", **once})
+    return _ask_for_call(single, allowed, declared, once, may_format=may_format)
+
+
+def _allow(allowed: frozenset[str] | None, tool_choice: dict[str, Any] | None) -> ToolDecision:
+    if allowed is None:
+        return ToolDecision(tool_choice)
+    quoted = ", ".join(f"`{to_claude_name(name)}`" for name in sorted(allowed))
+    return ToolDecision(
+        tool_choice,
+        instruction=f"In your next reply, call no tools other than these: {quoted}.",
+        allowed=allowed,
+        warnings=(TranslationWarning("tool_choice.allowed_tools", "emulated", "by an instruction"),),
+    )
+
+
+def _ask_for_call(
+    single: str | None,
+    allowed: frozenset[str] | None,
+    declared: DeclaredTools,
+    once: dict[str, Any],
+    *,
+    may_format: bool,
+) -> ToolDecision:
+    if single is not None and may_format:
+        declaration = next(declaration for declaration in declared.declarations if declaration.name == single)
+        schema = _output_schema(declaration)
+        if schema is not None:
+            return ToolDecision(
+                {"type": "none"},
+                instruction=f"Your next reply is taken as the arguments of a call of `{to_claude_name(single)}`.",
+                forced_tool=single,
+                output_schema=schema,
+                warnings=(
+                    TranslationWarning("tool_choice", "emulated", "the forced call is written as structured output"),
+                ),
+            )
+    if single is not None:
+        what = f"the tool `{to_claude_name(single)}`"
+        # Nothing else may be called, and the answer can be checked for it.
+        allowed = frozenset({single})
+    elif allowed is not None:
+        what = "one of these tools: " + ", ".join(f"`{to_claude_name(name)}`" for name in sorted(allowed))
+    else:
+        what = "one of the tools"
+    return ToolDecision(
+        {"type": "auto", **once} if once else None,
+        instruction=f"Your next reply must be a call of {what}, and no text.",
+        allowed=allowed,
+        warnings=(
+            TranslationWarning(
+                "tool_choice", "degraded", "this request cannot force a call: an instruction asks for it"
+            ),
+        ),
+    )
+
+
+def _output_schema(declaration: ToolDeclaration) -> dict[str, Any] | None:
+    if declaration.raw_input:
+        return None
+    schema, wrapped = to_input_schema(declaration.schema)
+    if wrapped:
+        return None
+    try:
+        grammar = to_grammar_schema(schema)
+    except NotExpressibleError:
+        return None
+    within = grammar.optional_properties <= MAX_OPTIONAL_PROPERTIES and grammar.unions <= MAX_UNIONS
+    return grammar.schema if within else None
