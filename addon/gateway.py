@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import anthropic
 import structlog
 
 from addon.claude import ClaudeClient
@@ -78,7 +77,7 @@ async def _updated(catalog: ModelCatalog, claude: ClaudeClient) -> ModelCatalog:
     try:
         async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
             return catalog.updated(await claude.models())
-    except (anthropic.AnthropicError, TimeoutError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever the list is like, the start goes on without it
         # A wrong key or a missing network is the first request's to report; an offline start is no error.
         log.warning("models_unlisted", detail="using the built-in table of models", error=type(error).__name__)
         return catalog

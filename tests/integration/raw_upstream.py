@@ -52,6 +52,7 @@ class Call:
     """One request that arrived."""
 
     writer: asyncio.StreamWriter
+    head: bytes
     body: bytes
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up_at: float | None = None
@@ -94,7 +95,7 @@ async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
                 if head.startswith(b"GET"):
                     writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
                     continue
-                call = Call(writer, body)
+                call = Call(writer, head, body)
                 calls.append(call)
                 running = asyncio.create_task(_run(script, call))
                 tasks.add(running)

@@ -126,7 +126,7 @@ async def test_the_log_line_names_who_is_to_blame(
         assert (response.status_code, line["status"], line["outcome"]) == (status, status, outcome)
 
 
-async def test_a_client_that_leaves_is_logged_with_the_tokens_so_far(start_proxy: ProxyStarter) -> None:
+async def test_U6_a_client_that_leaves_is_logged_with_the_tokens_so_far(start_proxy: ProxyStarter) -> None:
     async with start_proxy(REVERSE) as proxy:
         with capture_logs() as logs:
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
@@ -245,3 +245,36 @@ async def test_a_stream_cut_by_the_end_of_draining_ends_with_an_error(start_prox
             text = (await running).text
             assert '"code":"shutting_down"' in text
             assert "[DONE]" not in text
+
+
+async def test_E11_a_model_name_that_no_header_can_hold_is_no_obstacle(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
+            name = "модель\r\nx-injected: 1 🎉"
+            response = await client.post(PATH, json={**body(seed=1), "model": name, name: True})
+            assert response.status_code == 200
+            assert response.json()["model"] == name
+            assert "x-injected" not in response.headers
+            assert response.headers["x-claude-proxy-warnings"].isascii()
+
+
+async def test_E13_nothing_of_the_clients_headers_reaches_claude(
+    start_proxy: ProxyStarter, simulation: RunningSimulation
+) -> None:
+    headers = {
+        "authorization": f"Bearer {SECRET}",
+        "openai-organization": "org-secret",
+        "openai-project": "proj-secret",
+        "cookie": "session=secret",
+        "proxy-authorization": "Basic secret",
+        "x-stainless-lang": "client-secret",
+        "x-forwarded-for": "secret",
+        "idempotency-key": "secret",
+        "user-agent": "secret-agent",
+    }
+    async with start_proxy(REVERSE) as proxy:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
+            assert (await client.post(PATH, json=body(), headers=headers)).status_code == 200
+    [entry] = [entry for entry in simulation.journal if entry.path == "/v1/messages"]
+    assert "secret" not in json.dumps(dict(entry.headers))
+    assert SECRET not in json.dumps(dict(entry.headers))

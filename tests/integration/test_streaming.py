@@ -83,6 +83,19 @@ async def test_S9_silence_is_filled_with_comments(start_proxy: ProxyStarter) -> 
         assert received.endswith(b"data: [DONE]\n\n")
 
 
+async def test_S17_claude_is_asked_for_bytes_that_need_no_unpacking(start_proxy: ProxyStarter) -> None:
+    async def answer(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start() + text_delta("hi") + message_end())
+
+    async with raw_upstream(answer) as upstream:
+        settings = settings_for(upstream.base_url)
+        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=5) as client:
+            response = await client.post(f"http://127.0.0.1:{proxy.port}/v1/chat/completions", json=BODY)
+        assert b"accept-encoding: identity\r\n" in upstream.calls[0].head.lower()
+    assert "content-encoding" not in response.headers
+    assert response.text.endswith("data: [DONE]\n\n")  # S7
+
+
 @pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
 async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxyStarter, http2: bool) -> None:
     async def flood(call: Call) -> None:
