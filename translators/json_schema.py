@@ -28,6 +28,7 @@ __all__ = [
     "MAX_UNIONS",
     "GrammarSchema",
     "NotExpressibleError",
+    "to_current_draft",
     "to_grammar_schema",
 ]
 
@@ -298,6 +299,38 @@ class _Rewriting:
 
         for reference in edges:
             visit(reference, ())
+
+
+def to_current_draft(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Rewrite what drafts before 2020-12 and OpenAPI 3.0 write otherwise: Claude refuses a schema of another draft.
+
+    Boolean bounds (`minimum: 0, exclusiveMinimum: true`), boolean `required`, lists of `items`. All else stays.
+    """
+    rewritten: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        match keyword, value:
+            case (("exclusiveMinimum" | "exclusiveMaximum" | "required"), bool()):
+                pass
+            case (("minimum" | "maximum"), _) if schema.get(f"exclusive{keyword.capitalize()}") is True:
+                rewritten[f"exclusive{keyword.capitalize()}"] = value
+            case "items", list():
+                rewritten["prefixItems"] = [_to_current_draft(member) for member in value]
+            case (("properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas"), dict()):
+                rewritten[keyword] = {name: _to_current_draft(member) for name, member in value.items()}
+            case (("anyOf" | "oneOf" | "allOf" | "prefixItems"), list()):
+                rewritten[keyword] = [_to_current_draft(member) for member in value]
+            case (
+                ("items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames"),
+                dict(),
+            ):
+                rewritten[keyword] = to_current_draft(value)
+            case _:
+                rewritten[keyword] = value
+    return rewritten
+
+
+def _to_current_draft(value: Any) -> Any:
+    return to_current_draft(value) if isinstance(value, dict) else value
 
 
 def _split_types(schema: Mapping[str, Any], types: list[Any]) -> dict[str, Any]:

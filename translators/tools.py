@@ -21,6 +21,7 @@ from translators.json_schema import (
     MAX_UNIONS,
     GrammarSchema,
     NotExpressibleError,
+    to_current_draft,
     to_grammar_schema,
 )
 from translators.model_catalog import ModelCapabilities
@@ -247,7 +248,7 @@ def to_input_schema(schema: Mapping[str, Any] | bool | None) -> tuple[dict[str, 
     root = {
         key: value for key, value in schema.items() if key != "$schema" and not (key in _NULLABLE and value is None)
     }
-    root = _follow_root_reference(root)
+    root = to_current_draft(_follow_root_reference(root))
     root_type = root.get("type")
     unions = root.keys() & {"anyOf", "oneOf", "allOf"}
     is_object = root_type == "object" or (isinstance(root_type, list) and "object" in root_type)

@@ -273,6 +273,27 @@ def test_M24_tools_that_only_the_history_knows_are_declared_and_cannot_be_called
     assert ("tools", "emulated") in warned(translated)
 
 
+def test_schemas_of_older_drafts_are_put_in_the_current_one(translate):
+    parameters = {
+        "type": "object",
+        "properties": {
+            "n": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "required": True},
+            "pair": {"type": "array", "items": [{"type": "integer", "maximum": 9, "exclusiveMaximum": False}]},
+            "required": {"type": "string", "default": {"items": []}},
+        },
+        "required": ["n"],
+    }
+    assert translate(tools=[function(parameters=parameters)]).params["tools"][0]["input_schema"] == {
+        "type": "object",
+        "properties": {
+            "n": {"type": "number", "exclusiveMinimum": 0},
+            "pair": {"type": "array", "prefixItems": [{"type": "integer", "maximum": 9}]},
+            "required": {"type": "string", "default": {"items": []}},
+        },
+        "required": ["n"],
+    }
+
+
 # Strict
 
 
