@@ -153,7 +153,9 @@ class _Completion:
                 if stream.stopped_early:
                     break
         except UpstreamBrokenError as error:
-            raise _cut_off(str(error)) from error
+            # What breaks after the last event takes nothing away.
+            if not (stream.completed or stream.paused):
+                raise _cut_off(str(error)) from error
         finally:
             await answer.close()
 
