@@ -1,0 +1,171 @@
+"""A `mitmdump -s addon/main.py` of its own, as an operator starts it, and the ways in to it."""
+
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
+
+ROOT = Path(__file__).parents[2]
+MITMDUMP = Path(sys.executable).parent / "mitmdump"
+APP_KEY = "sk-proj-the-apps-own-key-A1b2C3"
+CLAUDE_KEY = "sk-ant-api03-the-operators-own-key-D4e5F6"
+STANDALONE = "reverse:http://standalone.claude-proxy.invalid"
+REGULAR = "regular"
+SOCKS = "socks5"
+
+_START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way in: the base URL that an app has, and the proxy and CA that its environment has."""
+
+    name: Literal["https_proxy", "base_url", "socks5"]
+    base_url: str
+    proxy: str | None
+    verify: ssl.SSLContext
+
+    def httpx_options(self) -> dict[str, Any]:
+        return {"proxy": self.proxy, "verify": self.verify, "trust_env": False}
+
+    def http(self) -> httpx2.Client:
+        """Make a plain HTTP client that takes this way, for requests that no SDK would send."""
+        return httpx2.Client(base_url=self.base_url, headers=AUTHORIZATION, timeout=20, **self.httpx_options())
+
+    def client(self, **options: Any) -> OpenAI:
+        given: dict[str, Any] = {"max_retries": 0, "api_key": APP_KEY, "timeout": 20, **options}
+        return OpenAI(base_url=self.base_url, http_client=DefaultHttpx2Client(**self.httpx_options()), **given)
+
+    def async_client(self, **options: Any) -> AsyncOpenAI:
+        given: dict[str, Any] = {"max_retries": 0, "api_key": APP_KEY, "timeout": 20, **options}
+        return AsyncOpenAI(
+            base_url=self.base_url, http_client=DefaultAsyncHttpx2Client(**self.httpx_options()), **given
+        )
+
+    def curl(self, path: str, *arguments: str, body: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Run curl; `path` comes after the base URL. Standard output is the body, then a line with the status."""
+        command = [
+            "curl",
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--noproxy",
+            "",
+            "--write-out",
+            "\n%{http_code}",
+        ]
+        if self.proxy:
+            command += ["--proxy", self.proxy, "--cacert", os.environ.get("CURL_CA_BUNDLE", "")]
+        if body is not None:
+            command += ["--data-binary", "@-"]
+        command += ["--header", f"authorization: Bearer {APP_KEY}", *arguments, f"{self.base_url}{path}"]
+        return subprocess.run(command, input=body, capture_output=True, check=True, env={"PATH": os.environ["PATH"]})
+
+
+AUTHORIZATION = {"authorization": f"Bearer {APP_KEY}"}
+
+
+@dataclass
+class ProxyProcess:
+    """A process that listens."""
+
+    confdir: Path
+    output: Path
+    """Everything that it wrote to standard output and standard error."""
+    ports: dict[str, int]
+
+    @property
+    def ca(self) -> Path:
+        return self.confdir / "mitmproxy-ca-cert.pem"
+
+    @cached_property
+    def verify(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+    @property
+    def origin(self) -> str:
+        """The standalone endpoint."""
+        return f"http://127.0.0.1:{self.ports['reverse']}"
+
+    @property
+    def proxy_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['regular']}"
+
+    def way(self, name: Literal["https_proxy", "base_url", "socks5"]) -> Way:
+        match name:
+            case "https_proxy":
+                return Way(name, "https://api.openai.com/v1", self.proxy_url, self.verify)
+            case "socks5":
+                return Way(
+                    name, "https://api.openai.com/v1", f"socks5h://127.0.0.1:{self.ports['socks5']}", self.verify
+                )
+            case "base_url":
+                return Way(name, f"{self.origin}/v1", None, self.verify)
+
+    def printed(self) -> str:
+        return self.output.read_text()
+
+
+@contextlib.contextmanager
+def proxy_process(
+    confdir: Path,
+    output: Path,
+    claude_url: str,
+    *arguments: str,
+    modes: tuple[str, ...] = (REGULAR, STANDALONE),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ProxyProcess]:
+    """Start mitmdump with the addon, wait until it listens in each mode, end it at the end as an operator would."""
+    command = [str(MITMDUMP), "-s", "addon/main.py", "--set", f"confdir={confdir}", *arguments]
+    ports = _free_ports(len(modes))
+    for mode, port in zip(modes, ports, strict=True):
+        command += ["--mode", f"{mode}@127.0.0.1:{port}"]
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+    given = {
+        "PYTHONUNBUFFERED": "1",
+        "ANTHROPIC_API_KEY": CLAUDE_KEY,
+        "ANTHROPIC_BASE_URL": claude_url,
+        **(environment or {}),
+    }
+    with output.open("wb") as written:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=inherited | given, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT
+        )
+        try:
+            running = ProxyProcess(
+                confdir, output, {mode.partition(":")[0]: port for mode, port in zip(modes, ports, strict=True)}
+            )
+            _wait_until_it_listens(process, running)
+            yield running
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Find free ports: mitmproxy takes port 0 for one of its modes only."""
+    with contextlib.ExitStack() as opened:
+        listening = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [found.getsockname()[1] for found in listening]
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], running: ProxyProcess) -> None:
+    latest = time.monotonic() + _START_SECONDS
+    while time.monotonic() < latest and process.poll() is None:
+        printed = running.printed()
+        if all(f"listening at 127.0.0.1:{port}." in printed for port in running.ports.values()):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"mitmdump does not listen:\n{running.printed()}")
