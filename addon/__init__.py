@@ -1,1 +1,1 @@
-"""The shell of Claude Proxy: mitmproxy, the Claude SDK, clocks, storage and logs. Translation itself is in `translators`."""
+"""The shell of Claude Proxy: mitmproxy, the Claude SDK, clocks, storage and logs. `translators` translates."""

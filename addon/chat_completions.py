@@ -143,9 +143,9 @@ class _Completion:
                     except (IllegalEventOrderError, MalformedEventError) as error:
                         failure = _cut_off(str(error))
                         break
-                if stream.completed and stream.has_thinking and stream.tool_call_ids:
+                if stream.completed and (content := stream.content_to_remember):
                     # Before the client can know that the answer is complete, and come back with its results.
-                    self._gateway.memory.remember(self._scope, stream.tool_call_ids, stream.content)
+                    self._gateway.memory.remember(self._scope, stream.tool_call_ids, content)
                 if chunks:
                     await sink(chunks)
                 if failure:

@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 __all__ = ["STATUS_OF_ERROR_TYPE", "OpenAIError", "translate_claude_error", "translate_error_event"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class OpenAIError(Exception):
     """An answer to the client that is an error. Raised by whoever finds it, encoded once at the border.
 
     `message` is shown to the client: it never holds a key, nor anything of another client.
     `headers` are sent along (`retry-after`, `x-should-retry`, `x-ratelimit-*`).
+    Not frozen, because context managers set the traceback of what they let through.
     """
 
     status: int
@@ -49,6 +50,7 @@ class OpenAIError(Exception):
     code: str | None = None
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    __hash__ = Exception.__hash__  # equal by value for tests, hashed by identity as exceptions are
 
     def encode(self) -> bytes:
         """Encode as the JSON body that OpenAI sends.

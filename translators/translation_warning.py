@@ -6,7 +6,7 @@ from typing import Literal
 __all__ = ["Action", "TranslationWarning", "encode_header"]
 
 type Action = Literal["ignored", "changed", "degraded", "emulated"]
-"""`ignored`: without effect. `changed`: sent with another value. `degraded`: weaker than asked. `emulated`: done by other means."""
+"""`ignored`: without effect; `changed`: sent with another value; `degraded`: weaker than asked; `emulated`: done otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class ChatCompletionStream:
         self._cutter = StopStringCutter(self.plan.stop) if self.plan.stop else None
         self._filters_text = self._fence is not None or self._cutter is not None
         self._forced_call: FunctionCallWriter | CustomToolCallWriter | None = None
+        self._omits_calls = False
 
     # What the caller reads.
 
@@ -128,6 +129,17 @@ class ChatCompletionStream:
     def has_thinking(self) -> bool:
         """Whether `content` holds thinking, which has to go back to Claude with the tool results."""
         return any(block["type"] in ("thinking", "redacted_thinking") for block in self.content)
+
+    @property
+    def content_to_remember(self) -> list[dict[str, Any]] | None:
+        """The blocks that have to be put back when the client brings the results of its tool calls.
+
+        None where there is no thinking to keep, or where the client was given something else than Claude's own blocks.
+        """
+        kept = (
+            self.plan.remembers_thinking and self.tool_call_ids and not self._omits_calls and self._forced_call is None
+        )
+        return self.content if kept and self.has_thinking else None
 
     @property
     def claude_usage(self) -> Usage:
@@ -349,6 +361,10 @@ class ChatCompletionStream:
         return []
 
     def _open_tool_call(self, block: _OpenBlock, call_id: str, name: str) -> list[ChatCompletionChunk]:
+        name = self.plan.tool_names.get(name, name) or UNNAMED_TOOL
+        if self.plan.allowed_tools is not None and name not in self.plan.allowed_tools:
+            self._omits_calls = True
+            return []
         index = len(self.tool_call_ids)
         call_id = call_id or self._mint_call_id(index)
         self.tool_call_ids.append(call_id)
@@ -357,7 +373,7 @@ class ChatCompletionStream:
         chunks = self._flush_text()
         if self.phase is Phase.STOPPED_EARLY:
             return chunks
-        block.call = open_tool_call(self.plan, index, call_id, self.plan.tool_names.get(name, name) or UNNAMED_TOOL)
+        block.call = open_tool_call(self.plan, index, call_id, name)
         return [*chunks, self._chunk(block.call.open())]
 
     def _mint_call_id(self, index: int) -> str:

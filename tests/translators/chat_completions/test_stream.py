@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import UNSET
 
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.stream import UNNAMED_TOOL, ChatCompletionStream, IllegalEventOrderError, Phase
@@ -790,3 +791,41 @@ def test_usage_of_a_message_is_the_last_count_whatever_came_in_between(cut):
     assert stream.usage.prompt_tokens == 130
     assert stream.usage.completion_tokens == 9
     assert stream.claude_usage.input_tokens == 30
+
+
+def test_a_call_that_tool_choice_did_not_allow_is_left_out_of_the_answer(cut):
+    stream = new_stream(allowed_tools=frozenset({"get_time"}), tool_names={"get_weather": "weather"})
+    content = [THINKING, tool(1, city="Oslo"), tool(2, "get_time", zone="CET")]
+    chunks = feed(stream, *cut(content, "tool_use"))
+    deltas = [choice.delta for chunk in chunks for choice in chunk.choices]
+    calls = [call for delta in deltas if delta.tool_calls is not UNSET for call in delta.tool_calls]
+    assert [(call.index, call.id) for call in calls if call.id is not UNSET] == [(0, "toolu_2")]
+    assert stream.tool_call_ids == ["toolu_2"]
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+
+
+def test_an_answer_whose_every_call_was_left_out_just_stops(cut):
+    stream = new_stream(allowed_tools=frozenset())
+    chunks = feed(stream, *cut([TEXT, tool(1, city="Oslo")], "tool_use"))
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert stream.tool_call_ids == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "content", "remembered"),
+    [
+        ({}, [THINKING, tool(1)], True),
+        ({}, [tool(1)], False),
+        ({}, [THINKING, TEXT], False),
+        ({"remembers_thinking": False}, [THINKING, tool(1)], False),
+        ({"allowed_tools": frozenset({"get_time"})}, [THINKING, tool(1), tool(2, "get_time")], False),
+        ({"forced_tool": "get_weather"}, [THINKING, {"type": "text", "text": "{}"}], False),
+    ],
+    ids=["thought_and_called", "no_thinking", "no_call", "not_to_be_kept", "a_call_left_out", "emulated_call"],
+)
+def test_only_what_the_client_will_bring_back_is_remembered(cut, plan, content, remembered):
+    stream = new_stream(**plan)
+    feed(stream, *cut(content, "tool_use"))
+    assert (stream.content_to_remember is not None) is remembered
+    if remembered:
+        assert stream.content_to_remember == content
