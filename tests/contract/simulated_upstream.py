@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,19 +54,24 @@ class SimulatedUpstream:
 
 
 @contextmanager
-def simulated_upstream() -> Iterator[SimulatedUpstream]:
+def background_loop() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Run an event loop in a thread; what is given runs a coroutine there and waits for its result."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="simulated Claude", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-
-    def run(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
-
-    running = run(start_simulated_claude(settings=SimulationSettings.instant()))
     try:
-        yield SimulatedUpstream(running.base_url, running.journal)
+        yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
     finally:
-        run(running.close())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def simulated_upstream() -> Iterator[SimulatedUpstream]:
+    with background_loop() as run:
+        running = run(start_simulated_claude(settings=SimulationSettings.instant()))
+        try:
+            yield SimulatedUpstream(running.base_url, running.journal)
+        finally:
+            run(running.close())
