@@ -12,8 +12,9 @@ from typing import Any, Self
 
 import anthropic
 import httpx2
-from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
+from anthropic import DefaultAioHttpClient
 
+from addon.claude_sdk import ClaudeSdk
 from addon.settings import Settings
 from translators.claude_events import Event, MalformedEventError, parse_event
 from translators.errors import OpenAIError, translate_claude_error, translate_error_event
@@ -23,6 +24,9 @@ __all__ = ["ClaudeClient", "ClaudeStream", "UpstreamBrokenError"]
 
 _MAX_CONNECTIONS = 10_000
 """Open calls at once. The limit on clients is the operator's to set, not the transport's."""
+
+_HEADERS = {"accept-encoding": "identity"}
+"""A compressed event stream arrives in lumps."""
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 8.0
@@ -107,7 +111,7 @@ class ClaudeClient:
         self._max_retries = claude.max_retries
         self._retry_after_limit = claude.retry_after_limit
         timeout = httpx2.Timeout(claude.timeout, connect=claude.connect_timeout)
-        self._sdk = AsyncAnthropic(
+        self._sdk = ClaudeSdk(
             api_key=key or "simulated",
             base_url=base_url or claude.base_url,
             # Each answer is streamed: the timeout is the longest silence, not the longest answer.
@@ -116,7 +120,10 @@ class ClaudeClient:
             open_telemetry=False,
             # An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
             http_client=DefaultAioHttpClient(
-                trust_env=False, limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS), timeout=timeout
+                trust_env=False,
+                proxy=None if base_url else claude.proxy,
+                limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
+                timeout=timeout,
             ),
         )
 
@@ -162,7 +169,7 @@ class ClaudeClient:
 
     async def _open(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
         try:
-            answer = ClaudeStream(await self._post(body, headers))
+            answer = ClaudeStream(await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers}))
         except anthropic.APIStatusError as error:
             response = error.response
             raise _FailedTryError(
@@ -190,20 +197,6 @@ class ClaudeClient:
             await answer.close()
             raise
         return answer
-
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        stream: AsyncStream[Any] = await self._sdk.post(
-            "/v1/messages",
-            content=body,
-            cast_to=object,
-            options={
-                # A compressed event stream arrives in lumps.
-                "headers": {"content-type": "application/json", "accept-encoding": "identity", **headers}
-            },
-            stream=True,
-            stream_cls=AsyncStream[Any],
-        )
-        return stream.response
 
     async def models(self) -> list[dict[str, Any]]:
         """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.

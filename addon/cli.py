@@ -147,7 +147,7 @@ def _serve(flags: argparse.Namespace) -> int:
 
 
 def _run(flags: argparse.Namespace) -> int:
-    settings = _quiet(_settings(flags))
+    settings = _for_one_app(_settings(flags))
     settings.require_key()
     from addon.app_runner import run_app, upstream_mode  # noqa: PLC0415 - see _serve
     from addon.logs import configure_logging  # noqa: PLC0415
@@ -173,14 +173,17 @@ def _run(flags: argparse.Namespace) -> int:
         return _in_event_loop(run)
 
 
-def _quiet(settings: Settings) -> Settings:
-    """Let an app's own output stand out: warnings only, as text, unless somebody asked for something else."""
+def _for_one_app(settings: Settings) -> Settings:
+    """Fit the settings to one app: its own output stands out (warnings only, as text), its own proxy is used."""
     defaults = {"level": "WARNING", "format": "console"}
     logging = settings.logging.model_copy(
         update={name: value for name, value in defaults.items() if name not in settings.logging.model_fields_set}
     )
     server = settings.server.model_copy(update={"host": "127.0.0.1", "port": 0})
-    return settings.model_copy(update={"logging": logging, "server": server})
+    # The proxy that the app would have used without us leads to Claude as well.
+    proxy = settings.claude.proxy or os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or None
+    claude = settings.claude.model_copy(update={"proxy": proxy})
+    return settings.model_copy(update={"logging": logging, "server": server, "claude": claude})
 
 
 def _simulate(flags: argparse.Namespace) -> int:

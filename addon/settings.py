@@ -189,9 +189,17 @@ class ClaudeSettings(Section):
     prompt_caching: Annotated[bool, Names("CLAUDE_PROXY_PROMPT_CACHING", "claude_prompt_caching")] = Field(
         default=True, description="Let Claude cache the stable start of each conversation."
     )
-    show_thinking: Annotated[bool, Names("CLAUDE_PROXY_SHOW_THINKING", "claude_show_thinking")] = Field(
-        default=True, description="Show Claude's thinking to clients, as reasoning_content."
+    show_thinking: Annotated[
+        Literal["asked", "always", "never"],
+        Names("CLAUDE_PROXY_SHOW_THINKING", "claude_show_thinking"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="asked",
+        description="Show Claude's thinking as reasoning_content: to clients that send reasoning_effort, to all, to none.",
     )
+    proxy: Annotated[
+        str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and _http_url(v))
+    ] = Field(default=None, description="HTTP proxy for the calls to Claude; that of the environment is not used.")
     timeout: Annotated[Seconds, Names("CLAUDE_PROXY_TIMEOUT", "claude_timeout")] = Field(
         default=600, description="Longest wait for the next piece of Claude's answer, in seconds."
     )

@@ -3,7 +3,9 @@
 from typing import Any
 
 import httpx2
+import pytest
 
+from addon.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
@@ -44,6 +46,28 @@ def sent(simulation: RunningSimulation) -> list[tuple[int, dict[str, Any]]]:
 def thinking_in(body: dict[str, Any]) -> list[dict[str, Any]]:
     contents = [message["content"] for message in body["messages"] if isinstance(message["content"], list)]
     return [block for content in contents for block in content if "thinking" in block["type"]]
+
+
+@pytest.mark.parametrize(
+    ("setting", "effort", "shown"),
+    [
+        ("asked", None, False),
+        ("asked", "high", True),
+        ("always", None, True),
+        ("never", "high", False),
+    ],
+)
+async def test_R6_thinking_is_summarised_only_for_whom_it_is_shown(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, setting: str, effort: str | None, shown: bool
+) -> None:
+    claude = {"api_key": "k", "base_url": simulation.base_url, "show_thinking": setting}
+    async with start_proxy(REVERSE, settings=load_settings({"claude": claude})) as proxy:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
+            body = {"model": "gpt-5", "messages": HEAD, "reasoning_effort": effort}
+            response = await client.post("/v1/chat/completions", json=body)
+    assert ("reasoning_content" in response.json()["choices"][0]["message"]) is shown
+    [(_, body)] = sent(simulation)
+    assert (body.get("thinking", {}).get("display") == "summarized") is shown
 
 
 async def test_R1_the_next_turn_carries_the_thinking_with_its_signature(

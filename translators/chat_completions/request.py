@@ -8,7 +8,7 @@ with the bytes of a shorter.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from translators.chat_completions.output_format import OutputFormat, split_stop, translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
@@ -53,8 +53,9 @@ class TranslationContext:
     """Largest cap that a client may ask; None: the model's own maximum."""
     recall: Callable[[str], Sequence[Mapping[str, Any]] | None] = _recall_nothing
     """Finds the content blocks of the answer that made a tool call, by the call's id, exactly as Claude sent them."""
-    show_thinking: bool = False
-    """Ask Claude for the summary of its thinking, so that it can be shown."""
+    show_thinking: Literal["asked", "always", "never"] = "asked"
+    """Whom thinking is shown. Claude has to summarise it for that, which costs time: `asked` does it for clients that
+    send a `reasoning_effort`, and shows others what comes unasked."""
     prompt_caching: bool = True
     """Ask Claude to cache the conversation's prefix."""
 
@@ -159,6 +160,7 @@ class _Translation:
             stop=watched,
             json_object=output.instruction is not None,
             structured=isinstance(request.response_format, (JsonObjectFormat, JsonSchemaFormat)),
+            shows_thinking=self.context.show_thinking != "never",
         )
         return TranslatedRequest(
             params=params,
@@ -232,13 +234,17 @@ class _Translation:
             "none" if small else effort,
             self.capabilities,
             max_tokens,
-            show_thinking=self.context.show_thinking,
+            show_thinking=self._shows_thinking(),
             may_use_budget=may_use_budget and not forces,
         )
         if not small:
             return thinking
         detail = "so small a cap leaves no room for thinking: as little as possible"
         return replace(thinking, warnings=(TranslationWarning("reasoning_effort", "changed", detail),))
+
+    def _shows_thinking(self) -> bool:
+        asked = self.request.reasoning_effort not in {None, "none", "minimal"}
+        return self.context.show_thinking == "always" or (self.context.show_thinking == "asked" and asked)
 
     def _build_tools(
         self, declared: DeclaredTools, decision: ToolDecision, conversation: Conversation

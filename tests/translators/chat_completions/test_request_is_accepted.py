@@ -102,7 +102,7 @@ def refusal(translated: TranslatedRequest) -> str | None:
     _tools,
     _parameters,
     st.sampled_from(sorted(CAPABILITIES)),
-    st.booleans(),
+    st.sampled_from(["asked", "always", "never"]),
 )
 @settings(max_examples=300, deadline=None)
 def test_any_request_is_accepted(messages, tools, parameters, model, show_thinking):

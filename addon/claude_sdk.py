@@ -1,0 +1,64 @@
+"""The official SDK's client, with a short way for requests whose bytes are ready.
+
+`client.post` costs 0.45 ms before a byte is sent: it copies options, merges headers and URLs, walks the body, and wraps
+the response, all of which comes to the same each time. Here the SDK builds one request for each set of headers, and
+every further one is made from it; authentication, signing, pool and errors stay the SDK's own.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+from anthropic import AnthropicError, APIConnectionError, APITimeoutError, AsyncAnthropic
+from anthropic._models import FinalRequestOptions
+
+__all__ = ["ClaudeSdk"]
+
+
+class ClaudeSdk(AsyncAnthropic):
+    """`AsyncAnthropic`, which a test holds to sending the same with `post_bytes` as with `post`.
+
+    The methods of the SDK that are used here are those that its own Bedrock and Vertex clients override.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._templates: dict[tuple[str, tuple[tuple[str, str], ...]], httpx2.Request] = {}
+
+    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        """Send one request, once; return its successful response, whose body is still to be read and closed.
+
+        Raises:
+            anthropic.APIStatusError: Claude refused.
+            anthropic.APIConnectionError: Claude is out of reach, or too slow (`APITimeoutError`).
+        """
+        key = path, tuple(headers.items())
+        template = self._templates.get(key)
+        if template is None:
+            # The sets of headers are few: those of our own requests, never a client's.
+            template = self._templates[key] = await self._build_template(path, headers)
+        request = httpx2.Request(
+            template.method, template.url, headers=template.headers, content=body, extensions=template.extensions
+        )
+        await self._prepare_request(request)
+        try:
+            response = await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
+        except AnthropicError:
+            raise
+        except httpx2.TimeoutException as error:
+            raise APITimeoutError(request=request) from error
+        except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
+            raise APIConnectionError(request=request) from error
+        if not response.is_success:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+            raise self._make_status_error_from_response(response)
+        return response
+
+    async def _build_template(self, path: str, headers: Mapping[str, str]) -> httpx2.Request:
+        options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), content=b"")
+        request = self._build_request(await self._prepare_options(options))
+        del request.headers["content-length"]
+        return request
