@@ -195,7 +195,7 @@ class ClaudeSettings(Section):
         BeforeValidator(_lower),
     ] = Field(
         default="asked",
-        description="Show Claude's thinking as reasoning_content: to clients that send reasoning_effort, to all, to none.",
+        description="Show thinking as reasoning_content: to clients that send a reasoning_effort, to all, to none.",
     )
     proxy: Annotated[
         str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and _http_url(v))
