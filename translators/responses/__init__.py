@@ -1,0 +1,1 @@
+"""The Responses API, translated to and from Claude's Messages API."""
