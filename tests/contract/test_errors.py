@@ -157,12 +157,13 @@ def test_a_spent_budget_is_never_tried_again(way: Way, claude: SimulatedUpstream
     assert len(claude.calls) == 1
 
 
-TEXT = {"text": "One two three four five six seven eight nine ten"}
+TEXT = {"text": "One two " * 100}
+"""Long enough to be broken off after 40 events, whether Claude thinks before it or not."""
 
 
 @pytest.mark.parametrize(
     ("script", "code"),
-    [({"error_after_events": 14}, "server_is_overloaded"), ({"cut_after_events": 14}, "upstream_broken")],
+    [({"error_after_events": 40}, "server_is_overloaded"), ({"cut_after_events": 40}, "upstream_broken")],
     ids=["S10_error", "S8_cut"],
 )
 def test_S8_S10_a_stream_that_breaks_is_raised_after_what_came(
@@ -178,7 +179,7 @@ def test_S8_S10_a_stream_that_breaks_is_raised_after_what_came(
 
 
 async def test_S8_S10_the_async_stream_helper_raises_both(async_client: AsyncOpenAI) -> None:
-    for script in ({"error_after_events": 14}, {"cut_after_events": 14}):
+    for script in ({"error_after_events": 40}, {"cut_after_events": 40}):
         with pytest.raises(openai.APIError):
             async with async_client.chat.completions.stream(
                 model="gpt-4o", messages=scripted(**TEXT, **script)
@@ -186,7 +187,7 @@ async def test_S8_S10_the_async_stream_helper_raises_both(async_client: AsyncOpe
                 await stream.get_final_completion()
 
 
-@pytest.mark.parametrize("script", [{"error_after_events": 14}, {"cut_after_events": 14}], ids=["error", "cut"])
+@pytest.mark.parametrize("script", [{"error_after_events": 40}, {"cut_after_events": 40}], ids=["error", "cut"])
 def test_S7_S8_a_broken_stream_has_no_end_mark(way: Way, script: dict[str, Any]) -> None:
     body = {"model": "gpt-4o", "messages": scripted(**TEXT, **script), "stream": True}
     with way.http() as http:
@@ -199,7 +200,7 @@ def test_S7_S8_a_broken_stream_has_no_end_mark(way: Way, script: dict[str, Any])
 
 @both_forms
 def test_what_breaks_after_the_last_event_takes_nothing_away(way: Way, stream: bool) -> None:
-    body = {"model": "gpt-4o", "messages": scripted(**TEXT, cut_after_events=100), "stream": stream}
+    body = {"model": "gpt-4o", "messages": scripted(**TEXT, cut_after_events=1000), "stream": stream}
     with way.http() as http:
         response = http.post("/chat/completions", json=body)
     assert response.status_code == 200
@@ -209,7 +210,7 @@ def test_what_breaks_after_the_last_event_takes_nothing_away(way: Way, stream: b
         assert response.json()["choices"][0]["message"]["content"] == TEXT["text"]
 
 
-@pytest.mark.parametrize("script", [{"error_after_events": 14}, {"cut_after_events": 14}], ids=["error", "cut"])
+@pytest.mark.parametrize("script", [{"error_after_events": 40}, {"cut_after_events": 40}], ids=["error", "cut"])
 def test_a_whole_answer_that_breaks_is_an_error_with_a_status(client: OpenAI, script: dict[str, Any]) -> None:
     with pytest.raises(openai.InternalServerError) as raised:
         client.chat.completions.create(model="gpt-4o", messages=scripted(**TEXT, **script))

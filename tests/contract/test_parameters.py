@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
+from addon.simulated_claude.answers import thinking_is_on
+from addon.simulated_claude.model_table import find_model
 from tests.contract.simulated_upstream import SimulatedUpstream, events_of, simulate
 
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
@@ -33,8 +35,9 @@ def test_P14_P15_P16_P17_each_effort_is_taken_by_each_generation(
     completion = client.chat.completions.create(model=model, messages=HELLO, reasoning_effort=effort)
     assert completion.choices[0].message.content
     assert [entry.status for entry in claude.calls] == [200]
-    thinks = claude.last.get("thinking", {}).get("type") in {"adaptive", "enabled"}
-    assert thinks == (effort != "none")
+    answering = find_model(claude.last["model"])
+    assert answering is not None
+    assert thinking_is_on(claude.last, answering) == (effort != "none")
 
 
 @both_forms
