@@ -101,7 +101,8 @@ _REQUEST_LIMIT = re.compile(r"requests per|number of requests|concurrent", re.IG
 _PRIVATE = (
     (re.compile(r"\s*\((?:org|organization)(?: id)?: *[0-9a-fA-F-]{8,}(?:, *)?([^)]*)\)"), r" (\1)"),
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "[id]"),
-    (re.compile(r"\b(?:org|wrkspc|user)_[A-Za-z0-9]{8,}"), "[id]"),
+    # An id has digits; `user_location` is a field.
+    (re.compile(r"\b(?:org|wrkspc|user)_(?=[A-Za-z]*[0-9])[A-Za-z0-9]{8,}"), "[id]"),
     (re.compile(r"\bsk-[A-Za-z0-9_-]{6,}"), "[key]"),
     (re.compile(r" \(\)"), ""),
 )
