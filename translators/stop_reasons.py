@@ -1,11 +1,13 @@
-"""Claude's `stop_reason` as Chat Completions' `finish_reason`: one closed table."""
+"""Claude's `stop_reason` as Chat Completions' `finish_reason`: one closed table; and a refusal in words."""
 
 from typing import TYPE_CHECKING, Literal
+
+from translators.claude_events import StopDetails
 
 if TYPE_CHECKING:
     from anthropic.types import StopReason
 
-__all__ = ["FINISH_REASONS", "map_stop_reason"]
+__all__ = ["FINISH_REASONS", "describe_refusal", "map_stop_reason"]
 
 type PlainFinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -26,3 +28,12 @@ _BY_NAME: dict[str, PlainFinishReason] = dict(FINISH_REASONS.items())
 def map_stop_reason(stop_reason: str | None) -> PlainFinishReason:
     """Map a stop reason. One that is not known (a beta's, or of a later API) counts as `stop`: the message did end."""
     return "stop" if stop_reason is None else _BY_NAME.get(stop_reason, "stop")
+
+
+def describe_refusal(details: StopDetails | None) -> str:
+    """Say that Claude refused, in its own words where it gave some."""
+    if details is not None and details.explanation:
+        return details.explanation
+    if details is not None and details.category:
+        return f"Claude declined to answer this request (category: {details.category})."
+    return "Claude declined to answer this request."

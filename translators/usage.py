@@ -14,6 +14,7 @@ Claude's `input_tokens` leaves the cache out, OpenAI's `prompt_tokens` holds it.
 
 from collections.abc import Iterable
 from functools import reduce
+from typing import Literal
 
 import msgspec
 
@@ -23,11 +24,15 @@ __all__ = [
     "CompletionTokensDetails",
     "CompletionUsage",
     "PromptTokensDetails",
+    "ServiceTier",
     "add_usage",
+    "map_service_tier",
     "override_usage",
     "sum_usage",
     "translate_usage",
 ]
+
+type ServiceTier = Literal["default", "priority"]
 
 
 class PromptTokensDetails(msgspec.Struct, frozen=True, gc=False):
@@ -71,6 +76,11 @@ def translate_usage(usage: Usage) -> CompletionUsage:
         prompt_tokens_details=PromptTokensDetails(cached_tokens=cached, cache_write_tokens=written),
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=details.thinking_tokens if details else 0),
     )
+
+
+def map_service_tier(usage: Usage) -> ServiceTier:
+    """Map the tier that served the request: OpenAI's answers say `priority` for priority and fast alike."""
+    return "priority" if usage.service_tier == "priority" or usage.speed == "fast" else "default"
 
 
 def override_usage(earlier: Usage, later: Usage | None) -> Usage:

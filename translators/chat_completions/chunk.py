@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from translators.sse import encode_data
-from translators.usage import CompletionUsage
+from translators.usage import CompletionUsage, ServiceTier
 
 __all__ = [
     "SYSTEM_FINGERPRINT",
@@ -24,14 +24,12 @@ __all__ = [
     "CustomDelta",
     "FinishReason",
     "FunctionDelta",
-    "ServiceTier",
     "ToolCallDelta",
     "UrlCitation",
     "encode_chunk",
 ]
 
 type FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-type ServiceTier = Literal["default", "priority"]
 
 SYSTEM_FINGERPRINT = "fp_c1a0de0a01"
 """Stands for this translation, not for Claude's configuration, which is not told: the same in every answer."""

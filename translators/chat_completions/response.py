@@ -19,12 +19,11 @@ from translators.chat_completions.chunk import (
     ChoiceDelta,
     FinishReason,
     FunctionDelta,
-    ServiceTier,
     ToolCallDelta,
     encode_chunk,
 )
 from translators.chat_completions.reply_plan import ReplyPlan
-from translators.usage import CompletionUsage, sum_usage
+from translators.usage import CompletionUsage, ServiceTier, sum_usage
 
 __all__ = ["ChatCompletionBuilder", "IncompleteChoiceError", "encode_usage_chunk"]
 

@@ -18,12 +18,12 @@ https://platform.claude.com/docs/en/build-with-claude/streaming has the grammar 
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, override
 
 import msgspec
 from msgspec import UNSET
 
-from translators.chat_completions.annotations import CitedPage, annotate, read_citation
+from translators.chat_completions.annotations import annotate
 from translators.chat_completions.chunk import (
     SYSTEM_FINGERPRINT,
     Annotation,
@@ -31,18 +31,19 @@ from translators.chat_completions.chunk import (
     Choice,
     ChoiceDelta,
     FinishReason,
-    ServiceTier,
 )
-from translators.chat_completions.phases import LEGAL_EVENTS, IllegalEventOrderError, Phase
 from translators.chat_completions.reply_plan import ReplyPlan
-from translators.chat_completions.tool_calls import CustomToolCallWriter, FunctionCallWriter, open_tool_call
-from translators.claude_events import ErrorDetail, Event, StopDetails, Usage, parse_content_block
+from translators.chat_completions.tool_calls import ToolCallWriter, open_tool_call
+from translators.citations import CitedPage, read_citation
+from translators.claude_events import ErrorDetail, Event
 from translators.code_fence import CodeFenceStripper
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError, translate_error_event
-from translators.stop_reasons import map_stop_reason
+from translators.phases import IllegalEventOrderError, Phase
+from translators.stop_reasons import describe_refusal, map_stop_reason
 from translators.stop_strings import StopStringCutter
-from translators.usage import CompletionUsage, add_usage, override_usage, translate_usage
+from translators.turn import ClaudeTurn
+from translators.usage import CompletionUsage, ServiceTier, map_service_tier, translate_usage
 
 __all__ = ["ChatCompletionStream", "IllegalEventOrderError", "Phase"]
 
@@ -56,13 +57,13 @@ class _OpenBlock:
 
     builder: ContentBlockBuilder
     whole_input: Any = None
-    call: FunctionCallWriter | CustomToolCallWriter | None = None
+    call: ToolCallWriter | None = None
     text_start: int = 0
     cited_pages: list[CitedPage] = field(default_factory=list)
 
 
 @dataclass
-class ChatCompletionStream:
+class ChatCompletionStream(ClaudeTurn):
     """One choice of one answer.
 
     Feed it every event of Claude's stream, in order; call `finish` when nothing more will come. It raises OpenAIError
@@ -74,30 +75,23 @@ class ChatCompletionStream:
     created: int
     choice_index: int = 0
 
-    phase: Phase = field(default=Phase.AWAITING_MESSAGE, init=False)
-    stop_reason: str | None = field(default=None, init=False)
-    """Claude's stop reason of the message that came last."""
-    upstream_message_id: str = field(default="", init=False)
-    upstream_model: str = field(default="", init=False)
     tool_call_ids: list[str] = field(default_factory=list, init=False)
     """In the order of their indexes. With legacy functions too, though the client never sees them."""
     service_tier: ServiceTier = field(default="default", init=False)
     """The tier that every chunk names, the usage chunk included."""
 
+    @override
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._role_sent = False
         self._open_blocks: dict[int, _OpenBlock] = {}
-        self._builders: list[ContentBlockBuilder] = []
-        self._stop_details: StopDetails | None = None
-        self._message_usage = Usage()
-        self._earlier_usage: Usage | None = None
         self._no_usage = None if self.plan.include_usage else UNSET
         self._text_length = 0
         self._annotations: list[Annotation] = []
         self._fence = CodeFenceStripper() if self.plan.json_object else None
         self._cutter = StopStringCutter(self.plan.stop) if self.plan.stop else None
         self._filters_text = self._fence is not None or self._cutter is not None
-        self._forced_call: FunctionCallWriter | CustomToolCallWriter | None = None
+        self._forced_call: ToolCallWriter | None = None
         self._omits_calls = False
 
     # What the caller reads.
@@ -113,24 +107,6 @@ class ChatCompletionStream:
         return self.phase is Phase.STOPPED_EARLY
 
     @property
-    def paused(self) -> bool:
-        """Whether the turn ended with `pause_turn`.
-
-        Send `content` back, call `resume` and go on with the new stream; or call `finish`.
-        """
-        return self.phase is Phase.PAUSED
-
-    @property
-    def content(self) -> list[dict[str, Any]]:
-        """The assistant's blocks so far, of all segments, as they go back to Claude."""
-        return [block for builder in self._builders if (block := builder.build()) is not None]
-
-    @property
-    def has_thinking(self) -> bool:
-        """Whether `content` holds thinking, which has to go back to Claude with the tool results."""
-        return any(block["type"] in ("thinking", "redacted_thinking") for block in self.content)
-
-    @property
     def content_to_remember(self) -> list[dict[str, Any]] | None:
         """The blocks that have to be put back when the client brings the results of its tool calls.
 
@@ -142,13 +118,8 @@ class ChatCompletionStream:
         return self.content if kept and self.has_thinking else None
 
     @property
-    def claude_usage(self) -> Usage:
-        """Claude's counts so far, over all segments."""
-        return add_usage(self._earlier_usage, self._message_usage) if self._earlier_usage else self._message_usage
-
-    @property
     def usage(self) -> CompletionUsage:
-        """The same as OpenAI's usage."""
+        """`claude_usage` as OpenAI's usage."""
         return translate_usage(self.claude_usage)
 
     # What the caller does.
@@ -166,8 +137,7 @@ class ChatCompletionStream:
             return self._translate_block_delta(event)
         if self.phase is Phase.STOPPED_EARLY:
             return self._translate_after_early_stop(event)
-        if kind not in LEGAL_EVENTS[self.phase]:
-            raise IllegalEventOrderError(f"{kind} in phase {self.phase.name}")
+        self._refuse_illegal(kind)
         match kind:
             case "message_start":
                 return self._translate_message_start(event)
@@ -179,7 +149,7 @@ class ChatCompletionStream:
                     raise IllegalEventOrderError(f"content_block_stop for block {event.index}, which is not open")
                 return self._close_block(block)
             case "message_delta":
-                return self._translate_message_delta(event)
+                self._note_message_delta(event)
             case "message_stop":
                 return self._translate_message_stop()
             case "error":
@@ -208,58 +178,22 @@ class ChatCompletionStream:
             code="server_error",
         )
 
-    def resume(self) -> None:
-        """Go on after a pause with a new message, whose blocks are counted from 0 again.
-
-        Raises:
-            IllegalEventOrderError: the turn is not paused.
-        """
-        if self.phase is not Phase.PAUSED:
-            raise IllegalEventOrderError(f"resume in phase {self.phase.name}")
-        self._earlier_usage = self.claude_usage
-        self._message_usage = Usage()
-        self.upstream_message_id = ""
-        self.stop_reason = None
-        self._stop_details = None
-        self.phase = Phase.AWAITING_MESSAGE
-
     # The message.
 
     def _translate_message_start(self, event: Event) -> list[ChatCompletionChunk]:
-        message = event.message
-        message_id = message.id if message else ""
-        if self.phase is Phase.IN_MESSAGE and message_id and self.upstream_message_id not in ("", message_id):
-            raise IllegalEventOrderError("message_start of a second message")
-        is_repeated = self.phase is Phase.IN_MESSAGE
-        self.phase = Phase.IN_MESSAGE
-        if message is not None:
-            self.upstream_message_id = message_id
-            self.upstream_model = message.model
-            self._message_usage = override_usage(self._message_usage, message.usage)
+        message = self._begin_message(event)
         chunks: list[ChatCompletionChunk] = []
         if not self._role_sent:
             self._role_sent = True
-            self.service_tier = _map_service_tier(self._message_usage)
+            self.service_tier = map_service_tier(self._message_usage)
             chunks.append(self._chunk(ChoiceDelta(role="assistant", content="", refusal=None)))
-        if message is not None and not is_repeated:
+        if message is not None:
             for raw in message.content or ():
                 if self.stopped_early:
                     break
                 chunks += self._translate_whole_block(raw)
             self._note_stop_reason(message.stop_reason, message.stop_details)
         return chunks
-
-    def _translate_message_delta(self, event: Event) -> list[ChatCompletionChunk]:
-        self._message_usage = override_usage(self._message_usage, event.usage)
-        if event.delta is not None:
-            self._note_stop_reason(event.delta.stop_reason, event.delta.stop_details)
-        return []
-
-    def _note_stop_reason(self, stop_reason: str | None, stop_details: StopDetails | None) -> None:
-        if stop_reason is not None and self.phase is not Phase.STOPPED_EARLY:
-            self.stop_reason = stop_reason
-            self._stop_details = stop_details
-            self.phase = Phase.ENDING
 
     def _translate_message_stop(self) -> list[ChatCompletionChunk]:
         chunks: list[ChatCompletionChunk] = []
@@ -278,7 +212,7 @@ class ChatCompletionStream:
         if self._forced_call is not None:
             chunks += self._chunks(self._forced_call.close(None))
         if self.stop_reason == "refusal":
-            chunks.append(self._chunk(ChoiceDelta(refusal=_describe_refusal(self._stop_details))))
+            chunks.append(self._chunk(ChoiceDelta(refusal=describe_refusal(self.stop_details))))
         return [*chunks, *self._end_choice(self._finish_reason())]
 
     def _end_choice(self, finish_reason: FinishReason) -> list[ChatCompletionChunk]:
@@ -302,7 +236,7 @@ class ChatCompletionStream:
 
     def _translate_after_early_stop(self, event: Event) -> list[ChatCompletionChunk]:
         if event.type == "message_delta":
-            self._message_usage = override_usage(self._message_usage, event.usage)
+            self._note_usage(event)
         return []
 
     # Blocks.
@@ -321,9 +255,7 @@ class ChatCompletionStream:
         return chunks if self.stopped_early else chunks + self._close_block(block)
 
     def _open_block(self, raw: msgspec.Raw) -> tuple[_OpenBlock, list[ChatCompletionChunk]]:
-        start = parse_content_block(raw)
-        builder = ContentBlockBuilder(raw)
-        self._builders.append(builder)
+        start, builder = self._begin_block(raw)
         block = _OpenBlock(builder, whole_input=start.input, text_start=self._text_length)
         match start.type:
             case "text":
@@ -449,16 +381,3 @@ class ChatCompletionStream:
 
     def _chunks(self, delta: ChoiceDelta | None) -> list[ChatCompletionChunk]:
         return [] if delta is None else [self._chunk(delta)]
-
-
-def _map_service_tier(usage: Usage) -> ServiceTier:
-    """Map the tier that served the request: OpenAI's answers say `priority` for priority and fast alike."""
-    return "priority" if usage.service_tier == "priority" or usage.speed == "fast" else "default"
-
-
-def _describe_refusal(details: StopDetails | None) -> str:
-    if details is not None and details.explanation:
-        return details.explanation
-    if details is not None and details.category:
-        return f"Claude declined to answer this request (category: {details.category})."
-    return "Claude declined to answer this request."

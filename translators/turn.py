@@ -1,0 +1,114 @@
+"""One turn of Claude: what holds of its message, or of the segments of a paused one, whatever it is translated to.
+
+The streams of the endpoints build on it. It keeps the order of the events, the blocks as they go back to Claude, the
+stop reason and the usage.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from translators.claude_events import ContentBlock, Event, Message, StopDetails, Usage, parse_content_block
+from translators.content_blocks import ContentBlockBuilder
+from translators.phases import LEGAL_EVENTS, IllegalEventOrderError, Phase
+from translators.usage import add_usage, override_usage
+
+__all__ = ["ClaudeTurn"]
+
+
+@dataclass
+class ClaudeTurn:
+    """The state of a turn."""
+
+    phase: Phase = field(default=Phase.AWAITING_MESSAGE, init=False)
+    stop_reason: str | None = field(default=None, init=False)
+    """Claude's stop reason of the message that came last."""
+    stop_details: StopDetails | None = field(default=None, init=False)
+    """Why that message was refused, if it was."""
+    upstream_message_id: str = field(default="", init=False)
+    upstream_model: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._builders: list[ContentBlockBuilder] = []
+        self._message_usage = Usage()
+        self._earlier_usage: Usage | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the turn ended with `pause_turn`.
+
+        Send `content` back, call `resume` and go on with the new stream; or call `finish`.
+        """
+        return self.phase is Phase.PAUSED
+
+    @property
+    def content(self) -> list[dict[str, Any]]:
+        """The assistant's blocks so far, of all segments, as they go back to Claude."""
+        return [block for builder in self._builders if (block := builder.build()) is not None]
+
+    @property
+    def has_thinking(self) -> bool:
+        """Whether `content` holds thinking, which has to go back to Claude with the tool results."""
+        return any(block["type"] in ("thinking", "redacted_thinking") for block in self.content)
+
+    @property
+    def claude_usage(self) -> Usage:
+        """Claude's counts so far, over all segments."""
+        return add_usage(self._earlier_usage, self._message_usage) if self._earlier_usage else self._message_usage
+
+    def resume(self) -> None:
+        """Go on after a pause with a new message, whose blocks are counted from 0 again.
+
+        Raises:
+            IllegalEventOrderError: the turn is not paused.
+        """
+        if self.phase is not Phase.PAUSED:
+            raise IllegalEventOrderError(f"resume in phase {self.phase.name}")
+        self._earlier_usage = self.claude_usage
+        self._message_usage = Usage()
+        self.upstream_message_id = ""
+        self.stop_reason = None
+        self.stop_details = None
+        self.phase = Phase.AWAITING_MESSAGE
+
+    def _refuse_illegal(self, kind: str) -> None:
+        """Raise IllegalEventOrderError if an event of this type may not come in this phase."""
+        if kind not in LEGAL_EVENTS[self.phase]:
+            raise IllegalEventOrderError(f"{kind} in phase {self.phase.name}")
+
+    def _begin_message(self, event: Event) -> Message | None:
+        """Note a `message_start`; return its message, or None where it is repeated or brings none."""
+        message = event.message
+        message_id = message.id if message else ""
+        if self.phase is Phase.IN_MESSAGE and message_id and self.upstream_message_id not in ("", message_id):
+            raise IllegalEventOrderError("message_start of a second message")
+        is_repeated = self.phase is Phase.IN_MESSAGE
+        self.phase = Phase.IN_MESSAGE
+        if message is None:
+            return None
+        self.upstream_message_id = message_id
+        self.upstream_model = message.model
+        self._message_usage = override_usage(self._message_usage, message.usage)
+        return None if is_repeated else message
+
+    def _begin_block(self, raw: msgspec.Raw) -> tuple[ContentBlock, ContentBlockBuilder]:
+        """Read a block's start, and keep the block."""
+        start = parse_content_block(raw)
+        builder = ContentBlockBuilder(raw)
+        self._builders.append(builder)
+        return start, builder
+
+    def _note_message_delta(self, event: Event) -> None:
+        self._note_usage(event)
+        if event.delta is not None:
+            self._note_stop_reason(event.delta.stop_reason, event.delta.stop_details)
+
+    def _note_usage(self, event: Event) -> None:
+        self._message_usage = override_usage(self._message_usage, event.usage)
+
+    def _note_stop_reason(self, stop_reason: str | None, stop_details: StopDetails | None) -> None:
+        if stop_reason is not None and self.phase in (Phase.IN_MESSAGE, Phase.ENDING):
+            self.stop_reason = stop_reason
+            self.stop_details = stop_details
+            self.phase = Phase.ENDING
