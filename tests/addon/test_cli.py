@@ -84,9 +84,12 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"{pattern} never came: {self.lines}")
 
-    def end(self, number=signal.SIGTERM):
+    def end(self):
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            self.process.terminate()
+        return self.wait()
+
+    def wait(self):
         try:
             status = self.process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
@@ -225,7 +228,7 @@ def test_a_signal_lets_a_running_answer_end(serve, number):
         rest = answer.read()
     assert first.startswith(b"data: ")
     assert rest.endswith(b"data: [DONE]\n\n")
-    assert server.end(number) == 0
+    assert server.wait() == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO of a listening socket is Linux's")
