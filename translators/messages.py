@@ -20,6 +20,7 @@ from typing import Any
 
 from translators.content import Block
 from translators.model_catalog import ModelCapabilities
+from translators.preserved_thinking import is_thinking
 from translators.tools import to_claude_id
 from translators.translation_warning import TranslationWarning
 
@@ -274,11 +275,11 @@ class _Arranging:
             restored = blocks
         elif {call.id for call in calls} <= {block["id"] for block in blocks if block["type"] == "tool_use"}:
             # Text or arguments were edited. The thinking before them is still what came first.
-            border = next((index for index, block in enumerate(blocks) if not _is_thinking(block)), len(blocks))
+            border = next((index for index, block in enumerate(blocks) if not is_thinking(block)), len(blocks))
             restored = [*blocks[:border], *anew]
         else:
             restored = anew
-        self.replays_thinking = self.replays_thinking or any(_is_thinking(block) for block in restored)
+        self.replays_thinking = self.replays_thinking or any(is_thinking(block) for block in restored)
         return restored
 
     def _warn(self, param: str, action: Any, detail: str) -> None:
@@ -310,15 +311,11 @@ def _may_return(block: Mapping[str, Any]) -> bool:
             return True
 
 
-def _is_thinking(block: Mapping[str, Any]) -> bool:
-    return block["type"] in {"thinking", "redacted_thinking"}
-
-
 def _in_tool_loop_without_thinking(messages: Sequence[Mapping[str, Any]]) -> bool:
     spoken = [message for message in messages[-3:] if message["role"] != "system"][-2:]
     if len(spoken) < 2 or spoken[1]["content"][0]["type"] != "tool_result":
         return False
-    return not _is_thinking(spoken[0]["content"][0])
+    return not is_thinking(spoken[0]["content"][0])
 
 
 def _user(content: list[Block]) -> dict[str, Any]:

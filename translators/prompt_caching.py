@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from translators.content import Block
+from translators.translation_warning import TranslationWarning
 
-__all__ = ["MAX_BREAKPOINTS", "build_cache_control", "count_breakpoints", "trim_breakpoints"]
+__all__ = ["MAX_BREAKPOINTS", "build_cache_control", "count_breakpoints", "place_breakpoints", "trim_breakpoints"]
 
 MAX_BREAKPOINTS = 4
 
@@ -24,6 +25,32 @@ def build_cache_control(times_to_live: Iterable[str | None]) -> dict[str, Any]:
         if any(ttl in {"30m", "12h", "24h"} for ttl in times_to_live)
         else {"type": "ephemeral"}
     )
+
+
+def place_breakpoints(
+    system: Sequence[Block],
+    messages: Sequence[dict[str, Any]],
+    automatic: Mapping[str, Any] | None,
+) -> tuple[dict[str, Any], tuple[TranslationWarning, ...]]:
+    """Build `system`, `messages` and the automatic mark, with no more marks than Claude takes.
+
+    Args:
+        system: may be empty.
+        messages: of the request.
+        automatic: the mark on the request as a whole; None: only those on blocks.
+    """
+    limit = MAX_BREAKPOINTS if automatic is None else MAX_BREAKPOINTS - 1
+    kept_system, kept_messages = list(system), list(messages)
+    warnings: tuple[TranslationWarning, ...] = ()
+    if count_breakpoints(system, messages) > limit:
+        kept_system, kept_messages = trim_breakpoints(system, messages, limit)
+        detail = f"only the last {limit} are kept"
+        warnings = (TranslationWarning("prompt_cache_breakpoint", "changed", detail),)
+    params: dict[str, Any] = {"system": kept_system} if kept_system else {}
+    params["messages"] = kept_messages
+    if automatic is not None:
+        params["cache_control"] = dict(automatic)
+    return params, warnings
 
 
 def count_breakpoints(system: Sequence[Block], messages: Sequence[Mapping[str, Any]]) -> int:

@@ -2,7 +2,7 @@
 
 | effort | Claude |
 |---|---|
-| absent | nothing: the model's own default |
+| absent | nothing: the model's own default; under a small cap as `none` |
 | none | thinking off where the model can (`disabled`, Sonnet 5.5 `between_tools`), else adaptive with effort low |
 | minimal | as low |
 | low to max | adaptive with that effort, at most what the model knows; a budget in tokens for models before 4.6 |
@@ -11,7 +11,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/effort, .../adapt
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -24,6 +24,9 @@ type ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhig
 
 MIN_BUDGET_TOKENS = 1024
 """Least `budget_tokens` that Claude accepts."""
+
+_SMALL_ANSWER = 1024
+"""Under this cap thinking would leave nothing for the answer, so a client that asks for no reasoning gets none."""
 
 _BUDGET_TOKENS: Mapping[Effort, int] = MappingProxyType(
     {"low": 4_096, "medium": 12_288, "high": 24_576, "xhigh": 32_768, "max": 49_152}
@@ -61,6 +64,11 @@ def choose_thinking(
         may_use_budget: False where a budget would be refused: a forced tool choice, or a tool loop whose thinking
             is lost.
     """
+    if reasoning_effort is None and max_tokens < _SMALL_ANSWER and capabilities.thinks_by_default:
+        small = TranslationWarning(
+            "reasoning_effort", "changed", "so small a cap leaves no room for thinking: as little as possible"
+        )
+        return replace(_switched_off(capabilities, show_thinking), warnings=(small,))
     if reasoning_effort is None:
         if capabilities.thinks_by_default and show_thinking:
             return Thinking(_shown({"type": "adaptive"}, show_thinking), on=True)

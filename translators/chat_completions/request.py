@@ -7,19 +7,23 @@ with the bytes of a shorter.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-from translators.chat_completions.output_format import OutputFormat, split_stop, translate_response_format
+from translators.chat_completions.output_format import split_stop, translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.request_types import ChatCompletionRequest, JsonObjectFormat, JsonSchemaFormat
-from translators.chat_completions.tool_declarations import build_web_search, read_choice, read_tools
+from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
 from translators.chat_completions.turns import translate_messages
 from translators.chat_completions.unsupported import refuse_unsupported, warn_of_ignored
 from translators.messages import Conversation, SystemTurn, arrange_turns
 from translators.model_catalog import ModelCapabilities, ModelCatalog
-from translators.prompt_caching import MAX_BREAKPOINTS, build_cache_control, count_breakpoints, trim_breakpoints
+from translators.output_cap import choose_max_tokens
+from translators.output_format import OutputFormat
+from translators.preserved_thinking import strip_thinking
+from translators.prompt_caching import build_cache_control, place_breakpoints
 from translators.reasoning import MIN_BUDGET_TOKENS, Thinking, choose_thinking
+from translators.sampling import choose_sampling
+from translators.service import translate_identity, translate_service_tier
 from translators.tool_choice import ToolDecision, choose_tool
 from translators.tools import DeclaredTools, declare_stubs, declare_tools
 from translators.translation_warning import Action, TranslationWarning
@@ -28,14 +32,6 @@ if TYPE_CHECKING:
     from translators.content import Block
 
 __all__ = ["TranslatedRequest", "TranslationContext", "translate_request"]
-
-_SMALL_ANSWER = 1024
-"""Under this cap thinking would leave nothing for the answer, so a client that asks for no reasoning gets none."""
-
-_SAMPLING_VERSION = "2023-06-01"
-"""The last API version with `temperature` and `top_p` (https://platform.claude.com/docs/en/api/migration-2026-10-21)."""
-
-_THINKING = frozenset({"thinking", "redacted_thinking"})
 
 
 def _recall_nothing(_: str) -> None:
@@ -77,18 +73,13 @@ class TranslatedRequest:
 
     def without_thinking(self) -> "TranslatedRequest":
         """Return the same request without the thinking of earlier turns, for one more try after Claude refused it."""
-        messages = [
-            {**message, "content": [block for block in message["content"] if block["type"] not in _THINKING]}
-            if message["role"] == "assistant"
-            else message
-            for message in self.params["messages"]
-        ]
-        params = {**self.params, "messages": messages}
-        if params.get("thinking", {}).get("type") == "enabled":
-            # With a budget, the turn that called the tools has to begin with its thinking.
-            del params["thinking"]
         warning = TranslationWarning("messages", "degraded", "thinking of earlier turns was left out")
-        return replace(self, params=params, warnings=(*self.warnings, warning), replays_thinking=False)
+        return replace(
+            self,
+            params=strip_thinking(self.params),
+            warnings=(*self.warnings, warning),
+            replays_thinking=False,
+        )
 
 
 def translate_request(request: ChatCompletionRequest, context: TranslationContext) -> TranslatedRequest:
@@ -118,7 +109,13 @@ class _Translation:
 
     def translate(self) -> TranslatedRequest:
         request = self.request
-        max_tokens = self._choose_max_tokens()
+        max_tokens, cap_warnings = choose_max_tokens(
+            {"max_completion_tokens": request.max_completion_tokens, "max_tokens": request.max_tokens},
+            self.capabilities,
+            default=self.context.default_max_tokens,
+            limit=self.context.max_tokens_limit,
+        )
+        self.warnings.extend(cap_warnings)
         output = translate_response_format(request, self.capabilities)
         self.warnings.extend(output.warnings)
         declared = declare_tools(read_tools(request), self.capabilities, spent=output.grammar)
@@ -128,7 +125,8 @@ class _Translation:
         conversation, thinking = self._converse(declared, decision, output, max_tokens)
         tools, allowed = self._build_tools(declared, decision, conversation)
         stop_sequences, watched = self._split_stop()
-        sampling = self._choose_sampling(thinking)
+        sampling = choose_sampling(request.temperature, request.top_p, self.capabilities, thinks=thinking.on)
+        self.warnings.extend(sampling.warnings)
 
         params: dict[str, Any] = {"model": self.model, "max_tokens": max_tokens, "stream": True}
         params.update(self._place_breakpoints(conversation, output.instruction))
@@ -143,8 +141,11 @@ class _Translation:
             params["output_config"] = output_config
         if stop_sequences:
             params["stop_sequences"] = stop_sequences
-        params.update(self._translate_identity_and_tier())
-        params.update(sampling)
+        params.update(translate_identity(request.safety_identifier, request.user))
+        tier, tier_warnings = translate_service_tier(request.service_tier)
+        params.update(tier)
+        self.warnings.extend(tier_warnings)
+        params.update(sampling.params)
         reply = ReplyPlan(
             model=request.model,
             stream=bool(request.stream),
@@ -164,7 +165,7 @@ class _Translation:
         )
         return TranslatedRequest(
             params=params,
-            headers={"anthropic-version": _SAMPLING_VERSION} if sampling else {},
+            headers=dict(sampling.headers),
             copies=request.n or 1,
             reply=reply,
             warnings=tuple(dict.fromkeys(self.warnings)),
@@ -173,22 +174,6 @@ class _Translation:
 
     def _warn(self, param: str, action: Action, detail: str) -> None:
         self.warnings.append(TranslationWarning(param, action, detail))
-
-    def _choose_max_tokens(self) -> int:
-        """Choose the smaller of both caps, within the operator's limit and the model's maximum."""
-        most = self.capabilities.max_output_tokens
-        limit = min(most, self.context.max_tokens_limit or most)
-        caps = {"max_completion_tokens": self.request.max_completion_tokens, "max_tokens": self.request.max_tokens}
-        asked = {name: cap for name, cap in caps.items() if cap is not None}
-        if not asked:
-            return min(limit, self.context.default_max_tokens or limit)
-        name = min(asked, key=asked.__getitem__)
-        for other, cap in asked.items():
-            if cap != asked[name]:
-                self._warn(other, "ignored", f"{name} is smaller")
-        if asked[name] > limit:
-            self._warn(name, "changed", f"{asked[name]} became {limit}")
-        return min(asked[name], limit)
 
     def _choose_tool(self, declared: DeclaredTools, max_tokens: int, output: OutputFormat) -> ToolDecision:
         request = self.request
@@ -227,20 +212,14 @@ class _Translation:
         return conversation, thinking
 
     def _choose_thinking(self, max_tokens: int, decision: ToolDecision, *, may_use_budget: bool = True) -> Thinking:
-        effort = self.request.reasoning_effort
         forces = (decision.tool_choice or {}).get("type") in {"any", "tool"}
-        small = effort is None and max_tokens < _SMALL_ANSWER and self.capabilities.thinks_by_default
-        thinking = choose_thinking(
-            "none" if small else effort,
+        return choose_thinking(
+            self.request.reasoning_effort,
             self.capabilities,
             max_tokens,
             show_thinking=self._shows_thinking(),
             may_use_budget=may_use_budget and not forces,
         )
-        if not small:
-            return thinking
-        detail = "so small a cap leaves no room for thinking: as little as possible"
-        return replace(thinking, warnings=(TranslationWarning("reasoning_effort", "changed", detail),))
 
     def _shows_thinking(self) -> bool:
         asked = self.request.reasoning_effort not in {None, "none", "minimal"}
@@ -253,7 +232,7 @@ class _Translation:
         tools = list(declared.tools)
         tool_choice = decision.tool_choice
         allowed = decision.allowed
-        searches = build_web_search(self.request, tools, self.capabilities)
+        searches = read_web_search(self.request, tools, self.capabilities)
         if self.request.web_search_options is not None and not searches:
             self._warn("web_search_options", "ignored", "a tool of the client has Claude's name for it")
         if not tools and conversation.called:
@@ -278,43 +257,6 @@ class _Translation:
             self._warn("stop", "emulated", "the text is watched for it")
         return stop_sequences, watched
 
-    def _translate_identity_and_tier(self) -> dict[str, Any]:
-        params: dict[str, Any] = {}
-        identity = self.request.safety_identifier or self.request.user
-        if identity:
-            # Claude asks for an opaque id, and clients send names and addresses.
-            params["metadata"] = {"user_id": sha256(identity.encode()).hexdigest()}
-        match self.request.service_tier:
-            case "default" | "flex" | "scale":
-                params["service_tier"] = "standard_only"
-            case "priority" | "fast" as tier:
-                self._warn("service_tier", "ignored", f"{tier}: the default tier serves")
-            case "auto" | None:
-                pass
-        return params
-
-    def _choose_sampling(self, thinking: Thinking) -> dict[str, float]:
-        """Choose `temperature` or `top_p` where the model takes them, which needs the older API version.
-
-        Only the 4.5 and 4.6 models do, one of both, and without thinking. 1 is Claude's own value.
-        """
-        asked = {"temperature": self.request.temperature, "top_p": self.request.top_p}
-        given = {name: value for name, value in asked.items() if value is not None and value != 1}
-        if not given:
-            return {}
-        if not self.capabilities.sampling or thinking.on:
-            reason = "not with thinking" if self.capabilities.sampling else "this model samples in its own way"
-            for name in given:
-                self._warn(name, "ignored", reason)
-            return {}
-        name, value = next(iter(given.items()))
-        if len(given) > 1:
-            self._warn("top_p", "ignored", "Claude takes temperature or top_p")
-        if value > 1:
-            self._warn(name, "changed", f"{value:g} became 1")
-            return {}
-        return {name: value}
-
     def _cache_control(self) -> dict[str, Any]:
         options = self.request.prompt_cache_options
         named: list[str | None] = [self.request.prompt_cache_retention, options.ttl if options is not None else None]
@@ -328,16 +270,10 @@ class _Translation:
         """Build `system`, `messages` and the automatic mark, with no more marks than Claude takes."""
         options = self.request.prompt_cache_options
         automatic = self.context.prompt_caching and not (options is not None and options.mode == "explicit")
-        limit = MAX_BREAKPOINTS - 1 if automatic else MAX_BREAKPOINTS
         system: list[Block] = list(conversation.system)
         if instruction is not None:
             system.append({"type": "text", "text": instruction})
-        messages = list(conversation.messages)
-        if count_breakpoints(system, messages) > limit:
-            system, messages = trim_breakpoints(system, messages, limit)
-            self._warn("prompt_cache_breakpoint", "changed", f"only the last {limit} are kept")
-        params: dict[str, Any] = {"system": system} if system else {}
-        params["messages"] = messages
-        if automatic:
-            params["cache_control"] = self._cache_control()
+        mark = self._cache_control() if automatic else None
+        params, warnings = place_breakpoints(system, conversation.messages, mark)
+        self.warnings.extend(warnings)
         return params

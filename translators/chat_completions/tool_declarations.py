@@ -14,13 +14,12 @@ from translators.chat_completions.request_types import (
 )
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCapabilities
+from translators.request_errors import empty_string
 from translators.tool_choice import ToolChoice
 from translators.tools import ToolDeclaration
+from translators.web_search import WEB_SEARCH, build_web_search
 
-__all__ = ["build_web_search", "read_choice", "read_tools"]
-
-_SEARCHES: Mapping[str, int] = {"low": 1, "medium": 5, "high": 10}
-"""Web searches for each `search_context_size`."""
+__all__ = ["read_choice", "read_tools", "read_web_search"]
 
 
 def read_tools(request: ChatCompletionRequest) -> list[ToolDeclaration]:
@@ -52,13 +51,7 @@ def read_tools(request: ChatCompletionRequest) -> list[ToolDeclaration]:
 
 def _read_function(function: Function, param: str) -> ToolDeclaration:
     if not function.name:
-        raise OpenAIError(
-            400,
-            f"Invalid '{param}': empty string. "
-            "Expected a string with minimum length 1, but got an empty string instead.",
-            code="empty_string",
-            param=param,
-        )
+        raise empty_string(param)
     return ToolDeclaration(function.name, param, function.description or "", function.parameters, bool(function.strict))
 
 
@@ -82,10 +75,10 @@ def read_choice(request: ChatCompletionRequest) -> ToolChoice | None:
             return ToolChoice("required", choice.name)
 
 
-def build_web_search(
+def read_web_search(
     request: ChatCompletionRequest, tools: Sequence[Mapping[str, Any]], capabilities: ModelCapabilities
 ) -> list[dict[str, Any]]:
-    """Build Claude's web search, where it is asked for and no tool of the client has its name.
+    """Read `web_search_options`: Claude's web search, where no tool of the client has its name.
 
     Raises:
         OpenAIError: 400 for a model without it, in OpenAI's words.
@@ -95,16 +88,10 @@ def build_web_search(
         return []
     if not capabilities.web_search:
         raise OpenAIError(400, "Web search options not supported with this model.", param="web_search_options")
-    if any(tool["name"] == "web_search" for tool in tools):
+    if any(tool["name"] == WEB_SEARCH for tool in tools):
         return []
-    tool: dict[str, Any] = {
-        # The version that every model and backend has; later ones filter results by running code.
-        "type": "web_search_20250305",
-        "name": "web_search",
-        "max_uses": _SEARCHES[options.search_context_size or "medium"],
-    }
+    place = None
     if options.user_location is not None:
-        place = options.user_location.approximate
-        given = {"city": place.city, "country": place.country, "region": place.region, "timezone": place.timezone}
-        tool["user_location"] = {"type": "approximate", **{name: value for name, value in given.items() if value}}
-    return [tool]
+        near = options.user_location.approximate
+        place = {"city": near.city, "country": near.country, "region": near.region, "timezone": near.timezone}
+    return [build_web_search(options.search_context_size, place=place)]

@@ -5,6 +5,7 @@ Refused is what changes the answer's meaning or shape; ignored are tuning knobs,
 
 from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.errors import OpenAIError
+from translators.request_errors import check_range, unsupported_parameter
 from translators.translation_warning import TranslationWarning
 
 __all__ = ["MAX_COPIES", "refuse_unsupported", "warn_of_ignored"]
@@ -42,7 +43,7 @@ def refuse_unsupported(request: ChatCompletionRequest) -> None:
         OpenAIError: 400.
     """
     if request.logprobs:
-        raise _unsupported("logprobs")
+        raise unsupported_parameter("logprobs")
     if request.audio is not None or "audio" in (request.modalities or ()):
         raise OpenAIError(
             400,
@@ -50,25 +51,10 @@ def refuse_unsupported(request: ChatCompletionRequest) -> None:
             code="invalid_value",
             param="audio" if request.audio is not None else "modalities",
         )
-    if request.n is not None and request.n > MAX_COPIES:
-        raise OpenAIError(
-            400,
-            f"Invalid 'n': integer above maximum value. Expected a value <= {MAX_COPIES}, but got {request.n} instead.",
-            code="integer_above_max_value",
-            param="n",
-        )
+    check_range("n", request.n, 1, MAX_COPIES)
     policy = request.moderation.policy if request.moderation is not None else None
     if policy is not None and any(part is not None and part.mode == "block" for part in (policy.input, policy.output)):
-        raise _unsupported("moderation")
-
-
-def _unsupported(param: str) -> OpenAIError:
-    return OpenAIError(
-        400,
-        f"Unsupported parameter: '{param}' is not supported with this model.",
-        code="unsupported_parameter",
-        param=param,
-    )
+        raise unsupported_parameter("moderation")
 
 
 def warn_of_ignored(request: ChatCompletionRequest) -> list[TranslationWarning]:

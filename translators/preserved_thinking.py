@@ -1,0 +1,31 @@
+"""Thinking of earlier turns inside a request, which Claude may refuse to take back.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/preserved-thinking.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["is_thinking", "strip_thinking"]
+
+_THINKING = frozenset({"thinking", "redacted_thinking"})
+
+
+def is_thinking(block: Mapping[str, Any]) -> bool:
+    """Whether a content block is thinking, readable or not."""
+    return block["type"] in _THINKING
+
+
+def strip_thinking(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request without the thinking of earlier turns."""
+    messages = [
+        {**message, "content": [block for block in message["content"] if not is_thinking(block)]}
+        if message["role"] == "assistant"
+        else message
+        for message in params["messages"]
+    ]
+    stripped = {**params, "messages": messages}
+    if stripped.get("thinking", {}).get("type") == "enabled":
+        # With a budget, the turn that called the tools has to begin with its thinking.
+        del stripped["thinking"]
+    return stripped
