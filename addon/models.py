@@ -3,7 +3,7 @@
 import anthropic
 
 from addon.exchange import Exchange
-from translators.errors import OpenAIError
+from translators.errors import OpenAIError, translate_claude_error
 from translators.models.response import translate_model, translate_models
 
 __all__ = ["answer_model", "answer_models"]
@@ -33,6 +33,7 @@ async def _listed(exchange: Exchange) -> list[dict[str, object]]:
     try:
         return await exchange.gateway.claude.models()
     except anthropic.APIStatusError as error:
-        raise OpenAIError(502, "Claude's list of models cannot be had.", "server_error", "upstream_error") from error
+        response = error.response
+        raise translate_claude_error(error.status_code, response.content, response.headers) from error
     except anthropic.APIConnectionError as error:
         raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
