@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.contract.proxy_process import REGULAR, SOCKS, STANDALONE, ProxyProcess, Way, proxy_process
+from tests.contract.proxy_process import SOCKS, ProxyProcess, Way, proxy_process
 from tests.contract.simulated_upstream import SimulatedUpstream, simulated_upstream
 
 
@@ -34,7 +34,7 @@ def proxy(
         contract_confdir,
         tmp_path_factory.mktemp("proxy") / "output",
         upstream_process.base_url,
-        modes=(REGULAR, STANDALONE, SOCKS),
+        modes=(SOCKS,),
         environment={
             "CLAUDE_PROXY_MAX_RETRIES": "0",
             "CLAUDE_PROXY_HOSTS": "api.openai.com,*.openai.azure.com,localhost",

@@ -124,11 +124,12 @@ def proxy_process(
     output: Path,
     claude_url: str,
     *arguments: str,
-    modes: tuple[str, ...] = (REGULAR, STANDALONE),
+    modes: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[ProxyProcess]:
-    """Start mitmdump with the addon, wait until it listens in each mode, end it at the end as an operator would."""
+    """Start mitmdump with the addon, wait until it answers, end it at the end as an operator would."""
     command = [str(MITMDUMP), "-s", "addon/main.py", "--set", f"confdir={confdir}", *arguments]
+    modes = (STANDALONE, REGULAR, *modes)
     ports = _free_ports(len(modes))
     for mode, port in zip(modes, ports, strict=True):
         command += ["--mode", f"{mode}@127.0.0.1:{port}"]
@@ -147,7 +148,7 @@ def proxy_process(
             running = ProxyProcess(
                 confdir, output, {mode.partition(":")[0]: port for mode, port in zip(modes, ports, strict=True)}
             )
-            _wait_until_it_listens(process, running)
+            _wait_until_it_answers(process, running)
             yield running
         finally:
             process.terminate()
@@ -161,11 +162,12 @@ def _free_ports(count: int) -> list[int]:
         return [found.getsockname()[1] for found in listening]
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], running: ProxyProcess) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], running: ProxyProcess) -> None:
+    """Ask for its health: it listens a moment before it can answer, and says so with a 503."""
     latest = time.monotonic() + _START_SECONDS
     while time.monotonic() < latest and process.poll() is None:
-        printed = running.printed()
-        if all(f"listening at 127.0.0.1:{port}." in printed for port in running.ports.values()):
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"mitmdump does not listen:\n{running.printed()}")
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"{running.origin}/health", trust_env=False).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"mitmdump does not answer:\n{running.printed()}")

@@ -122,6 +122,14 @@ def test_E2_a_prompt_that_is_too_long_is_known_by_its_code(client: OpenAI) -> No
     assert "maximum context length is 200000 tokens" in raised.value.message
 
 
+def test_what_claude_refuses_keeps_its_words(client: OpenAI, claude: SimulatedUpstream) -> None:
+    place: Any = {"type": "approximate", "approximate": {"country": "Switzerland"}}
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(model="gpt-4o", messages=HELLO, web_search_options={"user_location": place})
+    assert "user_location.country" in raised.value.message
+    assert claude.calls[-1].status == 400
+
+
 def test_E2_a_prompt_beyond_the_window_is_refused_in_truth(client: OpenAI, claude: SimulatedUpstream) -> None:
     messages: Any = [{"role": "user", "content": "word " * 500_000}]
     with pytest.raises(openai.BadRequestError) as raised:
@@ -246,7 +254,7 @@ async def test_a_wrong_key_for_claude_is_an_authentication_error(
             # The app's developer must not think that it is the app's own key.
             assert "this proxy" in raised.value.message
             assert "sk-" not in raised.value.message
-        with pytest.raises(openai.APIStatusError):
+        with pytest.raises(openai.AuthenticationError):
             await client.models.list()
 
 

@@ -13,7 +13,7 @@ import pytest
 from mitmproxy import http as mitmproxy_http
 from mitmproxy import io as mitmproxy_io
 
-from tests.contract.proxy_process import CLAUDE_KEY, REGULAR, STANDALONE, ProxyProcess, proxy_process
+from tests.contract.proxy_process import CLAUDE_KEY, ProxyProcess, proxy_process
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream, simulate
 from tests.contract.wiretap import Wiretap, wiretap
@@ -145,10 +145,7 @@ def left(
             "CLAUDE_PROXY_MAX_RETRIES": "0",
             "CLAUDE_PROXY_HOSTS": "api.openai.com,*.openai.azure.com,localhost",
         }
-        modes = (REGULAR, STANDALONE)
-        with proxy_process(
-            contract_confdir, output, tap.base_url, *talkative, modes=modes, environment=environment
-        ) as proxy:
+        with proxy_process(contract_confdir, output, tap.base_url, *talkative, environment=environment) as proxy:
             found = Left("", b"", b"")
             ask_everything(proxy, host, found)
         found.printed, found.flows, found.to_claude = output.read_text(), flows.read_bytes(), bytes(tap.heard)

@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai import AzureOpenAI, DefaultHttpx2Client, OpenAI
 
-from tests.contract.proxy_process import APP_KEY, REGULAR, ProxyProcess, Way, proxy_process
+from tests.contract.proxy_process import APP_KEY, ProxyProcess, Way, proxy_process
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream
 
@@ -182,7 +182,6 @@ def refusing_proxy(
         "claude_untranslated=refuse",
         "--set",
         "claude_hosts=localhost",
-        modes=(REGULAR,),
     ) as running:
         yield running
 
