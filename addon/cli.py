@@ -271,6 +271,8 @@ def _signals(on_signal: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+            # The process is ending: a signal that comes now must not change its exit status.
+            signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -103,10 +103,11 @@ async def test_forty_http2_streams_share_one_connection_at_once(start_proxy: Pro
         async with httpx2.AsyncClient(
             proxy=f"http://127.0.0.1:{proxy.port}", verify=verify, http2=True, limits=limits, timeout=60
         ) as client:
-            slow = '[[simulate: {"text": "slow answer", "delay": 0.5}]]'
+            slow = '[[simulate: {"text": "slow answer", "delay": 2}]]'
             await client.post(URL, json=body())
             asking = [asyncio.create_task(client.post(URL, json=body(slow, stream=True))) for _ in range(40)]
-            await asyncio.sleep(0.4)
-            assert proxy.running == 40
+            async with asyncio.timeout(10):
+                while proxy.running < 40:
+                    await asyncio.sleep(0.01)
             answers = await asyncio.gather(*asking)
         assert all(answer.http_version == "HTTP/2" and "data: [DONE]" in answer.text for answer in answers)

@@ -200,7 +200,8 @@ def test_T11_a_forced_choice_never_meets_a_budget(translate):
 
 def test_T11_with_adaptive_thinking_a_choice_is_forced(translate):
     translated = translate(model="claude-opus-4-6", tools=[function()], tool_choice="required", reasoning_effort="high")
-    assert (translated.params["thinking"], translated.params["tool_choice"]) == ({"type": "adaptive"}, {"type": "any"})
+    assert translated.params["thinking"]["type"] == "adaptive"
+    assert translated.params["tool_choice"] == {"type": "any"}
 
 
 def allowed(mode: str, *names: str) -> dict[str, Any]:

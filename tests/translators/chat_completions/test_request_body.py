@@ -4,7 +4,7 @@ import json
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase, CompletionCreateParamsStreaming
 
@@ -237,6 +237,7 @@ _json = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(ChatCompletionRequest.__struct_fields__)), _json, max_size=6))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_json_is_parsed_or_refused_in_openais_form(fields):
     error: OpenAIError | None = None
     try:
