@@ -57,11 +57,20 @@ def way(request: pytest.FixtureRequest, proxy: ProxyProcess, claude: SimulatedUp
     return proxy.way(request.param)
 
 
+@pytest.fixture(scope="session")
+def clients(proxy: ProxyProcess) -> Iterator[dict[str, OpenAI]]:
+    """One client for each way, kept as an app keeps its own: its connections go through all that the tests do."""
+    with (
+        proxy.way("https_proxy").client(_strict_response_validation=True) as by_proxy,
+        proxy.way("base_url").client(_strict_response_validation=True) as by_base_url,
+    ):
+        yield {"https_proxy": by_proxy, "base_url": by_base_url}
+
+
 @pytest.fixture
-def client(way: Way) -> Iterator[OpenAI]:
+def client(way: Way, clients: dict[str, OpenAI]) -> OpenAI:
     """The stock client, which raises on any answer that is not of its types to the letter."""
-    with way.client(_strict_response_validation=True) as made:
-        yield made
+    return clients[way.name]
 
 
 @pytest.fixture

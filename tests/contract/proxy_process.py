@@ -128,13 +128,14 @@ def proxy_process(
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[ProxyProcess]:
     """Start mitmdump with the addon, wait until it answers, end it at the end as an operator would."""
-    command = [str(MITMDUMP), "-s", "addon/main.py", "--set", f"confdir={confdir}", *arguments]
+    command = [str(MITMDUMP), "-s", str(ROOT / "addon" / "main.py"), "--set", f"confdir={confdir}", *arguments]
     modes = (STANDALONE, REGULAR, *modes)
     ports = _free_ports(len(modes))
     for mode, port in zip(modes, ports, strict=True):
         command += ["--mode", f"{mode}@127.0.0.1:{port}"]
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     given = {
+        "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "ANTHROPIC_API_KEY": CLAUDE_KEY,
         "ANTHROPIC_BASE_URL": claude_url,
@@ -142,7 +143,12 @@ def proxy_process(
     }
     with output.open("wb") as written:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=inherited | given, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT
+            command,
+            cwd=confdir,
+            env=inherited | given,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
         )
         try:
             running = ProxyProcess(

@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, OpenAI
 
 from addon.settings import load_settings
 from tests.contract.proxy_process import AUTHORIZATION, STANDALONE, ProxyProcess, Way
@@ -245,7 +245,12 @@ async def test_a_wrong_key_for_claude_is_an_authentication_error(
     settings = load_settings({"claude": {"api_key": "sk-ant-invalid-key", "base_url": claude.base_url}})
     async with (
         run_proxy(settings, contract_confdir, f"{STANDALONE}@127.0.0.1:0") as proxy,
-        AsyncOpenAI(base_url=f"http://127.0.0.1:{proxy.port}/v1", api_key="sk-proj-mine", max_retries=0) as client,
+        AsyncOpenAI(
+            base_url=f"http://127.0.0.1:{proxy.port}/v1",
+            api_key="sk-proj-mine",
+            max_retries=0,
+            http_client=DefaultAsyncHttpx2Client(trust_env=False),
+        ) as client,
     ):
         for stream in (False, True):
             with pytest.raises(openai.AuthenticationError) as raised:

@@ -152,7 +152,7 @@ def test_a_long_conversation_is_continued(client: OpenAI, claude: SimulatedUpstr
     assert later["system"] == earlier["system"]
 
 
-def test_R6_thinking_is_shown_beside_the_answer(client: OpenAI) -> None:
+def test_thinking_that_claude_shows_comes_beside_the_answer(client: OpenAI) -> None:
     content = [{"type": "thinking", "thinking": "Let me see."}, {"type": "text", "text": "Done."}]
     messages = [{"role": "user", "content": simulate(content=content)}]
     message = client.chat.completions.create(model="gpt-4o", messages=messages).choices[0].message
@@ -162,3 +162,13 @@ def test_R6_thinking_is_shown_beside_the_answer(client: OpenAI) -> None:
         final = stream.get_final_completion().choices[0].message
     assert final.content == "Done."
     assert final.model_dump()["reasoning_content"] == "Let me see."
+
+
+def test_R6_claude_is_asked_to_show_its_thinking_only_where_the_client_asks_for_some(
+    client: OpenAI, claude: SimulatedUpstream
+) -> None:
+    client.chat.completions.create(model="gpt-4o", messages=HELLO)
+    client.chat.completions.create(model="gpt-4o", messages=HELLO, reasoning_effort="high")
+    plain, asked = claude.bodies
+    assert "display" not in plain.get("thinking", {})
+    assert asked["thinking"]["display"] == "summarized"

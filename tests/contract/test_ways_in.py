@@ -10,11 +10,13 @@ from typing import Any
 
 import openai
 import pytest
-from openai import AzureOpenAI, DefaultHttpx2Client, OpenAI
+from openai import AsyncOpenAI, AzureOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
 
-from tests.contract.proxy_process import APP_KEY, ProxyProcess, Way, proxy_process
+from addon.settings import load_settings
+from tests.contract.proxy_process import APP_KEY, CLAUDE_KEY, ProxyProcess, Way
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream
+from tests.integration.running_proxy import run_proxy
 
 HELLO: Any = [{"role": "user", "content": "Hello there"}]
 APP = """
@@ -70,7 +72,8 @@ def test_an_app_behind_socks5_is_answered_by_claude(proxy: ProxyProcess, claude:
 
 
 def test_a_base_url_without_v1_is_understood(proxy: ProxyProcess, claude: SimulatedUpstream) -> None:
-    with OpenAI(base_url=proxy.origin, api_key=APP_KEY, max_retries=0) as client:
+    http_client = DefaultHttpx2Client(trust_env=False)
+    with OpenAI(base_url=proxy.origin, api_key=APP_KEY, max_retries=0, http_client=http_client) as client:
         assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content
         assert list(client.models.list())
 
@@ -170,32 +173,28 @@ def test_other_hosts_are_left_alone(proxy: ProxyProcess, claude: SimulatedUpstre
     assert claude.journal == []
 
 
-@pytest.fixture(scope="module")
-def refusing_proxy(
-    upstream_process: SimulatedUpstream, contract_confdir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ProxyProcess]:
-    with proxy_process(
-        contract_confdir,
-        tmp_path_factory.mktemp("refusing") / "output",
-        upstream_process.base_url,
-        "--set",
-        "claude_untranslated=refuse",
-        "--set",
-        "claude_hosts=localhost",
-    ) as running:
-        yield running
-
-
-def test_where_the_operator_says_so_nothing_of_a_host_passes(
-    refusing_proxy: ProxyProcess, claude: SimulatedUpstream, host: RealHost
+async def test_where_the_operator_says_so_nothing_of_a_host_passes(
+    contract_confdir: Path, claude: SimulatedUpstream, host: RealHost
 ) -> None:
-    with client_of(refusing_proxy, host.base_url()) as client:
-        with pytest.raises(openai.NotFoundError) as raised:
-            client.embeddings.create(model="text-embedding-3-small", input="Hello")
-        assert "not served by Claude Proxy" in raised.value.message
-        assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content
-    assert host.received == []
-    assert len(claude.calls) == 1
-    with client_of(refusing_proxy, host.base_url("127.0.0.1")) as client:
-        client.embeddings.create(model="text-embedding-3-small", input="Hello", encoding_format="float")
+    interception = {"hosts": ["localhost"], "untranslated": "refuse"}
+    section = {"api_key": CLAUDE_KEY, "base_url": claude.base_url}
+    settings = load_settings({"claude": section, "interception": interception})
+    async with run_proxy(settings, contract_confdir, "regular@127.0.0.1:0") as proxy:
+        options = {"proxy": f"http://127.0.0.1:{proxy.port}", "trust_env": False}
+        async with AsyncOpenAI(
+            base_url=host.base_url(),
+            api_key=APP_KEY,
+            max_retries=0,
+            http_client=DefaultAsyncHttpx2Client(**options),
+        ) as client:
+            with pytest.raises(openai.NotFoundError) as raised:
+                await client.embeddings.create(model="text-embedding-3-small", input="Hello")
+            assert "not served by Claude Proxy" in raised.value.message
+            completion = await client.chat.completions.create(model="gpt-4o", messages=HELLO)
+            assert completion.choices[0].message.content
+            assert host.received == []
+            assert len(claude.calls) == 1
+            # What is no host of OpenAI's is nobody's business.
+            elsewhere = client.with_options(base_url=host.base_url("127.0.0.1"))
+            await elsewhere.embeddings.create(model="text-embedding-3-small", input="Hi", encoding_format="float")
     assert [received.path for received in host.received] == ["/v1/embeddings"]
