@@ -74,7 +74,7 @@ class ClaudeStream:
     async def _read(self) -> AsyncIterator[list[Event]]:
         parser = SseParser()
         try:
-            async for chunk in self._response.aiter_bytes():
+            async for chunk in self._chunks():
                 events: list[Event] = []
                 unreadable = None
                 try:
@@ -91,6 +91,14 @@ class ClaudeStream:
             raise UpstreamBrokenError("Claude fell silent") from error
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
+
+    def _chunks(self) -> AsyncIterator[bytes]:
+        if "content-encoding" in self._response.headers or not isinstance(
+            self._response.stream, httpx2.AsyncByteStream
+        ):
+            return self._response.aiter_bytes()
+        # Nothing is encoded, and this object alone reads: the response's own two generators would add nothing.
+        return aiter(self._response.stream)
 
     async def close(self) -> None:
         """End the call; Claude stops generating when its answer is not yet complete."""

@@ -204,6 +204,11 @@ class VirtualConnection(layer.Layer):
         self._receivers: dict[int, tuple[Receiver, ClientStream]] = {}
 
     @override
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        # The general form is there for layers that wait for a command's answer: this one never does.
+        return self._handle_event(event)
+
+    @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         match event:
             case Delivery(http_events=http_events):

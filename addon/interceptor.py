@@ -33,7 +33,10 @@ ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.HEALTH: answer_health,
 }
 
-_SECRET_HEADERS = ("authorization", "api-key", "x-api-key", "cookie", "openai-organization", "openai-project")
+_SECRET_HEADERS = frozenset(
+    {b"authorization", b"api-key", b"x-api-key", b"cookie", b"openai-organization", b"openai-project"}
+)
+_REDACTED = b"[redacted]"
 
 log = structlog.get_logger(__name__)
 
@@ -200,12 +203,13 @@ class ClaudeProxyAddon:
 
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
-        if self._router.is_ours(flow.request.pretty_host) or isinstance(
-            flow.client_conn.proxy_mode, mode_specs.ReverseMode
+        headers = flow.request.headers
+        secrets = {name for name, value in headers.fields if name.lower() in _SECRET_HEADERS and value != _REDACTED}
+        if secrets and (
+            isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+            or self._router.is_ours(flow.request.pretty_host)
         ):
-            for name in _SECRET_HEADERS:
-                if name in flow.request.headers:
-                    flow.request.headers[name] = "[redacted]"
+            headers.fields = tuple((name, _REDACTED if name in secrets else value) for name, value in headers.fields)
 
 
 def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
