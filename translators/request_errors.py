@@ -125,7 +125,7 @@ def translate_validation_error(message: str, values: Mapping[str, tuple[str, ...
     if expected is not None:
         wanted = [_NAMES.get(name, name) for name in expected["expected"].split(" | ") if name != "null"]
         if wanted == ["a string", "an array"]:
-            wanted[1] = "array of objects" if path.endswith("content") else "array of strings"
+            wanted[1] = "array of objects" if path.endswith(("content", "input", "output")) else "array of strings"
         got = f", but got {_NAMES.get(expected['got'], expected['got'])} instead" if expected["got"] else ""
         subject = f" for '{path}'" if path else ""
         return OpenAIError(
