@@ -54,11 +54,13 @@ class ClaudeStream:
         """Wait for the first events.
 
         Raises:
-            UpstreamBrokenError: the connection broke before.
+            UpstreamBrokenError: the connection ended or broke before.
             OpenAIError: the first event is an error, which came with a status of 200.
         """
         self._first = await anext(self._reads, [])
-        if self._first and (error := self._first[0].error) is not None:
+        if not self._first:
+            raise UpstreamBrokenError("Claude's answer was empty")
+        if (error := self._first[0].error) is not None:
             raise translate_error_event(error)
 
     async def events(self) -> AsyncIterator[list[Event]]:

@@ -73,10 +73,12 @@ STREAMED_OVERLOAD = EVENTS_HEAD + event(
         sending(answered_with(429, "rate_limit_error", "Slow down", retry_after="0")),
         sending(b"", cut=True),
         sending(EVENTS_HEAD, cut=True),
+        sending(EVENTS_HEAD + b"0\r\n\r\n"),
+        sending(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"),
         sending(STREAMED_OVERLOAD),
         sending(EVENTS_HEAD + b"9\r\ndata: {]\n\r\n1\r\n\n\r\n"),
     ],
-    ids=["529", "500", "429", "reset", "reset_after_headers", "error_as_first_event", "garbage"],
+    ids=["529", "500", "429", "reset", "reset_after_headers", "empty", "html", "error_as_first_event", "garbage"],
 )
 async def test_what_fails_before_the_first_byte_is_tried_again(
     start_proxy: ProxyStarter, failure: Script, stream: bool
