@@ -22,7 +22,7 @@ from urllib.parse import unquote_to_bytes
 
 from translators.errors import OpenAIError
 
-__all__ = ["Block", "refuse_audio", "text_block", "translate_file", "translate_image"]
+__all__ = ["Block", "document_by_url", "image_by_id", "refuse_audio", "text_block", "translate_file", "translate_image"]
 
 type Block = dict[str, Any]
 """A block of `anthropic.types.ContentBlockParam`. Never changed after it is made."""
@@ -161,6 +161,17 @@ def translate_file(file_data: str | None, file_id: str | None, filename: str | N
         code="invalid_value",
         param=f"{param}.file_data",
     )
+
+
+def image_by_id(file_id: str) -> Block:
+    """Make a block of an uploaded image."""
+    return {"type": "image", "source": {"type": "file", "file_id": file_id}}
+
+
+def document_by_url(url: str, filename: str | None) -> Block:
+    """Make a block of a PDF that Claude fetches itself."""
+    title: Block = {"title": filename} if filename else {}
+    return {"type": "document", "source": {"type": "url", "url": url}, **title}
 
 
 def refuse_audio(param: str) -> NoReturn:

@@ -33,6 +33,7 @@ __all__ = [
     "Turn",
     "UserTurn",
     "arrange_turns",
+    "is_in_tool_loop_without_thinking",
 ]
 
 _OPENING = "Please respond."
@@ -163,6 +164,7 @@ class _Arranging:
             self.pending.extend(_Pending(call.id, new.id) for call, new in zip(turn.calls, calls, strict=True))
             self.called.update(dict.fromkeys(call.name for call in calls))
             content.extend(self._restore(turn, calls))
+        self.replays_thinking = self.replays_thinking or any(is_thinking(block) for block in content)
         self.messages.append({"role": "assistant", "content": content})
 
     def add_user(self, turns: list[Turn]) -> None:
@@ -206,7 +208,7 @@ class _Arranging:
             system=system,
             messages=tuple(self.messages),
             replays_thinking=self.replays_thinking,
-            in_tool_loop_without_thinking=_in_tool_loop_without_thinking(self.messages),
+            in_tool_loop_without_thinking=is_in_tool_loop_without_thinking(self.messages),
             called=tuple(self.called),
             warnings=tuple(dict.fromkeys(self.warnings)),
         )
@@ -279,7 +281,6 @@ class _Arranging:
             restored = [*blocks[:border], *anew]
         else:
             restored = anew
-        self.replays_thinking = self.replays_thinking or any(is_thinking(block) for block in restored)
         return restored
 
     def _warn(self, param: str, action: Any, detail: str) -> None:
@@ -311,7 +312,8 @@ def _may_return(block: Mapping[str, Any]) -> bool:
             return True
 
 
-def _in_tool_loop_without_thinking(messages: Sequence[Mapping[str, Any]]) -> bool:
+def is_in_tool_loop_without_thinking(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last message answers tool calls whose thinking is lost: a thinking budget would be refused."""
     spoken = [message for message in messages[-3:] if message["role"] != "system"][-2:]
     if len(spoken) < 2 or spoken[1]["content"][0]["type"] != "tool_result":
         return False

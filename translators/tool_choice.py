@@ -10,15 +10,16 @@
 Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from translators.errors import OpenAIError
 from translators.json_schema import MAX_OPTIONAL_PROPERTIES, MAX_UNIONS, NotExpressibleError, to_grammar_schema
-from translators.tools import DeclaredTools, ToolDeclaration, to_claude_name, to_input_schema
+from translators.tools import DeclaredTools, ToolDeclaration, declare_stubs, to_claude_name, to_input_schema
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["ToolChoice", "ToolDecision", "choose_tool"]
+__all__ = ["ToolChoice", "ToolDecision", "build_tools", "choose_tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def choose_tool(
     Raises:
         OpenAIError: 400 for a tool that is not declared.
     """
-    names = tuple(declaration.name for declaration in declared.declarations)
+    names = (*(declaration.name for declaration in declared.declarations), *(tool["name"] for tool in declared.server))
     once: dict[str, Any] = {} if parallel else {"disable_parallel_tool_use": True}
     if choice is None or (choice.mode == "auto" and choice.allowed is None):
         return ToolDecision(None if parallel else {"type": "auto", **once})
@@ -96,6 +97,34 @@ def choose_tool(
     return _ask_for_call(single, allowed, declared, once, may_format=may_format)
 
 
+def build_tools(
+    declared: DeclaredTools,
+    decision: ToolDecision,
+    called: Sequence[str],
+) -> tuple[dict[str, Any], frozenset[str] | None, tuple[TranslationWarning, ...]]:
+    """Build `tools` and `tool_choice`, and say which tools of the client may be called (by the client's names).
+
+    Args:
+        declared: the tools of the client.
+        decision: what was chosen for them.
+        called: Claude's names of the tools that the history calls.
+    """
+    tools = list(declared.tools)
+    tool_choice, allowed = decision.tool_choice, decision.allowed
+    warnings: tuple[TranslationWarning, ...] = ()
+    if not tools and called:
+        tools.extend(declare_stubs(called))
+        # Claude may still use its own tools, so a call of a stub can only be left out of the answer.
+        tool_choice = None if declared.server else {"type": "none"}
+        allowed = frozenset()
+        warnings = (TranslationWarning("tools", "emulated", "the history calls tools that are not declared"),)
+    tools.extend(declared.server)
+    params: dict[str, Any] = {"tools": tools} if tools else {}
+    if tools and tool_choice is not None:
+        params["tool_choice"] = tool_choice
+    return params, allowed, warnings
+
+
 def _allow(allowed: frozenset[str] | None, tool_choice: dict[str, Any] | None) -> ToolDecision:
     if allowed is None:
         return ToolDecision(tool_choice)
@@ -117,8 +146,8 @@ def _ask_for_call(
     may_format: bool,
 ) -> ToolDecision:
     if single is not None and may_format:
-        declaration = next(declaration for declaration in declared.declarations if declaration.name == single)
-        schema = _output_schema(declaration)
+        declaration = next((tool for tool in declared.declarations if tool.name == single), None)
+        schema = None if declaration is None else _output_schema(declaration)
         if schema is not None:
             return ToolDecision(
                 {"type": "none"},

@@ -62,7 +62,8 @@ class ToolDeclaration:
     description: str = ""
     schema: Mapping[str, Any] | bool | None = None
     """JSON schema of the arguments; None or a boolean: no arguments."""
-    strict: bool = False
+    strict: bool | None = False
+    """None: where the schema allows it, and nothing is said where it does not (OpenAI's Responses without `strict`)."""
     raw_input: bool = False
     """A custom tool: its input is text, not JSON."""
     grammar: tuple[str, str] | None = None
@@ -80,6 +81,8 @@ class DeclaredTools:
     custom: frozenset[str] = frozenset()
     wrapped: frozenset[str] = frozenset()
     """Tools whose parameters are no object: declared as `{"input": ...}`."""
+    server: tuple[dict[str, Any], ...] = ()
+    """Claude's own tools, which are declared after the client's."""
     warnings: tuple[TranslationWarning, ...] = ()
 
 
@@ -160,7 +163,7 @@ def declare_tools(
                         "tools.parameters", "emulated", "parameters that are no object are wrapped in one"
                     )
                 )
-            strict = limits.to_strict_schema(schema) if declaration.strict else None
+            strict = None if declaration.strict is False else limits.to_strict_schema(schema)
             if declaration.strict and strict is None:
                 warnings.append(TranslationWarning("tools.strict", "degraded", limits.reason))
             tool["input_schema"] = schema if strict is None else strict

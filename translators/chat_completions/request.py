@@ -24,8 +24,8 @@ from translators.prompt_caching import build_cache_control, place_breakpoints
 from translators.reasoning import MIN_BUDGET_TOKENS, Thinking, choose_thinking
 from translators.sampling import choose_sampling
 from translators.service import translate_identity, translate_service_tier
-from translators.tool_choice import ToolDecision, choose_tool
-from translators.tools import DeclaredTools, declare_stubs, declare_tools
+from translators.tool_choice import ToolDecision, build_tools, choose_tool
+from translators.tools import DeclaredTools, declare_tools
 from translators.translation_warning import Action, TranslationWarning
 
 if TYPE_CHECKING:
@@ -229,22 +229,13 @@ class _Translation:
         self, declared: DeclaredTools, decision: ToolDecision, conversation: Conversation
     ) -> tuple[dict[str, Any], frozenset[str] | None]:
         """Build `tools` and `tool_choice`, and say which tools of the client may be called."""
-        tools = list(declared.tools)
-        tool_choice = decision.tool_choice
-        allowed = decision.allowed
-        searches = read_web_search(self.request, tools, self.capabilities)
+        searches = read_web_search(self.request, declared.tools, self.capabilities)
         if self.request.web_search_options is not None and not searches:
             self._warn("web_search_options", "ignored", "a tool of the client has Claude's name for it")
-        if not tools and conversation.called:
-            tools.extend(declare_stubs(conversation.called))
-            # Claude may still search, so a call of a stub can only be left out of the answer.
-            tool_choice = None if searches else {"type": "none"}
-            allowed = frozenset()
-            self._warn("tools", "emulated", "the history calls tools that are not declared")
-        tools.extend(searches)
-        params: dict[str, Any] = {"tools": tools} if tools else {}
-        if tools and tool_choice is not None:
-            params["tool_choice"] = tool_choice
+        params, allowed, warnings = build_tools(
+            replace(declared, server=tuple(searches)), decision, conversation.called
+        )
+        self.warnings.extend(warnings)
         return params, allowed
 
     def _split_stop(self) -> tuple[list[str], tuple[str, ...]]:
