@@ -81,6 +81,8 @@ class Exchange:
     body: bytes = b""
     kept_body: bytearray | None = None
     """A streamed answer as it went out, for mitmproxy's views."""
+    response_headers: dict[str, str] = field(default_factory=dict)
+    """What Claude's answer adds to the headers of ours: its rate limits."""
     is_streamed: bool = False
     """The answer goes out piece by piece."""
     _received: bytearray = field(default_factory=bytearray)
@@ -166,21 +168,21 @@ class Exchange:
             decode_body(self.body, encoding, self.gateway.settings.limits.max_request_bytes) if encoding else self.body
         )
 
-    async def respond(self, body: bytes, headers: dict[str, str] | None = None) -> None:
+    async def respond(self, body: bytes) -> None:
         """Answer with one JSON body."""
         self.figures.first_byte = time.perf_counter()
         self._status = 200
-        await self._way_back().respond(200, self._headers("application/json", headers), body)
+        await self._way_back().respond(200, self._headers("application/json"), body)
 
-    async def write(self, data: bytes, headers: Callable[[], dict[str, str]]) -> None:
-        """Send bytes of an event stream; the first ones start the response, and only they need `headers`."""
+    async def write(self, data: bytes) -> None:
+        """Send bytes of an event stream; the first ones start the response."""
         if self.kept_body is not None:
             self.kept_body += data
         if self._status is None:
             self._status = 200
             self.is_streamed = True
             self.figures.first_byte = time.perf_counter()
-            stream_headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **headers()}
+            stream_headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
             await self._way_back().start(
                 200,
                 self._headers("text/event-stream; charset=utf-8", stream_headers),
@@ -217,6 +219,7 @@ class Exchange:
             "x-request-id": self.request_id,
             "openai-version": "2020-10-01",
             "openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000)),
+            **self.response_headers,
             **(more or {}),
         }
         if self.figures.warnings:
@@ -257,7 +260,7 @@ class Exchange:
                 )
             else:
                 # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
-                await self.write(encode_data(error.encode()), dict)
+                await self.write(encode_data(error.encode()))
                 await self.end_stream()
         except ConnectionError:
             self._outcome = "client_left"

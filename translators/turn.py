@@ -43,6 +43,11 @@ class ClaudeTurn:
         return self.phase is Phase.PAUSED
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether a stop string that Claude does not know ended the answer: the call may be cancelled."""
+        return self.phase is Phase.STOPPED_EARLY
+
+    @property
     def content(self) -> list[dict[str, Any]]:
         """The assistant's blocks so far, of all segments, as they go back to Claude."""
         return [block for builder in self._builders if (block := builder.build()) is not None]

@@ -102,11 +102,6 @@ class ChatCompletionStream(ClaudeTurn):
         return self.phase in (Phase.COMPLETED, Phase.STOPPED_EARLY)
 
     @property
-    def stopped_early(self) -> bool:
-        """Whether a stop string that Claude does not know ended the answer: the call may be cancelled."""
-        return self.phase is Phase.STOPPED_EARLY
-
-    @property
     def content_to_remember(self) -> list[dict[str, Any]] | None:
         """The blocks that have to be put back when the client brings the results of its tool calls.
 

@@ -1,0 +1,187 @@
+"""One answer of Claude from its request to its end: tried again without old thinking, continued where it pauses."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self
+
+import msgspec
+
+from addon.claude import ClaudeStream, UpstreamBrokenError
+from addon.exchange import Exchange
+from translators.claude_events import Event, MalformedEventError, Usage
+from translators.errors import OpenAIError
+from translators.phases import IllegalEventOrderError
+from translators.rate_limit_headers import translate_rate_limit_headers
+from translators.translation_warning import TranslationWarning
+
+__all__ = ["AnswerStream", "ClaudeCall", "TranslatedCall"]
+
+_MAX_CONTINUATIONS = 10
+"""How often a `pause_turn` is continued. Claude pauses after ten rounds of its own tools: a hundred are a runaway."""
+
+
+class TranslatedCall(Protocol):
+    """A request that is ready for Claude."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Body of POST /v1/messages."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers besides the SDK's own."""
+
+    @property
+    def warnings(self) -> tuple[TranslationWarning, ...]:
+        """What does not reach Claude as the client sent it."""
+
+    @property
+    def replays_thinking(self) -> bool:
+        """Whether `params` holds thinking of earlier turns, which Claude may refuse."""
+
+    def without_thinking(self) -> Self:
+        """Return the same request without the thinking of earlier turns."""
+
+
+class AnswerStream[Piece](Protocol):
+    """Translates Claude's events to pieces of the client's answer."""
+
+    @property
+    def completed(self) -> bool:
+        """Whether the answer is whole."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether Claude wants its answer sent back, to go on."""
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the rest of Claude's answer is not wanted."""
+
+    @property
+    def content(self) -> list[dict[str, Any]]:
+        """Claude's blocks so far, as they go back to Claude."""
+
+    @property
+    def claude_usage(self) -> Usage:
+        """Claude's counts so far."""
+
+    def translate(self, event: Event) -> Sequence[Piece]:
+        """Translate one event."""
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+
+
+class ClaudeCall[Piece]:
+    """Asks Claude, and sends what its events become on to `sink`.
+
+    Args:
+        exchange: whose answer it is, and whose log line counts it.
+        request: the translated request.
+        stream: translates the events.
+        sink: takes the pieces of one read at a time; it returns when the client has taken enough of them.
+        on_complete: called once the answer is whole, before the client can know it.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        request: TranslatedCall,
+        stream: AnswerStream[Piece],
+        sink: Callable[[list[Piece]], Awaitable[None]],
+        on_complete: Callable[[], None],
+    ) -> None:
+        self._exchange = exchange
+        self._request = request
+        self._stream = stream
+        self._sink = sink
+        self._on_complete = on_complete
+
+    async def run(self) -> None:
+        """Have the whole answer translated, its continuations included.
+
+        Raises:
+            OpenAIError: Claude refused, or its answer was cut off.
+        """
+        stream = self._stream
+        try:
+            await self._segment(self._request.params)
+            for _continuation in range(_MAX_CONTINUATIONS):
+                if not stream.paused:
+                    break
+                # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons: it goes back as it came.
+                paused = {"role": "assistant", "content": stream.content}
+                stream.resume()
+                params = self._request.params
+                await self._segment({**params, "messages": [*params["messages"], paused]})
+        finally:
+            self._count(stream.claude_usage)
+
+    async def _segment(self, params: dict[str, Any]) -> None:
+        """Send one request to Claude, and on to the sink everything of its answer."""
+        stream, figures = self._stream, self._exchange.figures
+        answer = await self._ask(params)
+        try:
+            async for events in answer.events():
+                if figures.first_event is None:
+                    figures.first_event = time.perf_counter()
+                pieces: list[Piece] = []
+                failure = None
+                for event in events:
+                    try:
+                        pieces += stream.translate(event)
+                    except OpenAIError as error:
+                        failure = error
+                        break
+                    except (IllegalEventOrderError, MalformedEventError) as error:
+                        failure = _cut_off(str(error))
+                        break
+                if stream.completed:
+                    self._on_complete()
+                if pieces:
+                    await self._sink(pieces)
+                if failure:
+                    raise failure
+                if stream.stopped_early:
+                    break
+        except UpstreamBrokenError as error:
+            # What breaks after the last event takes nothing away.
+            if not (stream.completed or stream.paused):
+                raise _cut_off(str(error)) from error
+        finally:
+            await answer.close()
+
+    async def _ask(self, params: dict[str, Any]) -> ClaudeStream:
+        exchange, claude = self._exchange, self._exchange.gateway.claude
+        exchange.figures.asked_claude = exchange.figures.asked_claude or time.perf_counter()
+        try:
+            answer = await claude.stream(msgspec.json.encode(params), self._request.headers)
+        except OpenAIError as error:
+            is_first = params is self._request.params
+            if not (is_first and self._request.replays_thinking and _refuses_thinking(error)):
+                raise
+            # Thinking is bound to what came before it; a history that was edited gets along without.
+            self._request = self._request.without_thinking()
+            exchange.figures.warnings = self._request.warnings
+            answer = await claude.stream(msgspec.json.encode(self._request.params), self._request.headers)
+        exchange.figures.retries += answer.retries
+        exchange.figures.claude_request_id = answer.headers.get("request-id")
+        exchange.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
+        return answer
+
+    def _count(self, usage: Usage) -> None:
+        figures = self._exchange.figures
+        cached = usage.cache_read_input_tokens or 0
+        figures.input_tokens += (usage.input_tokens or 0) + cached + (usage.cache_creation_input_tokens or 0)
+        figures.cached_tokens += cached
+        figures.output_tokens += usage.output_tokens or 0
+
+
+def _cut_off(reason: str) -> OpenAIError:
+    return OpenAIError(502, f"The answer was cut off: {reason}.", "server_error", "upstream_broken")
+
+
+def _refuses_thinking(error: OpenAIError) -> bool:
+    return error.status == 400 and ("signature" in error.message or "thinking" in error.message)
