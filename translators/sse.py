@@ -5,7 +5,7 @@ line feed where an event has several), comments and `event` fields passed over, 
 `data` repeats the event's type, so the `event` field carries nothing.
 """
 
-__all__ = ["DONE", "KEEP_ALIVE", "EventTooLargeError", "SseParser", "encode_data"]
+__all__ = ["DONE", "KEEP_ALIVE", "EventTooLargeError", "SseParser", "encode_data", "encode_named", "escape_line_breaks"]
 
 DONE = b"data: [DONE]\n\n"
 """The end mark of OpenAI's streams."""
@@ -92,3 +92,22 @@ def _payload_of(block: bytes) -> bytes | None:
 def encode_data(payload: bytes) -> bytes:
     """Encode one payload without line feeds (encoded JSON has none) as an SSE event."""
     return b"data: %b\n\n" % payload
+
+
+def encode_named(name: bytes, payload: bytes) -> bytes:
+    """Encode one payload without line feeds as an SSE event with a name."""
+    return b"event: %b\ndata: %b\n\n" % (name, payload)
+
+
+_LINE_BREAKS = tuple((chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029))
+
+
+def escape_line_breaks(payload: bytes) -> bytes:
+    """Write the line breaks of Unicode in encoded JSON as escapes.
+
+    Many clients split lines as Python's `str.splitlines` does, not as the SSE standard does.
+    """
+    if not payload.isascii():
+        for line_break, escape in _LINE_BREAKS:
+            payload = payload.replace(line_break, escape)
+    return payload

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from translators.sse import encode_data
+from translators.sse import encode_data, escape_line_breaks
 from translators.usage import CompletionUsage, ServiceTier
 
 __all__ = [
@@ -112,18 +112,9 @@ class ChatCompletionChunk(msgspec.Struct, frozen=True, gc=False):
     usage: CompletionUsage | UnsetType | None = UNSET
 
 
-_LINE_BREAKS = tuple((chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029))
 _encode = msgspec.json.Encoder().encode
 
 
 def encode_chunk(chunk: ChatCompletionChunk) -> bytes:
-    """Encode as a whole SSE event.
-
-    The line breaks of Unicode are written as escapes: many clients split lines as Python's `str.splitlines` does, not
-    as the SSE standard does.
-    """
-    payload = _encode(chunk)
-    if not payload.isascii():
-        for line_break, escape in _LINE_BREAKS:
-            payload = payload.replace(line_break, escape)
-    return encode_data(payload)
+    """Encode as a whole SSE event."""
+    return encode_data(escape_line_breaks(_encode(chunk)))
