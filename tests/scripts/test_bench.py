@@ -1,0 +1,75 @@
+"""The bench measures what it says, and does not take a wrong answer for a fast one."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+TEXT = "simulated words simulated words "
+WHOLE = json.dumps({"choices": [{"message": {"content": TEXT}}]})
+
+
+def stream_of(*payloads: str) -> str:
+    data = "".join(f"data: {payload}\n\n" for payload in payloads)
+    return f"{len(data.encode()):x}\r\n{data}\r\n0\r\n\r\n"
+
+
+def chunk_of(text: str, finish_reason: str | None = None) -> str:
+    return json.dumps({"choices": [{"delta": {"content": text}, "finish_reason": finish_reason}]})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU time and memory are read from /proc")
+@pytest.mark.timeout(90)
+def test_every_figure_is_measured():
+    command = [sys.executable, SCRIPTS / "bench.py", "--endpoints", "mitmdump,serve", "--markdown"]
+    quickly = ["--rounds", "1", "--seconds", "0.2", "--streams", "10"]
+    done = subprocess.run([*command, *quickly], capture_output=True, text=True, timeout=80, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in rows[0]] == ["", "bare mitmdump", "claude-proxy serve", "ratio"]
+    by_title = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows[2:]}
+    assert len(by_title) == 8
+    for title, cells in by_title.items():
+        if "added" not in title and "each" not in title:  # with so few requests a difference may be anything
+            assert all(re.fullmatch(r"\d[\d.e+]*", cell) and float(cell) > 0 for cell in cells), title
+
+
+@pytest.mark.parametrize(
+    ("stream", "answer", "complaint"),
+    [
+        (False, WHOLE, None),
+        (False, WHOLE.replace("words", "Words"), "characters of 32"),
+        (False, WHOLE.replace("simulated words ", "", 1), "16 characters of 32"),
+        (True, stream_of(chunk_of(TEXT), chunk_of("", "stop"), "[DONE]"), None),
+        (True, stream_of(chunk_of(TEXT), chunk_of("", "stop")), "no end mark"),
+        (True, stream_of(chunk_of(TEXT), "[DONE]"), "no finish reason"),
+        (True, stream_of(chunk_of(TEXT[:16]), chunk_of("", "stop"), "[DONE]"), "16 characters of 32"),
+        (True, stream_of(chunk_of(TEXT))[:-9], "the answer was cut"),
+    ],
+    ids=["whole", "other-text", "short-text", "stream", "no-done", "no-finish-reason", "lost-chunk", "cut"],
+)
+async def test_a_wrong_answer_is_an_error(stream, answer, complaint):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        framing = "transfer-encoding: chunked" if stream else f"content-length: {len(answer.encode())}"
+        writer.write(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{answer}".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        load = await asyncio.create_subprocess_exec(
+            sys.executable, SCRIPTS / "bench_load.py", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        job = {"api": "openai", "port": port, "stream": stream, "chunks": 2, "clients": 1, "once": True}
+        output, _ = await load.communicate(json.dumps(job).encode() + b"\n")
+    result = json.loads(output)
+    assert result["requests"] == (0 if complaint else 1)
+    assert len(result["errors"]) == (1 if complaint else 0)
+    assert not complaint or complaint in result["errors"][0]
