@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.translators.claude_messages import Events, cut_message
 from translators.chat_completions.request import TranslatedRequest, TranslationContext, translate_request
 from translators.chat_completions.request_body import parse_request
 from translators.model_catalog import ModelCatalog
@@ -30,3 +31,9 @@ def translate() -> Translate:
         )
 
     return translate_body
+
+
+@pytest.fixture(scope="session")
+def cut() -> Callable[..., Events]:
+    """Cuts whole content blocks into the events of a stream."""
+    return cut_message

@@ -1,17 +1,15 @@
 """Every recorded answer of Claude, streamed or whole, translated and read back by the `openai` package.
 
-The recordings are not part of this repository: CLAUDE_PROXY_CORPUS names their folder, `../shared/corpus` is the
-default. What they say is gathered here once more, in the plainest way, to judge the translation.
+What they say is gathered once more, in the plainest way (`recordings`), to judge the translation.
 """
 
 import json
-import os
 import random
-from pathlib import Path
 
 import pytest
 from openai.types.chat import ChatCompletion
 
+from tests.translators.recordings import CORPUS, ERRORS, MESSAGES, RECORDS, SPLICED, STREAMS, events_of, gather
 from translators.chat_completions.chunk import encode_chunk
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.stream import ChatCompletionStream, IllegalEventOrderError
@@ -19,12 +17,7 @@ from translators.claude_events import parse_event
 from translators.errors import translate_claude_error
 from translators.sse import SseParser
 
-CORPUS = Path(os.environ.get("CLAUDE_PROXY_CORPUS", Path(__file__).parents[4] / "shared" / "corpus"))
-ABSENT = pytest.param(None, marks=pytest.mark.skip(reason=f"no recordings in {CORPUS} (CLAUDE_PROXY_CORPUS)"))
 PLAN = ReplyPlan("gpt-5.5")
-
-SPLICED = "spliced-message-start"
-"""The one recording that is no answer: two generations in one stream."""
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -35,83 +28,6 @@ FINISH_REASONS = {
     "compaction": "stop",
     "pause_turn": "length",
 }
-
-
-def recorded():
-    for path in sorted((CORPUS / "anthropic.messages").glob("*.jsonl")):
-        for line in path.read_text("utf-8").splitlines():
-            yield json.loads(line)
-
-
-RECORDS = list(recorded())
-
-
-def split_streams(sse_text):
-    """Some recordings hold the streams of several requests, one after the other."""
-    streams = [""]
-    ended = False
-    for block in sse_text.replace("\r\n", "\n").split("\n\n"):
-        if ended and "message_start" in block.split("\n", 1)[0]:
-            streams.append("")
-            ended = False
-        ended = ended or block.startswith("event: message_stop") or '"type":"message_stop"' in block
-        streams[-1] += block + "\n\n"
-    return streams
-
-
-STREAMS = [
-    pytest.param(stream, id=f"{record['id']}-{number}")
-    for record in RECORDS
-    if "sse_text" in record["response"] and SPLICED not in record["id"]
-    for number, stream in enumerate(split_streams(record["response"]["sse_text"]))
-] or [ABSENT]
-MESSAGES = [
-    pytest.param(record["response"]["body"], id=record["id"])
-    for record in RECORDS
-    if record["response"]["status"] == 200 and isinstance(record["response"].get("body"), dict)
-    if record["response"]["body"].get("type") == "message"
-] or [ABSENT]
-ERRORS = [
-    pytest.param(record["response"], id=record["id"]) for record in RECORDS if record["response"]["status"] >= 400
-] or [ABSENT]
-
-
-def events_of(sse_text):
-    return [json.loads(line[5:]) for line in sse_text.splitlines() if line.startswith("data:")]
-
-
-def gather(events):
-    """Gather what a recorded stream says: its whole message."""
-    message = {"content": {}, "usage": {}, "stop_reason": None}
-    inputs = {}
-    for event in events:
-        match event["type"]:
-            case "message_start":
-                message["usage"].update(event["message"]["usage"])
-                message["content"].update(enumerate(event["message"]["content"]))
-                message["stop_reason"] = event["message"]["stop_reason"]
-            case "content_block_start":
-                message["content"][event["index"]] = dict(event["content_block"])
-            case "content_block_delta":
-                block, delta = message["content"][event["index"]], event["delta"]
-                match delta["type"]:
-                    case "text_delta":
-                        block["text"] += delta["text"]
-                    case "thinking_delta":
-                        block["thinking"] += delta["thinking"]
-                    case "signature_delta":
-                        block["signature"] = delta["signature"]
-                    case "citations_delta":
-                        block["citations"] = [*(block.get("citations") or []), delta["citation"]]
-                    case "input_json_delta":
-                        inputs[event["index"]] = inputs.get(event["index"], "") + delta["partial_json"]
-            case "message_delta":
-                message["stop_reason"] = event["delta"]["stop_reason"]
-                message["usage"].update({name: n for name, n in (event.get("usage") or {}).items() if n})
-    for index, arguments in inputs.items():
-        message["content"][index]["arguments"] = arguments
-    message["content"] = list(message["content"].values())
-    return message
 
 
 def assert_says_the_same(answer, message):
