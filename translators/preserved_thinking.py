@@ -6,7 +6,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["is_thinking", "strip_thinking"]
+__all__ = ["is_thinking", "strip_thinking", "thinking_key"]
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 
@@ -14,6 +14,11 @@ _THINKING = frozenset({"thinking", "redacted_thinking"})
 def is_thinking(block: Mapping[str, Any]) -> bool:
     """Whether a content block is thinking, readable or not."""
     return block["type"] in _THINKING
+
+
+def thinking_key(block: Mapping[str, Any]) -> str:
+    """Return what is its alone in a thinking block: the signature, or the data. Empty for one that was cut."""
+    return str(block.get("signature") or block.get("data") or "")
 
 
 def strip_thinking(params: Mapping[str, Any]) -> dict[str, Any]:
