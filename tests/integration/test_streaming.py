@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import httpx2
 import pytest
+from mitmproxy import http
 
 from addon.settings import Settings, load_settings
 from tests.integration.raw_upstream import (
@@ -122,3 +123,31 @@ async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxySta
                     # What fits into the sockets' buffers on the way, and little more.
                     assert sent < 32 * 1024 * 1024
                     await anext(chunks)
+
+
+@pytest.mark.parametrize("mode", [REVERSE, REVERSE_TLS], ids=["plain", "tls"])
+async def test_another_addon_may_change_every_piece_of_a_stream(start_proxy: ProxyStarter, mode: str) -> None:
+    class Shouting:
+        def responseheaders(self, flow: http.HTTPFlow) -> None:
+            flow.response.stream = lambda data: data.replace(b"one", b"ONE").replace(b"two", b"TWO")
+
+    async def two_words(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start())
+        for word in ("one", "two"):
+            await asyncio.sleep(0.05)
+            await call.send(text_delta(word))
+        await call.send(message_end())
+
+    async with (
+        raw_upstream(two_words) as upstream,
+        start_proxy(mode, settings=settings_for(upstream.base_url)) as proxy,
+    ):
+        proxy.master.addons.add(Shouting())
+        trusted = ssl.create_default_context(cafile=proxy.ca)
+        trusted.check_hostname = False
+        scheme = "https" if mode == REVERSE_TLS else "http"
+        async with httpx2.AsyncClient(timeout=5, verify=trusted) as client:
+            url = f"{scheme}://127.0.0.1:{proxy.port}/v1/chat/completions"
+            answer = (await client.post(url, json=BODY)).text
+    assert [word for word in ("one", "two", "ONE", "TWO") if f'"{word}"' in answer] == ["ONE", "TWO"]
+    assert answer.endswith("data: [DONE]\n\n")
