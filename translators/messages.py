@@ -228,8 +228,13 @@ class _Arranging:
         """Claude wants every id once; some clients count their calls anew in each turn."""
         claude_id = to_claude_id(client_id)
         times = self.ids.get(claude_id, 0) + 1
+        new_id = claude_id if times == 1 else to_claude_id(f"{claude_id}_{times}")
+        while new_id in self.ids:  # the client has an id of its own that looks like it
+            times += 1
+            new_id = to_claude_id(f"{claude_id}_{times}")
         self.ids[claude_id] = times
-        return claude_id if times == 1 else to_claude_id(f"{claude_id}_{times}")
+        self.ids.setdefault(new_id, 1)
+        return new_id
 
     def _take_results(self, turns: list[Turn]) -> tuple[list[Block], set[int]]:
         """Answer the waiting calls; return the result blocks, and the indexes of results that answer none."""

@@ -131,6 +131,16 @@ def test_M6_ids_that_a_client_uses_again_are_told_apart(translate):
     assert sent[4]["content"][0] == result(ids[1], text("second"))
 
 
+def test_M6_no_two_calls_get_one_id(translate):
+    messages = []
+    for call_id in ("a", "a_2", "a", "a_2", "a"):
+        messages += [user("Look"), assistant(None, (call_id, "look", "{}")), tool(call_id)]
+    sent = translate(messages=messages, tools=LOOK).params["messages"]
+    ids = [block["id"] for message in sent if message["role"] == "assistant" for block in message["content"]]
+    assert len(set(ids)) == 5
+    assert [message["content"][0].get("tool_use_id") for message in sent if message["role"] == "user"] == [None, *ids]
+
+
 @pytest.mark.parametrize(
     "empty", ["", " \n\t", [{"type": "text", "text": ""}], None], ids=["empty", "M8-blank", "part", "null"]
 )
