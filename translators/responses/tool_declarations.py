@@ -183,6 +183,8 @@ class _Reading:
             self._warn("tools.defer_loading", "ignored", "the tool is declared from the start")
         if tool.allowed_callers is not None and "direct" not in tool.allowed_callers:
             self._warn("tools.allowed_callers", "ignored", "there are no programs: the model calls the tool itself")
+        if tool.is_async:
+            self._warn("tools.async", "ignored", "the call is answered before Claude goes on")
         if isinstance(tool, CustomTool):
             grammar = (tool.format.syntax, tool.format.definition) if isinstance(tool.format, GrammarInput) else None
             declaration = ToolDeclaration(name, f"{path}.name", description, raw_input=True, grammar=grammar)

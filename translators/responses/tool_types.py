@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 __all__ = [
     "TOOL_TYPES",
@@ -38,6 +38,7 @@ class FunctionTool(_Value, tag_field="type", tag="function", frozen=True):
     defer_loading: bool | None = None
     output_schema: dict[str, Any] | None = None
     allowed_callers: list[str] | None = None
+    is_async: bool | None = field(default=None, name="async")
 
 
 class TextInput(_Value, tag_field="type", tag="text", frozen=True):
@@ -59,6 +60,7 @@ class CustomTool(_Value, tag_field="type", tag="custom", frozen=True):
     format: TextInput | GrammarInput | None = None
     defer_loading: bool | None = None
     allowed_callers: list[str] | None = None
+    is_async: bool | None = field(default=None, name="async")
 
 
 class NamespaceTool(_Value, frozen=True):
