@@ -261,8 +261,7 @@ def test_T11_a_named_choice_holds_on_a_model_that_refuses_force(
     [(name, arguments)] = calls_of(choice)
     assert name == "get_time"
     assert isinstance(arguments["city"], str)
-    # As OpenAI's own answers to a named choice.
-    assert choice.finish_reason == "stop"
+    assert choice.finish_reason == "tool_calls"
     messages += [sent_back(choice), *results(choice)]
     answer = ask(client, how, model="gpt-4o", tools=[WEATHER, CLOCK], messages=messages)
     assert "sunny (0)" in sent_back(answer)["content"]

@@ -223,6 +223,9 @@ class ChatCompletionStream(ClaudeTurn):
         finish_reason = map_stop_reason(self.stop_reason)
         if finish_reason == "content_filter" and self.plan.structured:
             return "stop"
+        if finish_reason == "stop" and self._forced_call is not None:
+            # As from models that can be forced: clients that loop over tool calls look at the finish reason.
+            finish_reason = "tool_calls"
         if finish_reason != "tool_calls":
             return finish_reason
         if not self.tool_call_ids:  # only Claude's own tools were used: there is nothing for the client to call
@@ -342,10 +345,7 @@ class ChatCompletionStream(ClaudeTurn):
         return chunks
 
     def _translate_forced_call(self, text: str) -> list[ChatCompletionChunk]:
-        """Write Claude's text, JSON of the tool's schema, as the arguments of the tool that the client forced.
-
-        It ends with `stop`, as OpenAI's own answers to a named `tool_choice` do.
-        """
+        """Write Claude's text, JSON of the tool's schema, as the arguments of the tool that the client forced."""
         chunks: list[ChatCompletionChunk] = []
         if self._forced_call is None:
             index = len(self.tool_call_ids)

@@ -570,8 +570,7 @@ def test_T17_a_forced_tool_is_written_from_the_text(cut, read):
     (call,) = answer.message["tool_calls"]
     assert call["function"] == {"name": "get_weather", "arguments": text["text"]}
     assert answer.message["content"] is None
-    # OpenAI's own answers to a named tool_choice end so.
-    assert answer.finish_reason == "stop"
+    assert answer.finish_reason == "tool_calls"
     assert answer.stream.tool_call_ids == [call["id"]]
     assert answer.stream.content == [THINKING, text]
     assert read(cut([THINKING, text], size=9), plan=plan).message["tool_calls"][0]["id"] == call["id"]
@@ -587,6 +586,13 @@ def test_a_forced_legacy_function_is_written_from_the_text(cut, read):
     plan = replace(PLAN, forced_tool="f", legacy_function_call=True)
     answer = read(cut([{"type": "text", "text": '{"a": 1}'}], size=3), plan=plan)
     assert answer.message["function_call"] == {"name": "f", "arguments": '{"a": 1}'}
+    assert answer.finish_reason == "function_call"
+
+
+def test_a_forced_tool_that_was_cut_off_ends_with_length(cut, read):
+    answer = read(cut([{"type": "text", "text": '{"a": '}], "max_tokens"), plan=replace(PLAN, forced_tool="f"))
+    assert answer.message["tool_calls"][0]["function"]["arguments"] == '{"a": '
+    assert answer.finish_reason == "length"
 
 
 def test_a_forced_tool_that_claude_refused_to_write_is_no_call(cut, read):
