@@ -115,6 +115,12 @@ def _header_value(value: SecretStr) -> SecretStr:
     return SecretStr(key)
 
 
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"(redis|rediss|unix)://.", value.get_secret_value()):
+        raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
+    return value
+
+
 def _upper(value: object) -> object:
     if isinstance(value, str):
         level = value.strip().upper()
@@ -292,6 +298,50 @@ class ThinkingSettings(Section):
     )
 
 
+class StoreSettings(Section):
+    """What is kept of responses and conversations, so that clients can name them later."""
+
+    path: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_STORE_PATH", "claude_store_path"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="SQLite file of stored responses and conversations; unset means store.sqlite3 in the user's "
+        "state folder, :memory: keeps them until the end of the process.",
+    )
+    redis_url: Annotated[
+        SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and _redis_url(v))
+    ] = Field(
+        default=None,
+        description="Redis that takes the place of the SQLite file, such as redis://host:6379/0. "
+        "From the environment or the file only, because it may hold a password.",
+    )
+    seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_STORE_TTL", "claude_store_ttl")] = Field(
+        default=30 * 24 * 3600, description="How long what is stored is kept after its last use, in seconds."
+    )
+    max_bytes: Annotated[int, Names("CLAUDE_PROXY_STORE_MAX_BYTES", "claude_store_max_bytes")] = Field(
+        default=1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Largest size of the SQLite file, in bytes: the longest unused is forgotten first. "
+        "Redis has a limit of its own, maxmemory.",
+    )
+    secret_file: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_SECRET_FILE", "claude_secret_file"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="File of the secret that seals encrypted_content, made at first use; unset means a file named "
+        "secret beside the store.",
+    )
+    secret: Annotated[SecretStr | None, Names("CLAUDE_PROXY_SECRET")] = Field(
+        default=None,
+        description="That secret itself, for several machines that answer the same clients. "
+        "From the environment or the file only.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings, merged and checked. Frozen: a change of settings is a new object."""
 
@@ -309,6 +359,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     stream: StreamSettings = StreamSettings()
     thinking: ThinkingSettings = ThinkingSettings()
+    store: StoreSettings = StoreSettings()
 
     @override
     @classmethod

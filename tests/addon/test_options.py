@@ -36,6 +36,8 @@ async def test_every_setting_but_keys_and_the_listening_socket_has_an_option(opt
         "server.workers",
         "rate_limiting.requests_per_minute",
         "rate_limiting.burst_size",
+        "store.redis_url",
+        "store.secret",
     }
     for setting in ALL_SETTINGS:
         if setting.names.option:

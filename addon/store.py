@@ -1,0 +1,66 @@
+"""Where responses and conversations are kept: values and lists by kind, owner and id, forgotten after a time.
+
+Two stores keep them: a SQLite file (`addon.sqlite_store`), or Redis (`addon.redis_store`). Both are shared by all
+processes that name the same one. The owner is part of every key, so that nothing of one client is found by another.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from translators.errors import OpenAIError
+
+__all__ = ["Key", "Kind", "Store", "StoreUnavailableError"]
+
+type Kind = Literal["response", "item", "events", "run", "cancel", "conversation"]
+"""`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
+response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
+a conversation, and the list of its items."""
+
+
+class Key(NamedTuple):
+    """Names a value, and a list beside it."""
+
+    kind: Kind
+    owner: str
+    """`addon.thinking_memory.scope_of` of the client's credentials."""
+    id: str
+
+
+class StoreUnavailableError(OpenAIError):
+    """The store cannot be read or written: it is locked, full, out of reach or broken. A status of 503.
+
+    `reason` is for the log: it may name files and hosts, which are no business of a client.
+    """
+
+    def __init__(self, reason: str) -> None:
+        message = "The storage of responses and conversations is not available at the moment."
+        super().__init__(503, message, "server_error", "store_unavailable", None, {"retry-after": "1"})
+        self.reason = reason
+
+
+class Store(Protocol):
+    """Keeps values and lists. Every method may raise StoreUnavailableError, and has then changed nothing."""
+
+    async def load(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        """Load the values that there are."""
+
+    async def save(self, values: Mapping[Key, bytes], seconds_to_live: float | None = None) -> None:
+        """Save all of the values or none, for the store's usual time or a shorter one."""
+
+    async def renew(self, keys: Sequence[Key]) -> None:
+        """Keep values and lists for the usual time from now on. Unknown keys are passed over."""
+
+    async def delete(self, keys: Sequence[Key]) -> None:
+        """Delete values and lists. Unknown keys are passed over."""
+
+    async def append(self, key: Key, members: Sequence[bytes], seconds_to_live: float | None = None) -> None:
+        """Add to the end of a list, which begins where there is none."""
+
+    async def read_list(self, key: Key, start: int = 0) -> list[bytes]:
+        """Read a list from its member number `start` on."""
+
+    async def remove(self, key: Key, member: bytes) -> None:
+        """Take out the members of a list that are equal to one."""
+
+    async def close(self) -> None:
+        """Close what is open. The store is not used any more."""
