@@ -19,7 +19,7 @@ from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
-__all__ = ["Answer", "ClientSide", "Exchange", "Figures"]
+__all__ = ["Answer", "ClientSide", "Exchange", "Figures", "new_request_id"]
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,11 @@ class ClientSide(Protocol):
 
     async def end(self) -> None:
         """End a streamed response."""
+
+
+def new_request_id() -> str:
+    """Make the value of an answer's `x-request-id`."""
+    return f"req_{uuid.uuid4().hex}"
 
 
 type Answer = Callable[["Exchange"], Awaitable[None]]
@@ -75,7 +80,7 @@ class Exchange:
     authorization: str | None
     """The client's own credentials, which never go to Claude."""
     restore_destination: Callable[[], None] = lambda: None
-    request_id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
+    request_id: str = field(default_factory=new_request_id)
     figures: Figures = field(default_factory=Figures)
     started: float = field(default_factory=time.perf_counter)
     body: bytes = b""

@@ -13,7 +13,7 @@ from mitmproxy.proxy import layer, mode_specs
 
 from addon.chat_completions import answer_chat_completion
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
-from addon.exchange import Answer, Exchange
+from addon.exchange import Answer, Exchange, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.health import answer_health
 from addon.logs import configure_logging
@@ -213,5 +213,10 @@ class ClaudeProxyAddon:
 
 
 def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
-    headers = {"content-type": "application/json", **error.headers}
-    flow.response = http.Response.make(error.status, error.encode(), headers)
+    request_id = new_request_id()
+    headers = {"content-type": "application/json", "x-request-id": request_id, **error.headers}
+    # mitmproxy would send the body of an answer to HEAD, which the client takes for the next answer.
+    body = b"" if flow.request.method == "HEAD" else error.encode()
+    flow.response = http.Response.make(error.status, body, headers)
+    path = flow.request.path.partition("?")[0]
+    log.info("refused", request_id=request_id, status=error.status, method=flow.request.method[:16], path=path[:200])

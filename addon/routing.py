@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
+from urllib.parse import unquote
 
 from translators.errors import OpenAIError
 
@@ -44,6 +45,7 @@ class Refuse:
 
 type Route = Claim | Pass | Refuse
 
+_SLASHES = re.compile(r"//+")
 _PREFIX = r"(?:/openai|/api)?/v1"
 """OpenAI's own prefix, and those of hosts that copied its API (`/openai/v1`: Azure, Groq; `/api/v1`: OpenRouter)."""
 
@@ -85,11 +87,14 @@ class Router:
         `standalone` (mitmproxy's reverse mode) means that there is no other host: nothing is ever passed on.
         """
         path = path.partition("?")[0]
+        # Base URLs that end with a slash make such paths. A body meant for Claude must not pass because of one.
+        plain = _SLASHES.sub("/", path).rstrip("/")
         if not standalone and not self.is_ours(host):
             return Pass()
         for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
-            if method == claimed_method and (match := pattern.fullmatch(path)):
-                return Claim(endpoint, match.groupdict().get("name"))
+            if method == claimed_method and (match := pattern.fullmatch(plain)):
+                name = match.groupdict().get("name")
+                return Claim(endpoint, None if name is None else unquote(name))
         if not standalone and self._untranslated == "pass":
             return Pass()
         # The real host's own words for an unknown path, and 404 because clients never retry it.

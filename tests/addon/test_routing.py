@@ -37,6 +37,11 @@ def test_only_the_configured_hosts_are_ours(host: str, ours: bool) -> None:
         ("GET", "/v1/models", Claim(Endpoint.MODELS)),
         ("GET", "/v1/models/gpt-4o", Claim(Endpoint.MODEL, "gpt-4o")),
         ("GET", "/api/v1/models/anthropic/claude-opus-5", Claim(Endpoint.MODEL, "anthropic/claude-opus-5")),
+        ("POST", "/v1//chat/completions", Claim(CHAT)),
+        ("POST", "//v1/chat/completions/?x=//", Claim(CHAT)),
+        ("GET", "/v1/models/", Claim(Endpoint.MODELS)),
+        ("GET", "/v1/models/openai%2Fgpt-4o", Claim(Endpoint.MODEL, "openai/gpt-4o")),
+        ("POST", "/openai/deployments/my%20gpt/chat/completions", Claim(CHAT, "my gpt")),
     ],
 )
 @pytest.mark.parametrize("standalone", [False, True], ids=["proxy", "standalone"])
@@ -51,7 +56,6 @@ def test_translated_paths_are_claimed_with_every_prefix(standalone: bool, method
         ("POST", "/v1/embeddings"),
         ("POST", "/v1/audio/speech"),
         ("GET", "/v1/chat/completions"),
-        ("POST", "/v1/chat/completions/"),
         ("POST", "/v2/chat/completions"),
         ("POST", "/v1/models"),
         ("POST", "/x/v1/chat/completions"),

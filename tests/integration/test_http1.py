@@ -76,3 +76,19 @@ async def test_a_request_of_two_readings_is_refused(start_proxy: ProxyStarter, s
         async with asyncio.timeout(5):
             assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
         writer.close()
+
+
+async def test_a_refused_head_request_has_no_body_that_the_next_answer_could_be_taken_for(
+    start_proxy: ProxyStarter,
+) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        async with asyncio.timeout(5):
+            refused = await reader.readuntil(b"\r\n\r\n")
+            assert refused.startswith(b"HTTP/1.1 404")
+            assert b"\r\nx-request-id: req_" in refused
+            head, body = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert json.loads(body)["status"] == "ok"
+        writer.close()
