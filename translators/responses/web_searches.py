@@ -124,7 +124,6 @@ class WebSearches:
     def note_result(self, call_id: str, result: Any) -> tuple[list[ResponseEvent], list[OutputItem]]:
         """Note what a search found, and end those whose turn it is."""
         if (search := self._waiting.get(call_id)) is not None:
-            search.input = search.input or {}
             search.result = [] if result is None else result
         return self._end_while(lambda search: search.result is not None)
 
@@ -136,7 +135,7 @@ class WebSearches:
         events: list[ResponseEvent] = []
         items: list[OutputItem] = []
         while self._writer is not None and has_ended(next(iter(self._waiting.values()))):
-            events += self._writer.go_on() + self._writer.close("completed")
+            events += self._writer.close("completed")
             items.append(self._writer.item)
             self._writer = None
             del self._waiting[next(iter(self._waiting))]
