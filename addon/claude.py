@@ -208,6 +208,19 @@ class ClaudeClient:
             raise
         return answer
 
+    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        """Send a request of Claude's own API as it is, with our key; return the response, whatever its status.
+
+        Raises:
+            OpenAIError: Claude is out of reach.
+        """
+        try:
+            return await self._sdk.forward(method, path, body, headers)
+        except anthropic.APITimeoutError as error:
+            raise OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout") from error
+        except anthropic.APIConnectionError as error:
+            raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
+
     async def models(self) -> list[dict[str, Any]]:
         """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.
 

@@ -40,15 +40,7 @@ class ClaudeSdk(AsyncAnthropic):
         request = httpx2.Request(
             template.method, template.url, headers=template.headers, content=body, extensions=template.extensions
         )
-        await self._prepare_request(request)
-        try:
-            response = await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
-        except AnthropicError:
-            raise
-        except httpx2.TimeoutException as error:
-            raise APITimeoutError(request=request) from error
-        except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
-            raise APIConnectionError(request=request) from error
+        response = await self._send_bytes(request)
         if not response.is_success:
             try:
                 await response.aread()
@@ -56,6 +48,26 @@ class ClaudeSdk(AsyncAnthropic):
                 await response.aclose()
             raise self._make_status_error_from_response(response)
         return response
+
+    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        """Send a client's own request, once, with our key; return the response, whatever its status, still to be read.
+
+        Raises:
+            anthropic.APIConnectionError: Claude is out of reach, or too slow (`APITimeoutError`).
+        """
+        options = FinalRequestOptions.construct(method=method, url=path, headers=dict(headers), content=body or None)
+        return await self._send_bytes(self._build_request(await self._prepare_options(options)))
+
+    async def _send_bytes(self, request: httpx2.Request) -> httpx2.Response:
+        await self._prepare_request(request)
+        try:
+            return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
+        except AnthropicError:
+            raise
+        except httpx2.TimeoutException as error:
+            raise APITimeoutError(request=request) from error
+        except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
+            raise APIConnectionError(request=request) from error
 
     async def _build_template(self, path: str, headers: Mapping[str, str]) -> httpx2.Request:
         options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), content=b"")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,6 +40,9 @@ class ClientSide(Protocol):
 
     async def end(self) -> None:
         """End a streamed response."""
+
+    async def abort(self, message: str) -> None:
+        """Break a response off, so that the client sees that it is not whole."""
 
 
 def new_request_id() -> str:
@@ -86,8 +89,12 @@ class Exchange:
     body: bytes = b""
     kept_body: bytearray | None = None
     """A streamed answer as it went out, for mitmproxy's views."""
+    encode_error: Callable[[OpenAIError], bytes] = OpenAIError.encode
+    """How errors are written, for an endpoint that is not OpenAI's."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """What Claude's answer adds to the headers of ours: its rate limits."""
+    encode_failure: Callable[[OpenAIError], bytes] = lambda error: encode_data(error.encode())
+    """Writes an error after the stream has begun, the way that the endpoint's streams end with one."""
     is_streamed: bool = False
     """The answer goes out piece by piece."""
     _received: bytearray = field(default_factory=bytearray)
@@ -97,6 +104,7 @@ class Exchange:
     _status: int | None = None
     _outcome: str = "unanswered"
     _keep_alive: KeepAlive | None = None
+    _relays: bool = False
 
     # What the connection calls, in the order of addon.connection.Receiver.
 
@@ -178,6 +186,26 @@ class Exchange:
         self.figures.first_byte = time.perf_counter()
         self._status = 200
         await self._way_back().respond(200, self._headers("application/json"), body)
+
+    async def relay(self, status: int, headers: list[tuple[bytes, bytes]], chunks: AsyncIterator[bytes]) -> None:
+        """Answer with a response as it is, piece by piece. An error in the middle becomes a break for the client."""
+        self._relays = True
+        async for chunk in chunks:
+            if self.kept_body is not None:
+                self.kept_body += chunk
+            if self._status is None:
+                self._status = status
+                self.is_streamed = True
+                self.figures.first_byte = time.perf_counter()
+                version = self.flow.request.http_version
+                await self._way_back().start(status, headers, chunk, http_version=version)
+            else:
+                await self._way_back().write(chunk)
+        if self._status is None:
+            self._status = status
+            await self._way_back().respond(status, headers, b"")
+        else:
+            await self._way_back().end()
 
     async def write(self, data: bytes) -> None:
         """Send bytes of an event stream; the first ones start the response."""
@@ -261,11 +289,13 @@ class Exchange:
             if self._status is None:
                 self._status = error.status
                 await self._way_back().respond(
-                    error.status, self._headers("application/json", dict(error.headers)), error.encode()
+                    error.status, self._headers("application/json", dict(error.headers)), self.encode_error(error)
                 )
+            elif self._relays:
+                await self._way_back().abort(error.message)
             else:
                 # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
-                await self.write(encode_data(error.encode()))
+                await self.write(self.encode_failure(error))
                 await self.end_stream()
         except ConnectionError:
             self._outcome = "client_left"

@@ -11,6 +11,7 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, mode_specs
 
+from addon.anthropic_api import answer_anthropic
 from addon.chat_completions import answer_chat_completion
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
 from addon.exchange import Answer, Exchange, new_request_id
@@ -31,6 +32,7 @@ ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.MODELS: answer_models,
     Endpoint.MODEL: answer_model,
     Endpoint.HEALTH: answer_health,
+    Endpoint.ANTHROPIC: answer_anthropic,
 }
 
 _SECRET_HEADERS = frozenset(
@@ -184,6 +186,7 @@ class ClaudeProxyAddon:
             host=flow.request.pretty_host,
             method=flow.request.method,
             path=flow.request.path,
+            is_anthropic="anthropic-version" in flow.request.headers,
         )
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:

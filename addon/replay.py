@@ -28,6 +28,9 @@ class _WholeResponse:
     async def write(self, data: bytes) -> None:
         self._body += data
 
+    async def abort(self, message: str) -> None:
+        self._flow.response = http.Response.make(502, message)
+
     async def end(self) -> None:
         await self.respond(self._status, self._headers, bytes(self._body))
 

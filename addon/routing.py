@@ -20,6 +20,7 @@ class Endpoint(Enum):
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
+    ANTHROPIC = "anthropic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),
 )
+_ANTHROPIC_METHODS = frozenset({"GET", "POST", "DELETE"})
+_ANTHROPIC = re.compile(r"/v1/(messages|models)(/.*)?")
+"""Claude's own API, standalone: `/v1/models` is both, so Anthropic's clients are known by their `anthropic-version`."""
 
 
 class Router:
@@ -81,16 +85,20 @@ class Router:
         """Say whether the host is one of those whose requests are ours."""
         return self._hosts.match(host.lower().rstrip(".")) is not None
 
-    def route(self, *, standalone: bool, host: str, method: str, path: str) -> Route:
+    def route(self, *, standalone: bool, host: str, method: str, path: str, is_anthropic: bool = False) -> Route:
         """Route one request; `path` counts without its query.
 
         `standalone` (mitmproxy's reverse mode) means that there is no other host: nothing is ever passed on.
+        `is_anthropic` means that the request has an `anthropic-version` header.
         """
         path = path.partition("?")[0]
         # Base URLs that end with a slash make such paths. A body meant for Claude must not pass because of one.
         plain = _SLASHES.sub("/", path).rstrip("/")
         if not standalone and not self.is_ours(host):
             return Pass()
+        named = _ANTHROPIC.fullmatch(plain) if standalone and method in _ANTHROPIC_METHODS else None
+        if named and (is_anthropic or named[1] == "messages"):
+            return Claim(Endpoint.ANTHROPIC)
         for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
             if method == claimed_method and (match := pattern.fullmatch(plain)):
                 name = match.groupdict().get("name")

@@ -1,0 +1,114 @@
+"""Claude's own API on the same port: requests of Anthropic's clients go to Claude as they are, with our key.
+
+What comes back goes on byte for byte, errors included, so that an Anthropic SDK cannot tell the difference. Only the
+counts of its events are read on the way, for the log.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx2
+import msgspec
+
+from addon.exchange import Exchange
+from translators.claude_events import MalformedEventError, Usage, parse_event
+from translators.errors import OpenAIError
+from translators.sse import EventTooLargeError, SseParser
+from translators.usage import override_usage
+
+__all__ = ["answer_anthropic"]
+
+_CREDENTIALS = b"authorization x-api-key cookie proxy-authenticate proxy-authorization".split()
+_CONNECTION = b"connection keep-alive te trailer transfer-encoding upgrade expect host content-length".split()
+"""What belongs to one connection (RFC 9110, 7.6.1) or is made anew."""
+_ON_THE_WAY = b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto".split()
+_NOT_FORWARDED = frozenset([*_CREDENTIALS, *_CONNECTION, *_ON_THE_WAY])
+_NOT_RETURNED = frozenset(b"connection keep-alive transfer-encoding content-length set-cookie".split())
+
+
+async def answer_anthropic(exchange: Exchange) -> None:
+    """Forward one request.
+
+    Raises:
+        OpenAIError: Claude is out of reach, or its answer broke off.
+    """
+    exchange.encode_error = _encode_error
+    request, figures = exchange.flow.request, exchange.figures
+    headers = {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in request.headers.fields
+        if name.lower() not in _NOT_FORWARDED
+    }
+    asked = _Asked()
+    if request.method == "POST":
+        with contextlib.suppress(msgspec.DecodeError, OpenAIError):  # Claude says what is wrong with it
+            asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
+    figures.model = figures.claude_model = asked.model
+    figures.stream = asked.stream
+    response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
+    try:
+        figures.claude_request_id = response.headers.get("request-id")
+        counter = _Counter("text/event-stream" in response.headers.get("content-type", ""))
+        returned = [(name, value) for name, value in response.headers.raw if name.lower() not in _NOT_RETURNED]
+        await exchange.relay(response.status_code, returned, _chunks(response, counter))
+        usage = counter.finish()
+        figures.cached_tokens = usage.cache_read_input_tokens or 0
+        written = usage.cache_creation_input_tokens or 0
+        figures.input_tokens = (usage.input_tokens or 0) + figures.cached_tokens + written
+        figures.output_tokens = usage.output_tokens or 0
+    finally:
+        await response.aclose()
+
+
+async def _chunks(response: httpx2.Response, counter: "_Counter") -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw():
+            counter.feed(chunk)
+            yield chunk
+    except (httpx2.TransportError, httpx2.StreamError) as error:
+        raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
+
+
+class _Asked(msgspec.Struct):
+    """What the log says of a request."""
+
+    model: str | None = None
+    stream: bool = False
+
+
+class _Whole(msgspec.Struct):
+    usage: Usage = Usage()
+
+
+class _Counter:
+    """Reads the usage out of what passes by. What it cannot read (compressed, broken, no message) counts nothing."""
+
+    def __init__(self, is_stream: bool) -> None:
+        self._parser = SseParser() if is_stream else None
+        self._usage = Usage()
+        self._body = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        if self._parser is None:
+            self._body += chunk
+            return
+        try:
+            for payload in self._parser.feed(chunk):
+                event = parse_event(payload)
+                if event is not None:
+                    self._usage = override_usage(self._usage, event.message.usage if event.message else event.usage)
+        except (MalformedEventError, EventTooLargeError):
+            self._parser = SseParser()
+
+    def finish(self) -> Usage:
+        if self._parser is None:
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                return msgspec.json.decode(self._body, type=_Whole).usage
+        return self._usage
+
+
+def _encode_error(error: OpenAIError) -> bytes:
+    """Encode an error of our own as Claude would say it (`anthropic.types.ErrorResponse`)."""
+    kinds = {413: "request_too_large", 503: "overloaded_error", 504: "timeout_error"}
+    kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
+    return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": error.message}})

@@ -1,0 +1,130 @@
+"""An Anthropic SDK client that is pointed at the standalone endpoint cannot tell it from Claude."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import anthropic
+import httpx2
+import pytest
+from anthropic import AsyncAnthropic
+from structlog.testing import capture_logs
+
+from addon.settings import load_settings
+from addon.simulated_claude.server import RunningSimulation
+from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.running_proxy import ProxyStarter, RunningProxy
+
+REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture
+async def proxy(start_proxy: ProxyStarter) -> AsyncIterator[RunningProxy]:
+    async with start_proxy(REVERSE) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(proxy: RunningProxy) -> AsyncIterator[AsyncAnthropic]:
+    async with AsyncAnthropic(api_key="sk-ant-of-the-client", base_url=f"http://127.0.0.1:{proxy.port}") as anthropics:
+        yield anthropics
+
+
+async def test_messages_are_answered_whole_and_streamed_alike(client: AsyncAnthropic, proxy: RunningProxy) -> None:
+    with capture_logs() as logs:
+        whole = await client.messages.create(model="claude-opus-4-8", max_tokens=200, messages=HELLO)
+        async with client.messages.stream(model="claude-opus-4-8", max_tokens=200, messages=HELLO) as stream:
+            streamed = await stream.get_final_message()
+        while proxy.running:
+            await asyncio.sleep(0.002)
+    assert [block.text for block in whole.content] == [block.text for block in streamed.content]
+    assert whole.usage.output_tokens == streamed.usage.output_tokens
+    lines = [entry for entry in logs if entry["event"] == "exchange"]
+    assert [line["stream"] for line in lines] == [False, True]
+    for line in lines:
+        assert (line["endpoint"], line["claude_model"], line["outcome"]) == ("anthropic", "claude-opus-4-8", "ok")
+        assert line["input_tokens"] == whole.usage.input_tokens
+        assert line["output_tokens"] == whole.usage.output_tokens
+
+
+async def test_a_stream_is_the_same_byte_for_byte(proxy: RunningProxy, simulation: RunningSimulation) -> None:
+    body = {"model": "claude-opus-4-8", "max_tokens": 99, "stream": True, "messages": HELLO}
+    headers = {"x-api-key": "k", "anthropic-version": "2026-10-21"}
+    script = {"x-simulate": '{"id": "x", "text": "the same"}'}
+    async with httpx2.AsyncClient() as http:
+        direct, through = [
+            await http.post(f"{base}/v1/messages", json=body, headers={**headers, **script})
+            for base in (simulation.base_url, f"http://127.0.0.1:{proxy.port}")
+        ]
+    assert direct.text.count("event: ") > 5
+    assert [line for line in through.text.split("\n") if "msg_" not in line] == [
+        line for line in direct.text.split("\n") if "msg_" not in line
+    ]
+    assert through.headers["content-type"] == direct.headers["content-type"]
+    assert through.headers["anthropic-ratelimit-requests-limit"] == direct.headers["anthropic-ratelimit-requests-limit"]
+    assert "openai-version" not in through.headers
+
+
+async def test_other_endpoints_and_the_clients_own_headers_go_through(
+    client: AsyncAnthropic, simulation: RunningSimulation
+) -> None:
+    counted = await client.messages.count_tokens(
+        model="claude-opus-4-8", messages=HELLO, extra_headers={"anthropic-beta": "some-beta-2026-01-01"}
+    )
+    assert counted.input_tokens > 0
+    listed = [model.id async for model in client.models.list(limit=2)]
+    assert "claude-opus-4-8" in listed
+    assert (await client.models.retrieve("claude-opus-4-8")).type == "model"
+    entries = {entry.path: entry for entry in simulation.journal}
+    assert entries["/v1/messages/count_tokens"].headers["anthropic-beta"] == "some-beta-2026-01-01"
+    assert "limit=2" in entries["/v1/models"].query
+
+
+async def test_the_clients_key_never_reaches_claude(start_proxy: ProxyStarter) -> None:
+    async def echo(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+
+    async with raw_upstream(echo) as upstream, httpx2.AsyncClient() as http:
+        settings = load_settings({"claude": {"api_key": "sk-ant-ours", "base_url": upstream.base_url}})
+        async with start_proxy(REVERSE, settings=settings) as proxy:
+            key = "sk-ant-of-the-client"
+            headers = {"x-api-key": key, "authorization": f"Bearer {key}", "cookie": "c=1"}
+            await http.post(f"http://127.0.0.1:{proxy.port}/v1/messages", json={}, headers=headers)
+        head = upstream.calls[0].head.lower()
+        assert b"sk-ant-ours" in head
+        assert b"of-the-client" not in head
+        assert b"cookie" not in head
+
+
+async def test_claudes_errors_come_through_as_they_are(client: AsyncAnthropic) -> None:
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        await client.messages.create(model="claude-opus-4-8", max_tokens=10, messages=[])
+    assert refused.value.body["error"]["type"] == "invalid_request_error"
+    assert refused.value.request_id
+    with pytest.raises(anthropic.NotFoundError):
+        await client.messages.create(model="claude-none", max_tokens=10, messages=HELLO)
+    with pytest.raises(anthropic.NotFoundError):
+        await client.messages.batches.list()
+
+
+async def test_a_stream_that_breaks_is_broken_for_the_client(start_proxy: ProxyStarter) -> None:
+    async def cut(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await asyncio.sleep(0.1)
+        call.writer.transport.abort()
+
+    async with raw_upstream(cut) as upstream, httpx2.AsyncClient() as http:
+        settings = load_settings({"claude": {"api_key": "k", "base_url": upstream.base_url}})
+        async with start_proxy(REVERSE, settings=settings) as proxy:
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await http.post(f"http://127.0.0.1:{proxy.port}/v1/messages", json={"stream": True})
+
+
+async def test_claude_out_of_reach_is_said_in_claudes_form(start_proxy: ProxyStarter) -> None:
+    settings = load_settings({"claude": {"api_key": "k", "base_url": "http://127.0.0.1:9"}})
+    async with start_proxy(REVERSE, settings=settings) as proxy:
+        async with AsyncAnthropic(api_key="x", base_url=f"http://127.0.0.1:{proxy.port}", max_retries=0) as client:
+            with pytest.raises(anthropic.InternalServerError) as failed:
+                await client.messages.create(model="claude-opus-4-8", max_tokens=10, messages=HELLO)
+    assert failed.value.status_code == 502
+    assert failed.value.body["error"]["type"] == "api_error"
