@@ -286,6 +286,11 @@ def test_S5_each_piece_is_forwarded_at_once(cut):
     assert len(counts[4:-3]) > 5
 
 
+def test_S6_every_message_has_its_role_from_the_beginning(cut, read):
+    added = [event["item"] for event in read(cut([TEXT])).events if event["type"] == "response.output_item.added"]
+    assert [item["role"] for item in added] == ["assistant"]
+
+
 def test_S7_nothing_follows_the_last_event(cut):
     stream = new_stream()
     events = stream.start() + translate(stream, cut([TEXT])) + stream.finish(COMPLETED_AT)
@@ -358,6 +363,12 @@ def assert_openai_accepts_failure(events):
     known = json.loads(json.dumps(events))
     known[-1]["response"]["error"]["code"] = "server_error"
     assert_openai_accepts(known)
+
+
+def test_S14_usage_comes_with_the_last_event_alone(cut, read):
+    usages = [event["response"]["usage"] for event in read(cut([TEXT])).events if "response" in event]
+    assert usages[:-1] == [None, None]
+    assert usages[-1]["total_tokens"] == 16
 
 
 def test_S15_empty_pieces_make_no_events(cut):
@@ -458,7 +469,7 @@ def test_E9_E10_what_came_last_before_the_cut_is_incomplete(cut, read, stop_reas
     assert answer.events[-1]["type"] == "response.incomplete"
 
 
-def test_a_cut_while_thinking_leaves_no_message(cut, read):
+def test_R2_R3_a_cut_while_thinking_leaves_no_message_and_seals_no_unsigned_thinking(cut, read):
     answer = read(cut([{**THINKING, "signature": ""}], "max_tokens"))
     assert answer.types == ["reasoning"]
     assert answer.sealed == [], "thinking without its signature cannot go back"
