@@ -166,12 +166,13 @@ class _Translation:
         decision = self._choose_tool(tools, declared, max_tokens, output)
         self.warnings.extend(decision.warnings)
 
+        cache_control = self._build_cache_control()
         translated = translate_items(
             self.read.items,
             declared,
             key=self.context.envelope_key,
             model=self.model,
-            cache_control=self._cache_control(),
+            cache_control=cache_control,
         )
         self.warnings.extend(translated.warnings)
         conversation = self._converse(translated.turns, decision, output, max_tokens)
@@ -188,7 +189,7 @@ class _Translation:
         self.warnings.extend(thinking.warnings)
 
         params: dict[str, Any] = {"model": self.model, "max_tokens": max_tokens, "stream": True}
-        params.update(self._place_breakpoints(system, bound.messages))
+        params.update(self._place_breakpoints(system, bound.messages, cache_control))
         params.update(tool_params)
         sampling = choose_sampling(given.temperature, given.top_p, self.capabilities, thinks=thinking.on)
         self.warnings.extend(sampling.warnings)
@@ -310,7 +311,7 @@ class _Translation:
         self.warnings.extend(warnings)
         return {**params, **tier}
 
-    def _cache_control(self) -> dict[str, Any]:
+    def _build_cache_control(self) -> dict[str, Any]:
         given = self.request.parameters
         named: list[str | None] = [given.prompt_cache_retention]
         if given.prompt_cache_options is not None:
@@ -327,10 +328,12 @@ class _Translation:
             named.extend(mark.ttl for mark in marks if mark is not None)
         return build_cache_control(named)
 
-    def _place_breakpoints(self, system: Sequence[Block], messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _place_breakpoints(
+        self, system: Sequence[Block], messages: Sequence[dict[str, Any]], cache_control: Mapping[str, Any]
+    ) -> dict[str, Any]:
         options = self.request.parameters.prompt_cache_options
         automatic = self.context.prompt_caching and not (options is not None and options.mode == "explicit")
-        params, warnings = place_breakpoints(system, messages, self._cache_control() if automatic else None)
+        params, warnings = place_breakpoints(system, messages, cache_control if automatic else None)
         self.warnings.extend(warnings)
         return params
 
