@@ -5,7 +5,7 @@
 | bounds (`minimum`, `maxLength`, `maxItems`, ...), `not`, `if`, `contains` | said in the description |
 | `format`s and `pattern`s that Claude does not know | said in the description |
 | `additionalProperties` absent | `false` |
-| `type: [a, b]`, `oneOf` | `anyOf` |
+| `type: [a, b]`, `oneOf`, `nullable` (OpenAPI 3.0) | `anyOf` |
 | `allOf` | merged into one schema |
 | internal `$ref` without recursion | kept |
 | recursion, references elsewhere, maps and open objects, tuples, `{}` | not expressible: the caller degrades |
@@ -38,6 +38,8 @@ MAX_UNIONS = 16
 """Limits over all schemas of a request."""
 
 _MAX_DEPTH = 64
+_MAX_MERGES = 1_000
+"""Members of `allOf` that are merged. Thirty definitions that each name the next one twice would be a milliard."""
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _SAID = frozenset(
     {
@@ -136,6 +138,7 @@ class _Rewriting:
     unions: int = 0
     said: list[str] = field(default_factory=list)
     references: set[str] = field(default_factory=set)
+    merges: int = 0
 
     def rewrite(self, schema: Any, depth: int) -> dict[str, Any]:
         if depth > _MAX_DEPTH:
@@ -144,6 +147,9 @@ class _Rewriting:
         if "$ref" in schema:
             return self._rewrite_reference(schema)
         types = schema.get("type")
+        if schema.get("nullable") is True and isinstance(types, str):
+            types = [types, "null"]
+            schema = {key: value for key, value in schema.items() if key != "nullable"}
         if isinstance(types, list):
             if len(types) != 1:
                 return self.rewrite(_split_types(schema, types), depth)
@@ -176,7 +182,7 @@ class _Rewriting:
     ) -> None:
         match keyword:
             case "type":
-                if value not in _TYPES:
+                if not isinstance(value, str) or value not in _TYPES:
                     raise NotExpressibleError("an unknown type")
                 rewritten["type"] = value
             case "description":
@@ -211,7 +217,7 @@ class _Rewriting:
                 rewritten["minItems"] = value
             case "pattern" if isinstance(value, str) and not _HARD_PATTERN.search(value):
                 rewritten["pattern"] = value
-            case "format" if value in _FORMATS:
+            case "format" if isinstance(value, str) and value in _FORMATS:
                 rewritten["format"] = value
             case "minItems" | "pattern" | "format":
                 said.append(f"{keyword}: {_json(value)}")
@@ -230,7 +236,7 @@ class _Rewriting:
             raise NotExpressibleError("an object of any properties")
         properties = rewritten["properties"]
         asked = schema.get("required")
-        required = [name for name in asked if name in properties] if isinstance(asked, list) else []
+        required = [name for name in _names(asked) if name in properties]
         rewritten["required"] = required
         rewritten["additionalProperties"] = False
         self.optional_properties += len(properties) - len(set(required))
@@ -266,6 +272,9 @@ class _Rewriting:
             return self._merge_all_of({**_object(members[0]), **rest}, depth + 1)
         merged: dict[str, Any] = dict(rest)
         for member in members:
+            self.merges += 1
+            if self.merges > _MAX_MERGES:
+                raise NotExpressibleError("an allOf of too many members")
             part = _object(member)
             if "$ref" in part:
                 part = {**self.resolve(part["$ref"]), **{key: value for key, value in part.items() if key != "$ref"}}
@@ -274,7 +283,7 @@ class _Rewriting:
                 if key == "properties":
                     merged[key] = {**_object(merged.get(key, {})), **_object(value)}
                 elif key == "required":
-                    merged[key] = list(dict.fromkeys([*merged.get(key, []), *value]))
+                    merged[key] = list(dict.fromkeys([*_names(merged.get(key)), *_names(value)]))
                 elif key in {"title", "description", "default"}:
                     merged.setdefault(key, value)
                 elif merged.setdefault(key, value) != value:
@@ -290,7 +299,7 @@ class _Rewriting:
         finished: set[str] = set()
 
         def visit(reference: str, path: tuple[str, ...]) -> None:
-            if reference in path:
+            if reference in path or len(path) > _MAX_DEPTH:
                 raise NotExpressibleError("a recursion")
             if reference not in finished:
                 for target in edges.get(reference, ()):
@@ -379,6 +388,10 @@ def _references_in(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*(_references_in(member) for member in value))
     return set()
+
+
+def _names(required: Any) -> list[str]:
+    return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
 
 
 def _object(schema: Any) -> dict[str, Any]:

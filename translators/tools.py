@@ -80,7 +80,7 @@ class DeclaredTools:
     """Claude's name to the client's, for the names that had to be changed."""
     custom: frozenset[str] = frozenset()
     wrapped: frozenset[str] = frozenset()
-    """Tools whose parameters are no object: declared as `{"input": ...}`."""
+    """Tools whose parameters Claude does not take as they are: declared as `{"input": ...}`."""
     server: tuple[dict[str, Any], ...] = ()
     """Claude's own tools, which are declared after the client's."""
     warnings: tuple[TranslationWarning, ...] = ()
@@ -160,7 +160,7 @@ def declare_tools(
                 wrapped.add(declaration.name)
                 warnings.append(
                     TranslationWarning(
-                        "tools.parameters", "emulated", "parameters that are no object are wrapped in one"
+                        "tools.parameters", "emulated", "parameters that Claude does not take are wrapped in an object"
                     )
                 )
             strict = None if declaration.strict is False else limits.to_strict_schema(schema)
@@ -245,7 +245,10 @@ def _refuse_other(same: ToolDeclaration, declaration: ToolDeclaration) -> None:
 
 
 def to_input_schema(schema: Mapping[str, Any] | bool | None) -> tuple[dict[str, Any], bool]:
-    """Make the schema one of an object, with nothing at its root that Claude refuses; say whether it was wrapped."""
+    """Make the schema one of an object, with nothing at its root that Claude refuses; say whether it was wrapped.
+
+    Claude refuses unions at the root, and there alone property names outside its alphabet (`$filter`, `file name`).
+    """
     if not isinstance(schema, Mapping) or not schema:
         return {"type": "object", "properties": {}}, False
     root = {
@@ -254,17 +257,22 @@ def to_input_schema(schema: Mapping[str, Any] | bool | None) -> tuple[dict[str, 
     root = to_current_draft(_follow_root_reference(root))
     root_type = root.get("type")
     unions = root.keys() & {"anyOf", "oneOf", "allOf"}
+    properties = root.get("properties")
+    names = properties if isinstance(properties, Mapping) else ()
     is_object = root_type == "object" or (isinstance(root_type, list) and "object" in root_type)
     if (
         (is_object or (root_type is None and ("properties" in root or not unions)))
         and not unions
         and "enum" not in root
+        and all(_PROPERTY.fullmatch(name) for name in names)
     ):
-        root.setdefault("properties", {})
+        if root.get("additionalProperties") is False:
+            root.setdefault("properties", {})
         return {"type": "object", **{key: value for key, value in root.items() if key != "type"}}, False
     return _wrap(root), True
 
 
+_PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _NULLABLE = frozenset({"properties", "required", "description", "$defs", "additionalProperties"})
 
 

@@ -37,6 +37,11 @@ def closed(properties: dict[str, Any], required: list[str] | None = None, **more
             {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]},
             id="nullable-enum",
         ),
+        pytest.param(
+            {"type": "string", "nullable": True, "maxLength": 9},
+            {"anyOf": [{"type": "string", "description": "(maxLength: 9)"}, {"type": "null"}]},
+            id="nullable-of-openapi",
+        ),
         pytest.param({"oneOf": [STRING, {"type": "null"}]}, {"anyOf": [STRING, {"type": "null"}]}, id="one-of"),
         pytest.param(
             {"type": "integer", "minimum": 1, "maximum": 5, "description": "Stars"},
@@ -56,6 +61,16 @@ def closed(properties: dict[str, Any], required: list[str] | None = None, **more
         pytest.param({"type": "string", "format": "date"}, {"type": "string", "format": "date"}, id="format"),
         pytest.param(
             {"type": "string", "format": "iri"}, {"type": "string", "description": '(format: "iri")'}, id="other-format"
+        ),
+        pytest.param(
+            {"type": "string", "format": ["date"]},
+            {"type": "string", "description": '(format: ["date"])'},
+            id="format-that-is-no-name",
+        ),
+        pytest.param(
+            {"allOf": [{"required": 1}], "type": "object", "properties": {"a": STRING}, "required": [["a"], "a"]},
+            closed({"a": STRING}),
+            id="required-that-is-no-name",
         ),
         pytest.param({"type": "string", "pattern": "^a+$"}, {"type": "string", "pattern": "^a+$"}, id="pattern"),
         pytest.param(
@@ -141,6 +156,25 @@ def deep(levels: int) -> dict[str, Any]:
             {"allOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": {"allOf": [{"$ref": "#/$defs/A"}, {"type": "string"}]}}},
             id="recursive-all-of",
         ),
+        pytest.param(
+            {
+                "$ref": "#/$defs/0",
+                "$defs": {
+                    str(level): {"allOf": [{"$ref": f"#/$defs/{level + 1}"}] * 2} if level < 40 else STRING
+                    for level in range(41)
+                },
+            },
+            id="all-of-that-doubles",
+        ),
+        pytest.param(
+            {
+                "$ref": "#/$defs/0",
+                "$defs": {str(level): {"anyOf": [{"$ref": f"#/$defs/{level + 1}"}, STRING]} for level in range(2000)}
+                | {"2000": STRING},
+            },
+            id="long-chain-of-references",
+        ),
+        pytest.param({"type": {"a": 1}}, id="type-that-is-no-name"),
     ],
 )
 def test_what_has_no_place_in_the_subset_is_said(schema):

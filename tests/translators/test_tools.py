@@ -25,10 +25,22 @@ def warned(translated: Any) -> set[tuple[str, str]]:
     return {(warning.param, warning.action) for warning in translated.warnings}
 
 
-@pytest.mark.parametrize("parameters", [None, {}, True, {"type": "object"}, {"type": "object", "properties": None}])
+@pytest.mark.parametrize("parameters", [None, {}, True, {"type": "object", "additionalProperties": False}])
 def test_T1_a_tool_without_parameters_is_an_empty_object(translate, parameters):
     schema = translate(tools=[function(parameters=parameters)]).params["tools"][0]["input_schema"]
-    assert schema == {"type": "object", "properties": {}}
+    assert schema["type"] == "object"
+    assert schema["properties"] == {}
+
+
+@pytest.mark.parametrize("parameters", [{"type": "object"}, {"type": "object", "properties": None}])
+def test_T15_an_object_of_any_properties_is_never_made_an_empty_one(translate, parameters):
+    translated = translate(tools=[function(parameters=parameters, strict=True)])
+    assert translated.params["tools"] == [{"name": "look", "input_schema": {"type": "object"}}]
+    assert ("tools.strict", "degraded") in warned(translated)
+    choice = {"type": "function", "function": {"name": "look"}}
+    forced = translate(model="claude-sonnet-5-5", tools=[function(parameters=parameters)], tool_choice=choice)
+    assert "output_config" not in forced.params
+    assert ("tool_choice", "degraded") in warned(forced)
 
 
 @pytest.mark.parametrize("description", ["", "  ", None])
@@ -44,10 +56,12 @@ def test_T2_an_empty_description_is_left_out(translate, description):
         {"anyOf": [OBJECT, {"type": "object", "properties": {}}]},
         {"type": "object", "oneOf": [OBJECT]},
         {"enum": ["a"]},
+        {"type": "object", "properties": {"$filter": {"type": "string"}}},
+        {"type": "object", "properties": {"x" * 65: {"type": "string"}}},
     ],
-    ids=["string", "array", "anyOf", "object-oneOf", "enum"],
+    ids=["string", "array", "anyOf", "object-oneOf", "enum", "property-alphabet", "property-length"],
 )
-def test_T3_parameters_that_are_no_object_are_wrapped(translate, parameters):
+def test_T3_parameters_that_Claude_does_not_take_are_wrapped(translate, parameters):
     translated = translate(tools=[function(parameters=parameters)])
     schema = translated.params["tools"][0]["input_schema"]
     assert schema == {"type": "object", "properties": {"input": parameters}, "required": ["input"]}

@@ -99,7 +99,9 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "content.refusal": mapped("text"),
         "tools.function.name": mapped("outside Claude's alphabet: another name, and back in the answer"),
         "tools.function.description": mapped("`description`"),
-        "tools.function.parameters": mapped("`input_schema`; what is no object is wrapped in one"),
+        "tools.function.parameters": mapped(
+            "`input_schema`; wrapped in an object where it is none, or names a property outside Claude's alphabet"
+        ),
         "tools.function.strict": mapped(
             "`strict`, if the schema is in Claude's subset and limits; else not strict, with a warning"
         ),
