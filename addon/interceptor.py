@@ -7,22 +7,37 @@ nobody's.
 import logging
 
 import structlog
-from mitmproxy import ctx, exceptions, http
+from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, mode_specs
 
 from addon.anthropic_api import answer_anthropic
 from addon.chat_completions import answer_chat_completion
+from addon.compaction import answer_compaction
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
+from addon.conversations import (
+    answer_conversation,
+    answer_conversation_deletion,
+    answer_conversation_item,
+    answer_conversation_item_deletion,
+    answer_conversation_items,
+    answer_conversation_update,
+    answer_new_conversation,
+    answer_new_conversation_items,
+)
 from addon.exchange import Answer, Exchange, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.health import answer_health
+from addon.input_tokens import answer_input_tokens
 from addon.logs import configure_logging
 from addon.models import answer_model, answer_models
 from addon.options import add_options, read_settings
 from addon.replay import answer_replayed
+from addon.responses import answer_response
 from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
+from addon.stored_responses import answer_cancel, answer_delete, answer_input_items, answer_stored_response
+from addon.websocket_refusal import refuse_websocket
 from translators.errors import OpenAIError
 
 __all__ = ["ClaudeProxyAddon"]
@@ -32,6 +47,22 @@ ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.MODELS: answer_models,
     Endpoint.MODEL: answer_model,
     Endpoint.HEALTH: answer_health,
+    Endpoint.RESPONSES: answer_response,
+    Endpoint.RESPONSE: answer_stored_response,
+    Endpoint.RESPONSE_DELETION: answer_delete,
+    Endpoint.RESPONSE_CANCEL: answer_cancel,
+    Endpoint.RESPONSE_INPUT_ITEMS: answer_input_items,
+    Endpoint.RESPONSES_COMPACT: answer_compaction,
+    Endpoint.RESPONSES_INPUT_TOKENS: answer_input_tokens,
+    Endpoint.RESPONSES_WEBSOCKET: refuse_websocket,
+    Endpoint.NEW_CONVERSATION: answer_new_conversation,
+    Endpoint.CONVERSATION: answer_conversation,
+    Endpoint.CONVERSATION_UPDATE: answer_conversation_update,
+    Endpoint.CONVERSATION_DELETION: answer_conversation_deletion,
+    Endpoint.CONVERSATION_ITEMS: answer_conversation_items,
+    Endpoint.NEW_CONVERSATION_ITEMS: answer_new_conversation_items,
+    Endpoint.CONVERSATION_ITEM: answer_conversation_item,
+    Endpoint.CONVERSATION_ITEM_DELETION: answer_conversation_item_deletion,
     Endpoint.ANTHROPIC: answer_anthropic,
 }
 
@@ -125,6 +156,16 @@ class ClaudeProxyAddon:
         handler = ctx.master.addons.get("proxyserver").connections.get(nextlayer.context.client.id)
         if handler is not None:
             open_virtual_connections(nextlayer.context, handler, self)
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Tunnel a TLS connection to a host that is not ours as it is: its client sees no certificate of ours."""
+        if self._settings is None or self._settings.interception.others == "intercept":
+            return
+        if isinstance(data.context.client.proxy_mode, mode_specs.ReverseMode):
+            return
+        host = data.client_hello.sni or (data.context.server.address or ("", 0))[0]
+        if not self._router.is_ours(host):
+            data.ignore_connection = True
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""

@@ -9,7 +9,6 @@ import gc
 import ipaddress
 import logging
 import os
-import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from mitmproxy.addons import block, core, disable_h2c, next_layer, proxyserver, 
 from mitmproxy.hooks import Hook
 from mitmproxy.master import Master
 from mitmproxy.options import Options
-from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
 from addon.interceptor import ClaudeProxyAddon
@@ -216,8 +214,6 @@ def build_master(
         master.options.update(
             listen_host=settings.server.host,
             mode=list(modes),
-            # Connections to hosts that are not ours are tunnelled as they are: no interception, no certificate of ours.
-            allow_hosts=[_host_regex(host) for host in (*settings.interception.hosts, *_reverse_hosts(modes))],
             keep_host_header=True,
             store_streamed_bodies=False,
             validate_inbound_headers=True,
@@ -241,21 +237,6 @@ def _addons(*, full: bool) -> list[Any]:
         tlsconfig.TlsConfig(),
         upstream_auth.UpstreamAuth(),
     ]
-
-
-def _reverse_hosts(modes: Sequence[str]) -> list[str]:
-    """Hosts behind reverse modes: everything that arrives there is meant for us."""
-    with contextlib.suppress(ValueError):  # mitmproxy's own check of the modes says it better
-        parsed = [mode_specs.ProxyMode.parse(mode) for mode in modes]
-        return [mode.address[0] for mode in parsed if isinstance(mode, mode_specs.ReverseMode)]
-    return []
-
-
-def _host_regex(pattern: str) -> str:
-    """Translate `*.openai.azure.com` for mitmproxy, which searches in `host:port`."""
-    if pattern.startswith("*."):
-        return rf"^(.+\.){re.escape(pattern[2:])}:\d+$"
-    return rf"^{re.escape(pattern)}:\d+$"
 
 
 def _settle_garbage_collector() -> None:

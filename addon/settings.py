@@ -267,6 +267,12 @@ class InterceptionSettings(Section):
         default="pass",
         description="Requests to these hosts that have no translation: pass them to the real host, or refuse them.",
     )
+    others: Annotated[
+        Literal["tunnel", "intercept"], Names("CLAUDE_PROXY_OTHERS", "claude_others"), BeforeValidator(_lower)
+    ] = Field(
+        default="tunnel",
+        description="TLS connections to other hosts: tunnel them as they are, or intercept them for mitmproxy's views.",
+    )
 
 
 class LimitSettings(Section):
