@@ -105,7 +105,7 @@ class _Completion:
             if content := stream.content_to_remember:
                 self._exchange.gateway.memory.remember(self._scope, stream.tool_call_ids, content)
 
-        await ClaudeCall(self._exchange, self._request, stream, sink, remember).run()
+        await ClaudeCall(self._exchange, self._request, stream, sink, on_complete=remember).run()
         if ending := stream.finish():
             await sink(ending)
         return stream

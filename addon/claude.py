@@ -13,6 +13,7 @@ from typing import Any, Self
 import anthropic
 import httpx2
 from anthropic import DefaultAioHttpClient
+from anthropic.types import MessageCountTokensParams
 
 from addon.claude_sdk import ClaudeSdk
 from addon.settings import Settings
@@ -27,6 +28,9 @@ _MAX_CONNECTIONS = 10_000
 
 _HEADERS = {"accept-encoding": "identity"}
 """A compressed event stream arrives in lumps."""
+
+_COUNTED = frozenset(MessageCountTokensParams.__annotations__)
+"""What the counting of tokens takes of a request."""
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 8.0
@@ -228,6 +232,23 @@ class ClaudeClient:
             anthropic.AnthropicError: Claude refused, or is out of reach.
         """
         return [model.to_dict(mode="json") async for model in self._sdk.models.list(limit=1000)]
+
+    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str]) -> int:
+        """Ask how many tokens the input of a Messages request has.
+
+        Raises:
+            OpenAIError: Claude's refusal, translated, or its being out of reach.
+        """
+        counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
+        try:
+            return (await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers))).input_tokens
+        except anthropic.APIStatusError as error:
+            response = error.response
+            raise translate_claude_error(
+                error.status_code, response.content, response.headers, datetime.now(UTC)
+            ) from error
+        except anthropic.APIConnectionError as error:
+            raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
 
 
 class _FailedTryError(Exception):

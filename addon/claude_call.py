@@ -8,17 +8,33 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from addon.claude import ClaudeStream, UpstreamBrokenError
-from addon.exchange import Exchange
+from addon.exchange import Figures
+from addon.gateway import Gateway
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError
 from translators.phases import IllegalEventOrderError
 from translators.rate_limit_headers import translate_rate_limit_headers
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["AnswerStream", "ClaudeCall", "TranslatedCall"]
+__all__ = ["AnswerStream", "Caller", "ClaudeCall", "TranslatedCall"]
 
 _MAX_CONTINUATIONS = 10
 """How often a `pause_turn` is continued. Claude pauses after ten rounds of its own tools: a hundred are a runaway."""
+
+
+class Caller(Protocol):
+    """For whom Claude is asked: an exchange, or a response that is made in the background."""
+
+    @property
+    def gateway(self) -> Gateway:
+        """What lives as long as the process."""
+
+    @property
+    def figures(self) -> Figures:
+        """What its log line says."""
+
+    response_headers: dict[str, str]
+    """What Claude's answer adds to the headers of ours."""
 
 
 class TranslatedCall(Protocol):
@@ -74,30 +90,34 @@ class AnswerStream[Piece](Protocol):
         """Go on after a pause."""
 
 
-class ClaudeCall[Piece]:
+class ClaudeCall[Request: TranslatedCall, Piece]:
     """Asks Claude, and sends what its events become on to `sink`.
 
     Args:
-        exchange: whose answer it is, and whose log line counts it.
+        caller: whose answer it is, and whose log line counts it.
         request: the translated request.
         stream: translates the events.
         sink: takes the pieces of one read at a time; it returns when the client has taken enough of them.
         on_complete: called once the answer is whole, before the client can know it.
+        on_retry: called with the request that takes the place of one whose thinking Claude refused.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - for whom, what is asked, and who is told
         self,
-        exchange: Exchange,
-        request: TranslatedCall,
+        caller: Caller,
+        request: Request,
         stream: AnswerStream[Piece],
         sink: Callable[[list[Piece]], Awaitable[None]],
-        on_complete: Callable[[], None],
+        *,
+        on_complete: Callable[[], None] = lambda: None,
+        on_retry: Callable[[Request], None] = lambda _: None,
     ) -> None:
-        self._exchange = exchange
+        self._caller = caller
         self._request = request
         self._stream = stream
         self._sink = sink
         self._on_complete = on_complete
+        self._on_retry = on_retry
 
     async def run(self) -> None:
         """Have the whole answer translated, its continuations included.
@@ -121,7 +141,7 @@ class ClaudeCall[Piece]:
 
     async def _segment(self, params: dict[str, Any]) -> None:
         """Send one request to Claude, and on to the sink everything of its answer."""
-        stream, figures = self._stream, self._exchange.figures
+        stream, figures = self._stream, self._caller.figures
         answer = await self._ask(params)
         try:
             async for events in answer.events():
@@ -154,8 +174,8 @@ class ClaudeCall[Piece]:
             await answer.close()
 
     async def _ask(self, params: dict[str, Any]) -> ClaudeStream:
-        exchange, claude = self._exchange, self._exchange.gateway.claude
-        exchange.figures.asked_claude = exchange.figures.asked_claude or time.perf_counter()
+        caller, claude = self._caller, self._caller.gateway.claude
+        caller.figures.asked_claude = caller.figures.asked_claude or time.perf_counter()
         try:
             answer = await claude.stream(msgspec.json.encode(params), self._request.headers)
         except OpenAIError as error:
@@ -164,15 +184,16 @@ class ClaudeCall[Piece]:
                 raise
             # Thinking is bound to what came before it; a history that was edited gets along without.
             self._request = self._request.without_thinking()
-            exchange.figures.warnings = self._request.warnings
+            self._on_retry(self._request)
+            caller.figures.warnings = self._request.warnings
             answer = await claude.stream(msgspec.json.encode(self._request.params), self._request.headers)
-        exchange.figures.retries += answer.retries
-        exchange.figures.claude_request_id = answer.headers.get("request-id")
-        exchange.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
+        caller.figures.retries += answer.retries
+        caller.figures.claude_request_id = answer.headers.get("request-id")
+        caller.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
         return answer
 
     def _count(self, usage: Usage) -> None:
-        figures = self._exchange.figures
+        figures = self._caller.figures
         cached = usage.cache_read_input_tokens or 0
         figures.input_tokens += (usage.input_tokens or 0) + cached + (usage.cache_creation_input_tokens or 0)
         figures.cached_tokens += cached

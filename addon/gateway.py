@@ -1,16 +1,23 @@
-"""What lives as long as the process: settings, the connections to Claude, the models, the kept thinking."""
+"""What lives as long as the process: settings, the connections to Claude, the models, the kept thinking, the store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
 
 import structlog
 
 from addon.claude import ClaudeClient
 from addon.settings import Settings
 from addon.simulated_claude.server import start as start_simulated_claude
+from addon.state_folder import open_store, read_secret
+from addon.store import Store
 from addon.thinking_memory import ThinkingMemory
 from translators.model_catalog import ModelCatalog
+
+if TYPE_CHECKING:
+    from addon.background import BackgroundResponse
 
 __all__ = ["Gateway", "open_gateway"]
 
@@ -28,18 +35,27 @@ class Gateway:
     claude: ClaudeClient
     catalog: ModelCatalog
     memory: ThinkingMemory
+    store: Store
+    secret: Callable[[], bytes]
+    """Gives the secret that seals `encrypted_content`. It is read at its first use."""
     keeps_bodies: bool = False
     """Streamed answers are put together for mitmproxy's views and saved flows."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
     """The task of each exchange that is being answered."""
+    background: "dict[tuple[str, str], BackgroundResponse]" = field(default_factory=dict)
+    """The responses that are made in the background, by owner and id."""
     draining: bool = False
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""
         self.draining = True
-        if self.running:
-            await asyncio.wait(self.running, timeout=seconds)
+        made = [asyncio.ensure_future(response.finished()) for response in self.background.values()]
+        if working := {*self.running, *made}:
+            await asyncio.wait(working, timeout=seconds)
+        # First those in the background, so that those who follow one learn how it ends.
+        if stopped := [asyncio.ensure_future(response.stop()) for response in self.background.values()]:
+            await asyncio.wait(stopped, timeout=5)
         for task in self.running:
             task.cancel("the proxy is shutting down")
         if self.running:
@@ -63,12 +79,16 @@ async def open_gateway(settings: Settings) -> Gateway:
         log.warning("simulated", detail="answers come from the embedded simulated Claude, not from Anthropic")
     claude = ClaudeClient(settings, base_url)
     closers.append(claude.close)
+    store = open_store(settings.store)
+    closers.append(store.close)
     catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases)
     return Gateway(
         settings,
         claude,
         await _updated(catalog, claude),
         ThinkingMemory(settings.thinking.memory_size, settings.thinking.memory_ttl),
+        store,
+        cache(lambda: read_secret(settings.store)),
         closers=closers,
     )
 

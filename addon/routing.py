@@ -20,6 +20,22 @@ class Endpoint(Enum):
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
+    RESPONSES = "responses"
+    RESPONSE = "response"
+    RESPONSE_DELETION = "response_deletion"
+    RESPONSE_CANCEL = "response_cancel"
+    RESPONSE_INPUT_ITEMS = "response_input_items"
+    RESPONSES_COMPACT = "responses_compact"
+    RESPONSES_INPUT_TOKENS = "responses_input_tokens"
+    RESPONSES_WEBSOCKET = "responses_websocket"
+    NEW_CONVERSATION = "new_conversation"
+    CONVERSATION = "conversation"
+    CONVERSATION_UPDATE = "conversation_update"
+    CONVERSATION_DELETION = "conversation_deletion"
+    CONVERSATION_ITEMS = "conversation_items"
+    NEW_CONVERSATION_ITEMS = "new_conversation_items"
+    CONVERSATION_ITEM = "conversation_item"
+    CONVERSATION_ITEM_DELETION = "conversation_item_deletion"
     ANTHROPIC = "anthropic"
 
 
@@ -29,7 +45,10 @@ class Claim:
 
     endpoint: Endpoint
     name: str | None = None
-    """What the path names: the model of `/v1/models/{model}`, the deployment of an Azure path."""
+    """What the path names: the model of `/v1/models/{model}`, the deployment of an Azure path, the response, the
+    conversation."""
+    item: str | None = None
+    """The item of the conversation that the path names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +68,46 @@ type Route = Claim | Pass | Refuse
 _SLASHES = re.compile(r"//+")
 _PREFIX = r"(?:/openai|/api)?/v1"
 """OpenAI's own prefix, and those of hosts that copied its API (`/openai/v1`: Azure, Groq; `/api/v1`: OpenRouter)."""
+_STATE = rf"(?:{_PREFIX}|/openai)"
+"""That, and Azure's path from before its `/v1` (`/openai/responses?api-version=...`)."""
+_RESPONSES = r"/responses"
+_RESPONSE = r"/responses/(?P<name>[^/]+)"
+_CONVERSATION = r"/conversations/(?P<name>[^/]+)"
+_ITEM = rf"{_CONVERSATION}/items/(?P<item>[^/]+)"
 
+_STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
+    # The first that fits counts.
+    ("POST", _RESPONSES, Endpoint.RESPONSES),
+    ("GET", _RESPONSES, Endpoint.RESPONSES_WEBSOCKET),
+    ("POST", f"{_RESPONSES}/compact", Endpoint.RESPONSES_COMPACT),
+    ("POST", f"{_RESPONSES}/input_tokens", Endpoint.RESPONSES_INPUT_TOKENS),
+    ("GET", _RESPONSE, Endpoint.RESPONSE),
+    ("DELETE", _RESPONSE, Endpoint.RESPONSE_DELETION),
+    ("POST", f"{_RESPONSE}/cancel", Endpoint.RESPONSE_CANCEL),
+    ("GET", f"{_RESPONSE}/input_items", Endpoint.RESPONSE_INPUT_ITEMS),
+    ("POST", "/conversations", Endpoint.NEW_CONVERSATION),
+    ("GET", _CONVERSATION, Endpoint.CONVERSATION),
+    ("POST", _CONVERSATION, Endpoint.CONVERSATION_UPDATE),
+    ("DELETE", _CONVERSATION, Endpoint.CONVERSATION_DELETION),
+    ("GET", f"{_CONVERSATION}/items", Endpoint.CONVERSATION_ITEMS),
+    ("POST", f"{_CONVERSATION}/items", Endpoint.NEW_CONVERSATION_ITEMS),
+    ("GET", _ITEM, Endpoint.CONVERSATION_ITEM),
+    ("DELETE", _ITEM, Endpoint.CONVERSATION_ITEM_DELETION),
+)
 _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("POST", re.compile(rf"{_PREFIX}/chat/completions"), Endpoint.CHAT_COMPLETIONS),
     # https://learn.microsoft.com/azure/ai-services/openai/reference: the deployment stands for the model.
     ("POST", re.compile(r"/openai/deployments/(?P<name>[^/]+)/chat/completions"), Endpoint.CHAT_COMPLETIONS),
     ("GET", re.compile(rf"{_PREFIX}/models"), Endpoint.MODELS),
     ("GET", re.compile(rf"{_PREFIX}/models/(?P<name>.+)"), Endpoint.MODEL),
+    *((method, re.compile(_STATE + path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )
 _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     # Clients whose base URL lacks the `/v1`.
     ("POST", re.compile(r"/chat/completions"), Endpoint.CHAT_COMPLETIONS),
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),
+    *((method, re.compile(path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )
 _ANTHROPIC_METHODS = frozenset({"GET", "POST", "DELETE"})
 _ANTHROPIC = re.compile(r"/v1/(messages|models)(/.*)?")
@@ -101,8 +147,8 @@ class Router:
             return Claim(Endpoint.ANTHROPIC)
         for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
             if method == claimed_method and (match := pattern.fullmatch(plain)):
-                name = match.groupdict().get("name")
-                return Claim(endpoint, None if name is None else unquote(name))
+                names = {part: unquote(value) for part, value in match.groupdict().items()}
+                return Claim(endpoint, **names)
         if not standalone and self._untranslated == "pass":
             return Pass()
         # The real host's own words for an unknown path, and 404 because clients never retry it.
@@ -110,6 +156,6 @@ class Router:
             OpenAIError(
                 404,
                 f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
-                "It serves POST /v1/chat/completions and GET /v1/models.",
+                "It serves chat completions, responses, conversations and models.",
             )
         )

@@ -25,7 +25,7 @@ from translators.responses.request_body import parse_item, parse_reasoning, pars
 from translators.responses.request_types import Reasoning, ResponsesRequest, TextConfig
 from translators.responses.tool_types import Tool
 
-__all__ = ["PlacedItem", "ReadConversation", "read_conversation"]
+__all__ = ["PlacedItem", "ReadConversation", "normalise_item", "read_conversation"]
 
 _ID_PREFIXES: Mapping[str, str] = {
     "apply_patch_call": "apc",
@@ -96,7 +96,7 @@ def read_conversation(
     return ReadConversation(
         items=tuple(items),
         input_items=tuple(
-            _normalise(raw, f"{seed}:{index}")
+            normalise_item(raw, f"{seed}:{index}")
             for index, raw in enumerate(raws)
             if raw.get("type") != "compaction_trigger"
         ),
@@ -161,7 +161,7 @@ def _read_late_tools(items: Iterable[PlacedItem]) -> Iterable[tuple[Tool, str]]:
                 pass
 
 
-def _normalise(raw: Mapping[str, Any], seed: str) -> dict[str, Any]:
+def normalise_item(raw: Mapping[str, Any], seed: str) -> dict[str, Any]:
     """Write an item as the API lists it: with a type, an id, and the content of a message in parts."""
     kind = raw.get("type") or "message"
     item = {name: value for name, value in raw.items() if name not in _VOLATILE}

@@ -1,0 +1,53 @@
+"""POST /v1/responses/compact: the user's messages and a summary of all, to go on from instead of the whole."""
+
+from typing import Any
+
+import msgspec
+
+from addon.exchange import Exchange
+from addon.response_request import prepare_response
+from addon.responses import drive_response
+from translators.request_errors import unparsable_body
+
+__all__ = ["answer_compaction"]
+
+_OF_CREATE_ALONE = frozenset({"background", "conversation", "max_output_tokens", "store", "stream", "stream_options"})
+
+
+async def answer_compaction(exchange: Exchange) -> None:
+    """Answer with the compacted conversation.
+
+    Raises:
+        OpenAIError: the request's mistake, something that it names is not stored, or Claude's refusal.
+    """
+    prepared = await prepare_response(exchange, _ask_for_compaction(exchange.decoded_body()))
+    await drive_response(exchange, prepared)
+    response = prepared.stream.response
+    items = [*prepared.history, *prepared.request.input_items]
+    said = [item for item in items if item["type"] == "message" and item["role"] == "user"]
+    await exchange.respond(
+        msgspec.json.encode(
+            {
+                "id": response.id,
+                "object": "response.compaction",
+                "created_at": response.created_at,
+                "output": [*said, *response.output],
+                "usage": response.usage,
+            }
+        )
+    )
+
+
+def _ask_for_compaction(body: bytes) -> bytes:
+    """Write the request as one to create a response, whose input ends with the wish for a compaction."""
+    try:
+        given = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unparsable_body() from error
+    request = {name: value for name, value in given.items() if name not in _OF_CREATE_ALONE}
+    items = given.get("input")
+    if items is None or isinstance(items, str):
+        items = [{"type": "message", "role": "user", "content": items}] if items else []
+    if isinstance(items, list):
+        items = [*items, {"type": "compaction_trigger"}]
+    return msgspec.json.encode({**request, "input": items, "store": False})

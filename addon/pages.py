@@ -1,0 +1,62 @@
+"""Lists as OpenAI pages them: `limit`, `order`, `after`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from translators.errors import OpenAIError
+from translators.request_errors import check_range, invalid_value
+
+__all__ = ["encode_list", "read_page"]
+
+_LIMIT = 20
+_MAX_LIMIT = 100
+
+
+def read_page(items: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> bytes:
+    """Encode the page of a list that a query asks for: 20 items, the newest first, if it says nothing.
+
+    Args:
+        items: all of them, the oldest first.
+        query: of the request.
+
+    Raises:
+        OpenAIError: 400 for a wrong parameter, or an item that is not in the list.
+    """
+    limit = _read_limit(query.get("limit"))
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise invalid_value("order", f"'{order}'", ("asc", "desc"))
+    ordered = list(items if order == "asc" else reversed(items))
+    if after := query.get("after"):
+        ids = [item["id"] for item in ordered]
+        if after not in ids:
+            raise OpenAIError(400, f"Item with id '{after}' not found.", param="after")
+        ordered = ordered[ids.index(after) + 1 :]
+    return encode_list(ordered[:limit], has_more=len(ordered) > limit)
+
+
+def encode_list(items: Sequence[Mapping[str, Any]], *, has_more: bool = False) -> bytes:
+    """Encode one page."""
+    return msgspec.json.encode(
+        {
+            "object": "list",
+            "data": items,
+            "first_id": items[0]["id"] if items else None,
+            "has_more": has_more,
+            "last_id": items[-1]["id"] if items else None,
+        }
+    )
+
+
+def _read_limit(given: str | None) -> int:
+    if given is None:
+        return _LIMIT
+    try:
+        limit = int(given)
+    except ValueError as error:
+        message = "Invalid type for 'limit': expected an integer, but got a string instead."
+        raise OpenAIError(400, message, code="invalid_type", param="limit") from error
+    check_range("limit", limit, 1, _MAX_LIMIT)
+    return limit

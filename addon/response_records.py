@@ -1,0 +1,183 @@
+"""What is stored of responses: each with its input, and where every item is to be found again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from addon.store import Key, Store, StoreUnavailableError
+from translators.errors import OpenAIError
+
+__all__ = ["ResponseRecord", "ResponseRecords", "since_compaction"]
+
+log = structlog.get_logger(__name__)
+
+
+class ResponseRecord(msgspec.Struct, frozen=True):
+    """A stored response."""
+
+    response: msgspec.Raw
+    """The response object, as its client gets it."""
+    input_items: tuple[dict[str, Any], ...]
+    """The request's own items, each with an id."""
+    chain: tuple[str, ...] = ()
+    """Ids of the responses before it that it goes on from, the first one first."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The response object, decoded."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.response)
+        return decoded
+
+
+_decoder = msgspec.json.Decoder(ResponseRecord)
+
+
+class _ItemPlace(msgspec.Struct, frozen=True):
+    """Which response or conversation holds an item."""
+
+    kind: str
+    id: str
+
+
+_place_decoder = msgspec.json.Decoder(_ItemPlace)
+
+
+class ResponseRecords:
+    """The stored responses of one client.
+
+    Args:
+        store: where they are.
+        owner: `scope_of` of the client's credentials.
+    """
+
+    def __init__(self, store: Store, owner: str) -> None:
+        self._store = store
+        self._owner = owner
+        self._used: dict[Key, None] = {}
+        """What was read for a request: kept for as long as what is made from it."""
+
+    async def load(self, response_id: str) -> ResponseRecord:
+        """Load a response.
+
+        Raises:
+            OpenAIError: 404 if it is not there, 503 if the store is not.
+        """
+        key = self._key(response_id)
+        found = (await self._store.load([key])).get(key)
+        if found is None:
+            raise OpenAIError(404, f"Response with id '{response_id}' not found.")
+        return _decoder.decode(found)
+
+    async def load_chain(self, previous_id: str) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+        """Load what a request goes on from: the ids of all responses up to `previous_id`, and their items.
+
+        Raises:
+            OpenAIError: 400 if one of them is not there, 503 if the store is not.
+        """
+        key = self._key(previous_id)
+        found = await self._store.load([key])
+        if key not in found:
+            raise _previous_not_found(previous_id)
+        last = _decoder.decode(found[key])
+        earlier = [self._key(earlier_id) for earlier_id in last.chain]
+        found = await self._store.load(earlier)
+        items: list[dict[str, Any]] = []
+        for earlier_key in earlier:
+            if earlier_key not in found:
+                raise _previous_not_found(earlier_key.id)
+            items += _items_of(_decoder.decode(found[earlier_key]))
+        self._used.update(dict.fromkeys((*earlier, key)))
+        return (*last.chain, previous_id), since_compaction([*items, *_items_of(last)])
+
+    async def find_items(self, item_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Find stored items by their ids.
+
+        Raises:
+            OpenAIError: 503 if the store is not there.
+        """
+        wanted = dict.fromkeys(item_ids)
+        places = {
+            key: _place_decoder.decode(place)
+            for key, place in (
+                await self._store.load([Key("item", self._owner, item_id) for item_id in wanted])
+            ).items()
+        }
+        self._used.update(dict.fromkeys(places))
+        responses = {place.id: None for place in places.values() if place.kind == "response"}
+        records = await self._store.load([self._key(response_id) for response_id in responses])
+        self._used.update(dict.fromkeys(records))
+        found: dict[str, dict[str, Any]] = {}
+        for record in records.values():
+            found.update((item["id"], item) for item in _items_of(_decoder.decode(record)) if item["id"] in wanted)
+        for conversation_id in {place.id: None for place in places.values() if place.kind == "conversation"}:
+            key = Key("conversation", self._owner, conversation_id)
+            for encoded in await self._store.read_list(key):
+                item = msgspec.json.decode(encoded)
+                if item["id"] in wanted:
+                    found[item["id"]] = item
+        return found
+
+    async def save(self, response: bytes, input_items: Sequence[Mapping[str, Any]], chain: Sequence[str] = ()) -> None:
+        """Save a response, and make its items known by their ids.
+
+        Raises:
+            OpenAIError: 503 if the store is not there.
+        """
+        record = ResponseRecord(msgspec.Raw(response), tuple(map(dict, input_items)), tuple(chain))
+        fields = record.fields
+        place = msgspec.json.encode(_ItemPlace("response", fields["id"]))
+        outputs = {Key("item", self._owner, item["id"]): place for item in fields["output"]}
+        inputs = [Key("item", self._owner, item["id"]) for item in input_items]
+        # An item that is sent again stays where it is, so that it is not lost with this response.
+        known = await self._store.load(inputs)
+        places = {key: place for key in inputs if key not in known}
+        await self._store.save({self._key(fields["id"]): msgspec.json.encode(record), **places, **outputs})
+        await self._store.renew([*self._used, *known])
+
+    async def save_or_report(
+        self, response: bytes, input_items: Sequence[Mapping[str, Any]], chain: Sequence[str] = ()
+    ) -> bool:
+        """Save a response that is answered whether it can be stored or not; say whether it was."""
+        try:
+            await self.save(response, input_items, chain)
+        except StoreUnavailableError as error:
+            log.warning("response_not_stored", reason=error.reason)
+            return False
+        return True
+
+    async def delete(self, response_id: str) -> None:
+        """Delete a response and its events.
+
+        Raises:
+            OpenAIError: 404 if it is not there, 503 if the store is not.
+        """
+        await self.load(response_id)
+        await self._store.delete([self._key(response_id), Key("events", self._owner, response_id)])
+
+    def _key(self, response_id: str) -> Key:
+        return Key("response", self._owner, response_id)
+
+
+def since_compaction(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the items from the last compaction on, and of those before it the instructions.
+
+    The summary takes the place of the rest (https://developers.openai.com/api/docs/guides/compaction).
+    """
+    start = max((index for index, item in enumerate(items) if item.get("type") == "compaction"), default=0)
+    instructions = [item for item in items[:start] if item.get("role") in ("system", "developer")]
+    return [*instructions, *items[start:]]
+
+
+def _items_of(record: ResponseRecord) -> list[dict[str, Any]]:
+    return [*record.input_items, *record.fields["output"]]
+
+
+def _previous_not_found(response_id: str) -> OpenAIError:
+    return OpenAIError(
+        400,
+        f"Previous response with id '{response_id}' not found.",
+        code="previous_response_not_found",
+        param="previous_response_id",
+    )

@@ -1,0 +1,70 @@
+"""POST /v1/responses: one request to Claude, its events translated and sent on as they come, the answer kept."""
+
+import time
+
+from addon.background import start_in_background
+from addon.claude_call import ClaudeCall
+from addon.exchange import Exchange
+from addon.response_request import PreparedResponse, encode_events, prepare_response
+from translators.errors import OpenAIError
+from translators.responses.response import encode_response
+from translators.responses.response_events import ResponseEvent
+from translators.translation_warning import TranslationWarning
+
+__all__ = ["answer_response", "drive_response"]
+
+_NOT_STORED = TranslationWarning("store", "ignored", "the response could not be stored")
+
+
+async def answer_response(exchange: Exchange) -> None:
+    """Answer one request: as a stream of events, whole, or with the promise of a response that is being made.
+
+    Raises:
+        OpenAIError: the request's mistake, or Claude's refusal before its first event.
+    """
+    prepared = await prepare_response(exchange, exchange.decoded_body())
+    plan = prepared.request.plan
+    if plan.background:
+        await start_in_background(exchange, prepared)
+    elif plan.stream:
+        await _stream(exchange, prepared)
+    else:
+        await drive_response(exchange, prepared)
+        if not await prepared.keep(prepared.stream.response):
+            exchange.figures.warnings = (*exchange.figures.warnings, _NOT_STORED)
+        await exchange.respond(encode_response(prepared.stream.response))
+
+
+async def drive_response(exchange: Exchange, prepared: PreparedResponse) -> None:
+    """Have Claude's whole answer translated; `prepared.stream.response` has it then.
+
+    Raises:
+        OpenAIError: there is no whole answer.
+    """
+
+    async def drop(_events: list[ResponseEvent]) -> None:
+        """Pass over them: the last one has it all."""
+
+    await ClaudeCall(exchange, prepared.request, prepared.stream, drop, on_retry=prepared.replace_request).run()
+    prepared.stream.finish(int(time.time()))
+
+
+async def _stream(exchange: Exchange, prepared: PreparedResponse) -> None:
+    stream = prepared.stream
+    exchange.encode_failure = lambda error: encode_events(stream.fail(error))
+
+    async def send(events: list[ResponseEvent]) -> None:
+        await exchange.write(encode_events(events))
+
+    try:
+        await ClaudeCall(exchange, prepared.request, stream, send, on_retry=prepared.replace_request).run()
+        ending = stream.finish(int(time.time()))
+    except OpenAIError as error:
+        if stream.started:
+            failure = encode_events(stream.fail(error))
+            exchange.encode_failure = lambda _: failure
+            await prepared.keep(stream.response)
+        raise
+    await prepared.keep(stream.response)
+    await send(ending)
+    await exchange.end_stream()
