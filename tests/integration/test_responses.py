@@ -10,6 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from addon.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.responses_api import (
     REGULAR,
@@ -138,7 +139,7 @@ async def test_four_turns_with_tools_and_encrypted_content_need_no_store(
     """As Codex and opencode do. There is no folder where a store could be."""
     (tmp_path / "file").write_text("")
     store = {"path": str(tmp_path / "file" / "store.sqlite3"), "secret": "of the test"}
-    settings = settings_with_store(simulation.base_url, "", store=store)
+    settings = load_settings({"claude": {"api_key": "sk-ant-test", "base_url": simulation.base_url}, "store": store})
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
         items: list[Any] = [{"role": "user", "content": "Weather in Oslo?"}]
         for _ in range(4):
@@ -259,7 +260,8 @@ async def test_an_error_before_the_first_event_is_plain(proxy: RunningProxy) -> 
 async def test_an_error_in_the_stream_is_told_twice_and_the_failed_response_is_kept(proxy: RunningProxy) -> None:
     script = '[[simulate: {"text": "one two three", "error_after_events": 4, "error": {"type": "overloaded_error"}}]]'
     body = {"model": "gpt-5", "input": f"Hello. {script}", "stream": True}
-    async with http_of(proxy) as http, client_of(proxy) as client:
+    # The SDK's type has fewer codes than are on the wire.
+    async with http_of(proxy) as http, client_of(proxy, strict=False) as client:
         response = await http.post("/v1/responses", json=body)
         assert response.status_code == 200
         events = parse_events(response.text)
@@ -320,7 +322,7 @@ async def test_a_compacted_conversation_goes_on_from_its_summary(
         ]
         compacted = await client.responses.compact(model="gpt-5", input=given)
         assert [item.type for item in compacted.output] == ["message", "message", "compaction"]
-        summary: Any = [item.to_dict(mode="json") for item in compacted.output]
+        summary: Any = [item.to_dict(mode="json", warnings=False) for item in compacted.output]
         await client.responses.create(model="gpt-5", input=[*summary, {"role": "user", "content": "And now?"}])
     texts = str(sent(simulation)[-1]["messages"])
     assert "summary of the conversation" in texts
