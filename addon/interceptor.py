@@ -173,7 +173,8 @@ class ClaudeProxyAddon:
             return
         match self._route(flow):
             case Pass():
-                pass
+                if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
+                    flow.request.stream = True
             case Refuse(error=error):
                 _refuse(flow, error)
             case Claim() if self._gateway is None:
@@ -198,8 +199,10 @@ class ClaudeProxyAddon:
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Let a streamed answer through piece by piece. The request has been sent: its keys need not be kept."""
-        if flow.response and (exchange := self._exchanges.get(flow.id)) and exchange.is_streamed:
-            flow.response.stream = True
+        if flow.response and flow.live and not flow.error:
+            exchange = self._exchanges.get(flow.id)
+            if self._passes_at_once(flow.response) if exchange is None else exchange.is_streamed:
+                flow.response.stream = True
         self._mask_secrets(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -244,6 +247,10 @@ class ClaudeProxyAddon:
         self._exchanges[flow.id] = exchange
         self._mask_secrets(flow)
         return exchange
+
+    def _passes_at_once(self, response: http.Response) -> bool:
+        """Whether the answer of a real host goes on piece by piece. mitmproxy would hold an event stream to its end."""
+        return not self._keeps_bodies or response.headers.get("content-type", "").startswith("text/event-stream")
 
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.

@@ -111,3 +111,31 @@ async def test_forty_http2_streams_share_one_connection_at_once(start_proxy: Pro
                     await asyncio.sleep(0.01)
             answers = await asyncio.gather(*asking)
         assert all(answer.http_version == "HTTP/2" and "data: [DONE]" in answer.text for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("keeps_bodies", "content_type"),
+    [(True, "text/event-stream"), (False, "audio/mpeg")],
+    ids=["events-in-mitmdump", "anything-in-our-own-master"],
+)
+async def test_an_answer_of_a_real_host_passes_piece_by_piece(
+    start_proxy: ProxyStarter, keeps_bodies: bool, content_type: str
+) -> None:
+    read = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.0 200 OK\r\ncontent-type: {content_type}\r\n\r\nfirst".encode())
+        await read.wait()
+        writer.write(b"last")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as host, start_proxy("regular@127.0.0.1:0") as proxy:
+        url = f"http://127.0.0.1:{host.sockets[0].getsockname()[1]}/events"
+        proxy.addon._keeps_bodies = keeps_bodies
+        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as client, asyncio.timeout(5):
+            async with client.stream("GET", url) as response:
+                pieces = response.aiter_bytes()
+                assert await anext(pieces) == b"first"
+                read.set()
+                assert [piece async for piece in pieces] == [b"last"]
