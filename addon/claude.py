@@ -19,6 +19,7 @@ from addon.claude_sdk import ClaudeSdk
 from addon.settings import Settings
 from translators.claude_events import Event, MalformedEventError, parse_event
 from translators.errors import OpenAIError, translate_claude_error, translate_error_event
+from translators.rate_limit_headers import read_retry_after
 from translators.sse import EventTooLargeError, SseParser
 
 __all__ = ["ClaudeClient", "ClaudeStream", "UpstreamBrokenError"]
@@ -185,11 +186,11 @@ class ClaudeClient:
         try:
             answer = ClaudeStream(await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers}))
         except anthropic.APIStatusError as error:
-            response = error.response
-            raise _FailedTryError(
-                translate_claude_error(error.status_code, response.content, response.headers, datetime.now(UTC)),
-                _retry_after(response),
-            ) from error
+            response, now = error.response, datetime.now(UTC)
+            refusal = translate_claude_error(error.status_code, response.content, response.headers, now)
+            # A spent budget has a status that is tried again, and does not come back.
+            is_final = refusal.headers.get("x-should-retry") == "false"
+            raise _FailedTryError(refusal, None if is_final else _retry_after(response, now)) from error
         except anthropic.APITimeoutError as error:
             raise _FailedTryError(
                 OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout"), 0
@@ -260,17 +261,14 @@ class _FailedTryError(Exception):
         self.retry_after = retry_after
 
 
-def _retry_after(response: httpx2.Response) -> float | None:
+def _retry_after(response: httpx2.Response, now: datetime) -> float | None:
     # Which to try again: as the SDK itself (anthropic/_base_client.py, `_should_retry`).
     asked = response.headers.get("x-should-retry")
     if asked == "false" or (
         asked != "true" and response.status_code not in {408, 409, 429} and response.status_code < 500
     ):
         return None
-    try:
-        return max(0.0, float(response.headers.get("retry-after", 0)))
-    except ValueError:
-        return 0.0
+    return read_retry_after(response.headers, now) or 0.0
 
 
 def _backoff(retries: int) -> float:

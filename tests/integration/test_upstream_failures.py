@@ -118,6 +118,32 @@ async def test_S12_what_fails_before_the_first_byte_is_plain_json_with_its_statu
                 assert len(upstream.calls) == (1 if status < 429 else 2)
 
 
+async def test_a_spent_budget_is_not_asked_for_again(start_proxy: ProxyStarter) -> None:
+    payload = b'{"type":"error","error":{"type":"rate_limit_error","message":"Spent","details":'
+    payload += b'{"error_code":"enforced_spend_limit_reached"}}}'
+    spent = sending(b"HTTP/1.1 429 X\r\ncontent-length: %d\r\n\r\n%b" % (len(payload), payload))
+    async with raw_upstream(spent) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=True))
+                assert response.status_code == 429
+                assert response.json()["error"]["code"] == "insufficient_quota"
+                assert response.headers["x-should-retry"] == "false"
+                assert len(upstream.calls) == 1
+
+
+async def test_a_retry_after_that_is_a_date_is_obeyed(start_proxy: ProxyStarter) -> None:
+    date = "Fri, 31 Dec 2100 23:59:59 GMT"
+    slow_down = sending(answered_with(429, "rate_limit_error", "Slow down", retry_after=date))
+    async with raw_upstream(slow_down) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.post(PATH, json=body(stream=False))
+                assert response.status_code == 429
+                assert int(response.headers["retry-after"]) > 10**9
+                assert len(upstream.calls) == 1
+
+
 async def test_a_retry_after_beyond_the_limit_is_the_clients_to_wait_for(start_proxy: ProxyStarter) -> None:
     slow_down = sending(answered_with(429, "rate_limit_error", "Slow down", retry_after="61"))
     async with raw_upstream(slow_down) as upstream:
