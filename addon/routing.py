@@ -69,7 +69,7 @@ _SLASHES = re.compile(r"//+")
 _PREFIX = r"(?:/openai|/api)?/v1"
 """OpenAI's own prefix, and those of hosts that copied its API (`/openai/v1`: Azure, Groq; `/api/v1`: OpenRouter)."""
 _STATE = rf"(?:{_PREFIX}|/openai)"
-"""That, and Azure's path from before its `/v1` (`/openai/responses?api-version=...`)."""
+"""That, and Azure's path from before its `/v1` (`/openai/responses?api-version=...`, `/openai/models?...`)."""
 _RESPONSES = r"/responses"
 _RESPONSE = r"/responses/(?P<name>[^/]+)"
 _CONVERSATION = r"/conversations/(?P<name>[^/]+)"
@@ -98,14 +98,15 @@ _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("POST", re.compile(rf"{_PREFIX}/chat/completions"), Endpoint.CHAT_COMPLETIONS),
     # https://learn.microsoft.com/azure/ai-services/openai/reference: the deployment stands for the model.
     ("POST", re.compile(r"/openai/deployments/(?P<name>[^/]+)/chat/completions"), Endpoint.CHAT_COMPLETIONS),
-    ("GET", re.compile(rf"{_PREFIX}/models"), Endpoint.MODELS),
-    ("GET", re.compile(rf"{_PREFIX}/models/(?P<name>.+)"), Endpoint.MODEL),
+    ("GET", re.compile(rf"{_STATE}/models"), Endpoint.MODELS),
+    ("GET", re.compile(rf"{_STATE}/models/(?P<name>.+)"), Endpoint.MODEL),
     *((method, re.compile(_STATE + path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )
 _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     # Clients whose base URL lacks the `/v1`.
     ("POST", re.compile(r"/chat/completions"), Endpoint.CHAT_COMPLETIONS),
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
+    ("GET", re.compile(r"/models/(?P<name>.+)"), Endpoint.MODEL),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),
     *((method, re.compile(path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )

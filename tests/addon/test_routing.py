@@ -37,6 +37,8 @@ def test_only_the_configured_hosts_are_ours(host: str, ours: bool) -> None:
         ("GET", "/v1/models", Claim(Endpoint.MODELS)),
         ("GET", "/v1/models/gpt-4o", Claim(Endpoint.MODEL, "gpt-4o")),
         ("GET", "/api/v1/models/anthropic/claude-opus-5", Claim(Endpoint.MODEL, "anthropic/claude-opus-5")),
+        ("GET", "/openai/models?api-version=2024-10-21", Claim(Endpoint.MODELS)),
+        ("GET", "/openai/models/gpt-4o?api-version=2024-10-21", Claim(Endpoint.MODEL, "gpt-4o")),
         ("POST", "/v1//chat/completions", Claim(CHAT)),
         ("POST", "//v1/chat/completions/?x=//", Claim(CHAT)),
         ("GET", "/v1/models/", Claim(Endpoint.MODELS)),

@@ -75,7 +75,8 @@ def test_a_base_url_without_v1_is_understood(proxy: ProxyProcess, claude: Simula
     http_client = DefaultHttpx2Client(trust_env=False)
     with OpenAI(base_url=proxy.origin, api_key=APP_KEY, max_retries=0, http_client=http_client) as client:
         assert client.chat.completions.create(model="gpt-4o", messages=HELLO).choices[0].message.content
-        assert list(client.models.list())
+        models = list(client.models.list())
+        assert client.models.retrieve(models[0].id) == models[0]
 
 
 def azure(way: Way, **options: Any) -> AzureOpenAI:
@@ -97,6 +98,7 @@ def test_the_azure_client_is_answered_by_its_deployments_path(
         assert completion.choices[0].message.content
         with client.chat.completions.stream(model="acme-gpt-4o", messages=HELLO) as stream:
             assert stream.get_final_completion().choices[0].finish_reason == "stop"
+        assert "claude-opus-5-5" in {model.id for model in client.models.list()}
     assert [entry.status for entry in claude.calls] == [200, 200]
 
 
