@@ -56,14 +56,31 @@ def make_message(
         "type": "message",
         "role": "assistant",
         "model": model_id,
-        "content": [{key: value for key, value in block.items() if key != "partial_json"} for block in answer.content],
+        "content": [_whole(block) for block in answer.content],
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
         "stop_details": answer.stop_details,
         "container": None,
         **({"input_transformations": list(answer.input_transformations)} if answer.input_transformations else {}),
-        "usage": {**_usage(input_usage, body), **_output_usage(answer)},
+        "usage": {
+            **_usage(input_usage, body),
+            "output_tokens_details": None,
+            "server_tool_use": None,
+            **_output_usage(answer),
+        },
     }
+
+
+def _whole(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what Claude's published schema requires of a block even where it has nothing to say."""
+    shown = {key: value for key, value in block.items() if key != "partial_json"}
+    match block["type"]:
+        case "text":
+            return {"citations": None, **shown}
+        case "tool_use":
+            return {"caller": {"type": "direct"}, **shown}
+        case _:
+            return shown
 
 
 def make_events(
@@ -118,7 +135,7 @@ def _opening(block: Mapping[str, Any]) -> dict[str, Any]:
         case "thinking":
             return {"type": "thinking", "thinking": "", "signature": ""}
         case "tool_use" | "server_tool_use":
-            return {key: value for key, value in block.items() if key not in {"input", "partial_json"}} | {"input": {}}
+            return _whole(block) | {"input": {}}
         case _:
             return dict(block)
 
