@@ -29,7 +29,8 @@ type Block = dict[str, Any]
 
 _DATA_URL = re.compile(r"data:(?P<media_type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
 _WHITE_SPACE = re.compile(r"\s+")
-_SNIFFED_CHARACTERS = 64  # base64 characters that are decoded to look at a file's first bytes
+_SNIFFED_CHARACTERS = 1368
+"""Base64 characters that are decoded to look at a file's first bytes: PDF readers look for the header in 1,024."""
 _TEXT_MEDIA_TYPES = frozenset(
     {
         "application/csv",
@@ -141,7 +142,8 @@ def translate_file(file_data: str | None, file_id: str | None, filename: str | N
     media_type = found["media_type"].lower() if found is not None else ""
     data = _base64_of(found, file_data) if found is not None else _WHITE_SPACE.sub("", file_data)
     first = _first_bytes(data)
-    if first.startswith(b"%PDF-"):
+    # Some programs put a blank line or a byte order mark before the header.
+    if first.startswith(b"%PDF-") or (media_type == "application/pdf" and b"%PDF-" in first):
         return {
             "type": "document",
             "source": {"type": "base64", "media_type": "application/pdf", "data": data},

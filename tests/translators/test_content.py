@@ -82,6 +82,12 @@ def test_a_data_url_without_base64_is_encoded():
     assert translate_image("data:image/gif,GIF89a%00%00", "p")["source"]["data"] == base64_of(b"GIF89a\x00\x00")
 
 
+def test_I4_a_pdf_may_begin_with_what_readers_pass_over():
+    content = b"\xef\xbb\xbf\n" + PDF
+    block = translate_file(data_url("application/pdf", content), None, None, "p")
+    assert block["source"] == {"type": "base64", "media_type": "application/pdf", "data": base64_of(content)}
+
+
 @pytest.mark.parametrize("data", [data_url("application/pdf", PDF), base64_of(PDF)], ids=["data-url", "bare"])
 def test_I4_a_pdf_is_a_document_with_its_name(data):
     assert translate_file(data, None, "report.pdf", "p") == {
