@@ -10,6 +10,9 @@ from translators.errors import OpenAIError
 
 __all__ = ["decode_body"]
 
+_MOST_ENCODINGS = 4
+"""Each one unpacks a body of the full size; a thousand would hold everybody else up for a minute."""
+
 
 def decode_body(body: bytes, content_encoding: str, limit: int) -> bytes:
     """Undo the encodings of a body, the last applied first.
@@ -20,9 +23,12 @@ def decode_body(body: bytes, content_encoding: str, limit: int) -> bytes:
         limit: largest size in bytes of what comes out, at each step.
 
     Raises:
-        OpenAIError: 415 for an unknown encoding, 400 for bytes that are not in it, 413 over the limit.
+        OpenAIError: 415 for an unknown encoding or too many, 400 for bytes that are not in it, 413 over the limit.
     """
-    for name in reversed([part.strip().lower() for part in content_encoding.split(",") if part.strip()]):
+    names = [part.strip().lower() for part in content_encoding.split(",") if part.strip()]
+    if len(names) > _MOST_ENCODINGS:
+        raise OpenAIError(415, f"Unsupported Content-Encoding: more than {_MOST_ENCODINGS} on top of each other.")
+    for name in reversed(names):
         decoder = _DECODERS.get(name)
         if decoder is None:
             raise OpenAIError(415, f"Unsupported Content-Encoding: '{name[:40]}'. Use gzip, deflate, br or zstd.")

@@ -63,3 +63,9 @@ def test_an_unknown_encoding_is_415() -> None:
     with pytest.raises(OpenAIError, match="'snappy'") as refused:
         decode_body(b"", "snappy", 10)
     assert refused.value.status == 415
+
+
+def test_a_body_in_too_many_encodings_is_refused_before_it_is_unpacked() -> None:
+    with pytest.raises(OpenAIError, match="more than 4") as raised:
+        decode_body(b"no gzip", ", ".join(["gzip"] * 5), 10_000)
+    assert raised.value.status == 415
