@@ -1,12 +1,11 @@
 """POST /v1/chat/completions: one request to Claude for each choice, its events translated and sent on as they come."""
 
-import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
+from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
 from addon.thinking_memory import scope_of
@@ -15,7 +14,6 @@ from translators.chat_completions.request import TranslatedRequest, TranslationC
 from translators.chat_completions.request_body import parse_request
 from translators.chat_completions.response import ChatCompletionBuilder, encode_usage_chunk
 from translators.chat_completions.stream import ChatCompletionStream
-from translators.errors import OpenAIError
 from translators.sse import DONE
 
 __all__ = ["answer_chat_completion"]
@@ -89,14 +87,7 @@ class _Completion:
         await self._exchange.write(b"".join(map(encode_chunk, chunks)))
 
     async def _choices(self, sink: Sink) -> list[ChatCompletionStream]:
-        if self._request.copies == 1:
-            return [await self._choice(0, sink)]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._choice(index, sink)) for index in range(self._request.copies)]
-        except* (OpenAIError, ConnectionError) as failures:
-            raise _first(failures) from failures
-        return [task.result() for task in tasks]
+        return await ask_at_once([self._choice(index, sink) for index in range(self._request.copies)])
 
     async def _choice(self, index: int, sink: Sink) -> ChatCompletionStream:
         stream = ChatCompletionStream(self._request.reply, self._id, self._created, index)
@@ -109,8 +100,3 @@ class _Completion:
         if ending := stream.finish():
             await sink(ending)
         return stream
-
-
-def _first(failures: BaseExceptionGroup[Any]) -> BaseException:
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure

@@ -14,6 +14,7 @@ from mitmproxy.proxy import layer, mode_specs
 from addon.anthropic_api import answer_anthropic
 from addon.chat_completions import answer_chat_completion
 from addon.compaction import answer_compaction
+from addon.completions import answer_completion
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
 from addon.conversations import (
     answer_conversation,
@@ -44,6 +45,7 @@ __all__ = ["ClaudeProxyAddon"]
 
 ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.CHAT_COMPLETIONS: answer_chat_completion,
+    Endpoint.COMPLETIONS: answer_completion,
     Endpoint.MODELS: answer_models,
     Endpoint.MODEL: answer_model,
     Endpoint.HEALTH: answer_health,

@@ -17,6 +17,7 @@ class Endpoint(Enum):
     """What we answer ourselves. The value is the name in logs and metrics."""
 
     CHAT_COMPLETIONS = "chat_completions"
+    COMPLETIONS = "completions"
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
@@ -98,6 +99,8 @@ _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("POST", re.compile(rf"{_PREFIX}/chat/completions"), Endpoint.CHAT_COMPLETIONS),
     # https://learn.microsoft.com/azure/ai-services/openai/reference: the deployment stands for the model.
     ("POST", re.compile(r"/openai/deployments/(?P<name>[^/]+)/chat/completions"), Endpoint.CHAT_COMPLETIONS),
+    ("POST", re.compile(rf"{_PREFIX}/completions"), Endpoint.COMPLETIONS),
+    ("POST", re.compile(r"/openai/deployments/(?P<name>[^/]+)/completions"), Endpoint.COMPLETIONS),
     ("GET", re.compile(rf"{_STATE}/models"), Endpoint.MODELS),
     ("GET", re.compile(rf"{_STATE}/models/(?P<name>.+)"), Endpoint.MODEL),
     *((method, re.compile(_STATE + path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
@@ -105,6 +108,7 @@ _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
 _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     # Clients whose base URL lacks the `/v1`.
     ("POST", re.compile(r"/chat/completions"), Endpoint.CHAT_COMPLETIONS),
+    ("POST", re.compile(r"/completions"), Endpoint.COMPLETIONS),
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
     ("GET", re.compile(r"/models/(?P<name>.+)"), Endpoint.MODEL),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),

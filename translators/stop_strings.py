@@ -1,6 +1,29 @@
-"""Where does a text stop? Stop strings that Claude does not take itself, found in a text that comes in pieces."""
+"""Where does a text stop? Stop strings for Claude, and those that it does not take, found in a text in pieces."""
 
-__all__ = ["StopStringCutter"]
+from collections.abc import Sequence
+
+from translators.translation_warning import TranslationWarning
+
+__all__ = ["StopStringCutter", "split_stop"]
+
+_MAX_STOP_SEQUENCES = 4
+"""OpenAI's limit, which Claude surely takes; what is beyond it is found in the text."""
+
+
+def split_stop(
+    asked: str | Sequence[str] | None,
+) -> tuple[list[str], tuple[str, ...], list[TranslationWarning]]:
+    """Split `stop`: strings for Claude, and strings to be watched for in its text (white space only, or too many)."""
+    stops = [asked] if isinstance(asked, str) else asked or []
+    each = list(dict.fromkeys(stops))
+    native = [stop for stop in each if stop.strip()]
+    watched = tuple(stop for stop in each if stop and not stop.strip()) + tuple(native[_MAX_STOP_SEQUENCES:])
+    warnings = []
+    if "" in each:
+        warnings.append(TranslationWarning("stop", "ignored", "an empty string"))
+    if watched:
+        warnings.append(TranslationWarning("stop", "emulated", "the text is watched for it"))
+    return native[:_MAX_STOP_SEQUENCES], watched, warnings
 
 
 class StopStringCutter:

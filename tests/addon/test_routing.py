@@ -34,6 +34,8 @@ def test_only_the_configured_hosts_are_ours(host: str, ours: bool) -> None:
         ("POST", "/openai/v1/chat/completions", Claim(CHAT)),
         ("POST", "/api/v1/chat/completions", Claim(CHAT)),
         ("POST", "/openai/deployments/my-gpt/chat/completions?api-version=2025-01-01", Claim(CHAT, "my-gpt")),
+        ("POST", "/v1/completions", Claim(Endpoint.COMPLETIONS)),
+        ("POST", "/openai/deployments/my-gpt/completions?api-version=1", Claim(Endpoint.COMPLETIONS, "my-gpt")),
         ("GET", "/v1/models", Claim(Endpoint.MODELS)),
         ("GET", "/v1/models/gpt-4o", Claim(Endpoint.MODEL, "gpt-4o")),
         ("GET", "/api/v1/models/anthropic/claude-opus-5", Claim(Endpoint.MODEL, "anthropic/claude-opus-5")),

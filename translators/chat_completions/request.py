@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from translators.chat_completions.output_format import split_stop, translate_response_format
+from translators.chat_completions.output_format import translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.request_types import ChatCompletionRequest, JsonObjectFormat, JsonSchemaFormat
 from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
@@ -24,6 +24,7 @@ from translators.prompt_caching import build_cache_control, place_breakpoints
 from translators.reasoning import MIN_BUDGET_TOKENS, Thinking, choose_thinking
 from translators.sampling import choose_sampling
 from translators.service import translate_identity, translate_service_tier
+from translators.stop_strings import split_stop
 from translators.tool_choice import ToolDecision, build_tools, choose_tool
 from translators.tools import DeclaredTools, declare_tools
 from translators.translation_warning import Action, TranslationWarning
@@ -124,7 +125,8 @@ class _Translation:
         self.warnings.extend(decision.warnings)
         conversation, thinking = self._converse(declared, decision, output, max_tokens)
         tools, allowed = self._build_tools(declared, decision, conversation)
-        stop_sequences, watched = self._split_stop()
+        stop_sequences, watched, stop_warnings = split_stop(request.stop)
+        self.warnings.extend(stop_warnings)
         sampling = choose_sampling(request.temperature, request.top_p, self.capabilities, thinks=thinking.on)
         self.warnings.extend(sampling.warnings)
 
@@ -237,16 +239,6 @@ class _Translation:
         )
         self.warnings.extend(warnings)
         return params, allowed
-
-    def _split_stop(self) -> tuple[list[str], tuple[str, ...]]:
-        asked = self.request.stop
-        stops = [asked] if isinstance(asked, str) else asked or []
-        if "" in stops:
-            self._warn("stop", "ignored", "an empty string")
-        stop_sequences, watched = split_stop(stops)
-        if watched:
-            self._warn("stop", "emulated", "the text is watched for it")
-        return stop_sequences, watched
 
     def _cache_control(self) -> dict[str, Any]:
         options = self.request.prompt_cache_options

@@ -7,33 +7,12 @@ from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.errors import OpenAIError
 from translators.request_errors import check_range, unsupported_parameter
 from translators.translation_warning import TranslationWarning
+from translators.unknown_parameters import warn_of_unknown
 
 __all__ = ["MAX_COPIES", "refuse_unsupported", "warn_of_ignored"]
 
 MAX_COPIES = 8
 """Largest `n`: each choice is a call of its own."""
-
-_VENDOR_EXTRAS = frozenset(
-    {
-        "chat_template_kwargs",
-        "enable_thinking",
-        "extra_body",
-        "guided_json",
-        "include_reasoning",
-        "min_p",
-        "plugins",
-        "provider",
-        "reasoning",
-        "repetition_penalty",
-        "thinking",
-        "top_a",
-        "top_k",
-        "transforms",
-        "use_beam_search",
-    }
-)
-"""Parameters of other OpenAI-compatible hosts, reported by name. Others are reported as `unknown`, because a warning's
-parameter becomes a metric's label and a header's text."""
 
 
 def refuse_unsupported(request: ChatCompletionRequest) -> None:
@@ -77,5 +56,4 @@ def warn_of_ignored(request: ChatCompletionRequest) -> list[TranslationWarning]:
         "verbosity": request.verbosity not in (None, "medium"),
     }
     warnings = [TranslationWarning(name, "ignored") for name, given in values.items() if given]
-    unknown = ((name if name in _VENDOR_EXTRAS else "unknown", name) for name in request.unknown_parameters)
-    return [*warnings, *(TranslationWarning(param, "ignored", f"{name[:64]!r}") for param, name in unknown)]
+    return [*warnings, *warn_of_unknown(request.unknown_parameters)]
