@@ -12,6 +12,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, O
 
 from addon.settings import Settings, load_settings
 from tests.integration.running_proxy import RunningProxy
+from tests.integration.serving_process import ServingProcess
 from tests.translators.responses.checker import check_stream
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -62,7 +63,7 @@ def blocking_client_of(proxy: RunningProxy, key: str = "sk-one", way: str = "bas
 
 
 @contextlib.asynccontextmanager
-async def http_of(proxy: RunningProxy, key: str = "sk-one") -> AsyncIterator[httpx2.AsyncClient]:
+async def http_of(proxy: RunningProxy | ServingProcess, key: str = "sk-one") -> AsyncIterator[httpx2.AsyncClient]:
     """Make a plain HTTP client, for what no SDK sends."""
     async with httpx2.AsyncClient(
         base_url=f"http://127.0.0.1:{proxy.port}",

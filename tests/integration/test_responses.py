@@ -161,8 +161,8 @@ async def test_what_is_not_to_be_stored_is_not_there(proxy: RunningProxy) -> Non
             "param": None,
             "code": None,
         }
+        reference: Any = {"type": "item_reference", "id": made.output[0].id}
         with pytest.raises(openai.NotFoundError) as failure:
-            reference: Any = {"type": "item_reference", "id": made.output[0].id}
             await client.responses.create(model="gpt-5", input=[reference])
         assert failure.value.param == "input"
         assert "Items are not persisted when `store` is set to false." in failure.value.message

@@ -46,6 +46,8 @@ _ID_PREFIXES: Mapping[str, str] = {
     "web_search_call": "ws",
 }
 _ID_HEX_DIGITS = 50
+_WITHOUT_STATUS = frozenset({"additional_tools", "compaction", "configuration_update", "reasoning"})
+"""All others have to have one where they are listed: `openai.types.conversations.ConversationItem`."""
 _VOLATILE = frozenset({"internal_chat_message_metadata_passthrough"})
 """Fields that Codex adds to every item, and OpenAI does not give back."""
 
@@ -162,15 +164,15 @@ def _read_late_tools(items: Iterable[PlacedItem]) -> Iterable[tuple[Tool, str]]:
 
 
 def normalise_item(raw: Mapping[str, Any], seed: str) -> dict[str, Any]:
-    """Write an item as the API lists it: with a type, an id, and the content of a message in parts."""
+    """Write an item as the API lists it: with a type, an id, a status, and the content of a message in parts."""
     kind = raw.get("type") or "message"
     item = {name: value for name, value in raw.items() if name not in _VOLATILE}
     digest = sha256(seed.encode()).hexdigest()[:_ID_HEX_DIGITS]
     item = {**item, "type": kind, "id": raw.get("id") or f"{_ID_PREFIXES.get(kind, 'item')}_{digest}"}
-    if kind == "message":
-        item.setdefault("status", "completed")
-        if isinstance(raw.get("content"), str):
-            part = "output_text" if raw.get("role") == "assistant" else "input_text"
-            more: dict[str, Any] = {"annotations": []} if part == "output_text" else {}
-            item["content"] = [{"type": part, "text": raw["content"], **more}]
+    if kind not in _WITHOUT_STATUS and item.get("status") is None:
+        item["status"] = "completed"
+    if kind == "message" and isinstance(raw.get("content"), str):
+        part = "output_text" if raw.get("role") == "assistant" else "input_text"
+        more: dict[str, Any] = {"annotations": []} if part == "output_text" else {}
+        item["content"] = [{"type": part, "text": raw["content"], **more}]
     return item
