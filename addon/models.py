@@ -20,13 +20,16 @@ async def answer_models(exchange: Exchange) -> None:
 
 
 async def answer_model(exchange: Exchange) -> None:
-    """Answer with one model.
+    """Answer with one model: each name that a request may have is one, whichever of Claude's models answers for it.
 
     Raises:
-        OpenAIError: 404 for a name that is neither a model of Claude nor an alias.
+        OpenAIError: 404 for a Claude model that the key may not use.
     """
-    aliases = exchange.gateway.settings.claude.aliases
-    await exchange.respond(translate_model(exchange.claim.name or "", await _listed(exchange), aliases))
+    name = exchange.claim.name or ""
+    listed = await _listed(exchange)
+    answering = exchange.gateway.catalog.resolve(name).id
+    names = [name] if any(entry["id"] == answering for entry in listed) else []
+    await exchange.respond(translate_model(name, listed, names))
 
 
 async def _listed(exchange: Exchange) -> list[dict[str, object]]:

@@ -22,12 +22,13 @@ def test_E15_the_list_holds_claudes_models_and_the_aliases(client: OpenAI) -> No
 def test_one_model_is_retrieved(client: OpenAI) -> None:
     model = client.models.retrieve("claude-opus-5-5")
     assert (model.id, model.object) == ("claude-opus-5-5", "model")
-    assert client.models.retrieve("my-alias").id == "my-alias"
+    for name in ("my-alias", "gpt-17", "claude-3-opus-20240229"):
+        assert client.models.retrieve(name).id == name  # a chat with it is answered
 
 
-def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
+def test_an_unknown_model_of_claude_is_not_found(client: OpenAI) -> None:
     with pytest.raises(NotFoundError) as raised:
-        client.models.retrieve("gpt-17")
+        client.models.retrieve("claude-17")
     assert raised.value.code == "model_not_found"
 
 

@@ -33,7 +33,7 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> CompletionRe
 
     Args:
         body: the JSON text, in UTF-8.
-        deployment: the model that the path names (Azure's deployments): taken where the body has none.
+        deployment: the model that the path names (Azure's deployments): it counts, whatever the body says.
 
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
@@ -42,7 +42,7 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> CompletionRe
         fields = _fields_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise unparsable_body() from error
-    if deployment and bytes(fields.get("model", b"null")) == b"null":
+    if deployment:
         fields["model"] = Raw(msgspec.json.encode(deployment))
         body = msgspec.json.encode(fields)
     for name in ("model", "prompt"):

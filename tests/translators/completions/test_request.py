@@ -89,9 +89,9 @@ def test_a_body_that_is_no_request_is_a_400(body):
     assert caught.value.status == 400
 
 
-def test_a_deployment_is_the_model_that_the_body_leaves_out():
+def test_a_deployment_is_the_model_whatever_the_body_says():
     assert parse_request(b'{"prompt": "a"}', deployment="mine").model == "mine"
-    assert parse_request(b'{"prompt": "a", "model": "other"}', deployment="mine").model == "other"
+    assert parse_request(b'{"prompt": "a", "model": "other"}', deployment="mine").model == "mine"
 
 
 def test_parameters_of_other_hosts_are_reported(translate):
