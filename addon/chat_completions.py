@@ -8,6 +8,7 @@ from functools import partial
 from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
+from addon.stored_completions import store_completion
 from addon.thinking_memory import scope_of
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
 from translators.chat_completions.request import TranslatedRequest, TranslationContext, translate_request
@@ -65,8 +66,21 @@ class _Completion:
 
     async def answer(self) -> None:
         exchange, reply = self._exchange, self._request.reply
+        builder = ChatCompletionBuilder(reply, self._id, self._created)
+
+        async def add(chunks: list[ChatCompletionChunk]) -> None:
+            for chunk in chunks:
+                builder.add(chunk)
+
+        async def send(chunks: list[ChatCompletionChunk]) -> None:
+            if self._request.kept is not None:
+                await add(chunks)
+            await exchange.write(b"".join(map(encode_chunk, chunks)))
+
         if reply.stream:
-            streams = await self._choices(self._send)
+            streams = await self._choices(send)
+            if self._request.kept is not None:
+                await self._store(builder.build([stream.usage for stream in streams]))
             last = DONE
             if reply.include_usage:
                 usages = [stream.usage for stream in streams]
@@ -74,17 +88,15 @@ class _Completion:
             await exchange.write(last)
             await exchange.end_stream()
         else:
-            builder = ChatCompletionBuilder(reply, self._id, self._created)
-
-            async def add(chunks: list[ChatCompletionChunk]) -> None:
-                for chunk in chunks:
-                    builder.add(chunk)
-
             streams = await self._choices(add)
-            await exchange.respond(builder.build([stream.usage for stream in streams]))
+            completion = builder.build([stream.usage for stream in streams])
+            await self._store(completion)
+            await exchange.respond(completion)
 
-    async def _send(self, chunks: list[ChatCompletionChunk]) -> None:
-        await self._exchange.write(b"".join(map(encode_chunk, chunks)))
+    async def _store(self, completion: bytes) -> None:
+        """Keep the completion before the client knows of it, if it is to be kept."""
+        if self._request.kept is not None:
+            await store_completion(self._exchange, completion, self._request.kept)
 
     async def _choices(self, sink: Sink) -> list[ChatCompletionStream]:
         return await ask_at_once([self._choice(index, sink) for index in range(self._request.copies)])

@@ -37,6 +37,13 @@ from addon.replay import answer_replayed
 from addon.responses import answer_response
 from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
+from addon.stored_completions import (
+    answer_completion_deletion,
+    answer_completion_messages,
+    answer_completion_update,
+    answer_stored_completion,
+    answer_stored_completions,
+)
 from addon.stored_responses import answer_cancel, answer_delete, answer_input_items, answer_stored_response
 from addon.websocket_refusal import refuse_websocket
 from translators.errors import OpenAIError
@@ -46,6 +53,11 @@ __all__ = ["ClaudeProxyAddon"]
 ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.CHAT_COMPLETIONS: answer_chat_completion,
     Endpoint.COMPLETIONS: answer_completion,
+    Endpoint.STORED_COMPLETIONS: answer_stored_completions,
+    Endpoint.STORED_COMPLETION: answer_stored_completion,
+    Endpoint.STORED_COMPLETION_UPDATE: answer_completion_update,
+    Endpoint.STORED_COMPLETION_DELETION: answer_completion_deletion,
+    Endpoint.STORED_COMPLETION_MESSAGES: answer_completion_messages,
     Endpoint.MODELS: answer_models,
     Endpoint.MODEL: answer_model,
     Endpoint.HEALTH: answer_health,

@@ -1,35 +1,60 @@
 """Lists as OpenAI pages them: `limit`, `order`, `after`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from translators.errors import OpenAIError
 from translators.request_errors import check_range, invalid_value
 
-__all__ = ["encode_list", "read_page"]
+__all__ = ["PageQuery", "encode_list", "read_page", "read_page_query"]
 
 _LIMIT = 20
 _MAX_LIMIT = 100
 
 
-def read_page(items: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> bytes:
-    """Encode the page of a list that a query asks for: 20 items, the newest first, if it says nothing.
+class PageQuery(NamedTuple):
+    """Which page is asked for."""
+
+    limit: int
+    order: Literal["asc", "desc"]
+    after: str | None
+    """Id of the item before the first."""
+
+
+def read_page_query(query: Mapping[str, str], order: Literal["asc", "desc"] = "desc") -> PageQuery:
+    """Read what a query asks for: 20 items in this order if it says nothing.
+
+    Raises:
+        OpenAIError: 400 for a wrong parameter.
+    """
+    limit = _read_limit(query.get("limit"))
+    match query.get("order", order):
+        case "asc":
+            return PageQuery(limit, "asc", query.get("after"))
+        case "desc":
+            return PageQuery(limit, "desc", query.get("after"))
+        case other:
+            raise invalid_value("order", f"'{other}'", ("asc", "desc"))
+
+
+def read_page(
+    items: Sequence[Mapping[str, Any]], query: Mapping[str, str], order: Literal["asc", "desc"] = "desc"
+) -> bytes:
+    """Encode the page of a list that a query asks for.
 
     Args:
         items: all of them, the oldest first.
         query: of the request.
+        order: oldest or newest first, if the query does not say.
 
     Raises:
         OpenAIError: 400 for a wrong parameter, or an item that is not in the list.
     """
-    limit = _read_limit(query.get("limit"))
-    order = query.get("order", "desc")
-    if order not in ("asc", "desc"):
-        raise invalid_value("order", f"'{order}'", ("asc", "desc"))
+    limit, order, after = read_page_query(query, order)
     ordered = list(items if order == "asc" else reversed(items))
-    if after := query.get("after"):
+    if after:
         ids = [item["id"] for item in ordered]
         if after not in ids:
             raise OpenAIError(400, f"Item with id '{after}' not found.", param="after")

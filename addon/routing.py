@@ -18,6 +18,11 @@ class Endpoint(Enum):
 
     CHAT_COMPLETIONS = "chat_completions"
     COMPLETIONS = "completions"
+    STORED_COMPLETIONS = "stored_completions"
+    STORED_COMPLETION = "stored_completion"
+    STORED_COMPLETION_UPDATE = "stored_completion_update"
+    STORED_COMPLETION_DELETION = "stored_completion_deletion"
+    STORED_COMPLETION_MESSAGES = "stored_completion_messages"
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
@@ -75,6 +80,7 @@ _RESPONSES = r"/responses"
 _RESPONSE = r"/responses/(?P<name>[^/]+)"
 _CONVERSATION = r"/conversations/(?P<name>[^/]+)"
 _ITEM = rf"{_CONVERSATION}/items/(?P<item>[^/]+)"
+_COMPLETION = r"/chat/completions/(?P<name>[^/]+)"
 
 _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     # The first that fits counts.
@@ -94,6 +100,11 @@ _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", f"{_CONVERSATION}/items", Endpoint.NEW_CONVERSATION_ITEMS),
     ("GET", _ITEM, Endpoint.CONVERSATION_ITEM),
     ("DELETE", _ITEM, Endpoint.CONVERSATION_ITEM_DELETION),
+    ("GET", "/chat/completions", Endpoint.STORED_COMPLETIONS),
+    ("GET", _COMPLETION, Endpoint.STORED_COMPLETION),
+    ("POST", _COMPLETION, Endpoint.STORED_COMPLETION_UPDATE),
+    ("DELETE", _COMPLETION, Endpoint.STORED_COMPLETION_DELETION),
+    ("GET", f"{_COMPLETION}/messages", Endpoint.STORED_COMPLETION_MESSAGES),
 )
 _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("POST", re.compile(rf"{_PREFIX}/chat/completions"), Endpoint.CHAT_COMPLETIONS),

@@ -1,4 +1,4 @@
-"""Where responses and conversations are kept: values and lists by kind, owner and id, forgotten after a time.
+"""Where what clients name later is kept: values and lists by kind, owner and id, forgotten after a time.
 
 Two stores keep them: a SQLite file (`addon.sqlite_store`), or Redis (`addon.redis_store`). Both are shared by all
 processes that name the same one. The owner is part of every key, so that nothing of one client is found by another.
@@ -11,10 +11,13 @@ from translators.errors import OpenAIError
 
 __all__ = ["Key", "Kind", "Store", "StoreUnavailableError"]
 
-type Kind = Literal["response", "item", "events", "run", "cancel", "conversation"]
+type Kind = Literal[
+    "response", "item", "events", "run", "cancel", "conversation", "completion", "completions", "messages"
+]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
 response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
-a conversation, and the list of its items."""
+a conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of
+one day; `messages`: the messages that it answers."""
 
 
 class Key(NamedTuple):

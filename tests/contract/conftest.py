@@ -37,6 +37,7 @@ def proxy(
         modes=(SOCKS,),
         environment={
             "CLAUDE_PROXY_MAX_RETRIES": "0",
+            "CLAUDE_PROXY_STORE_PATH": ":memory:",
             "CLAUDE_PROXY_HOSTS": "api.openai.com,*.openai.azure.com,localhost",
             "CLAUDE_PROXY_ALIASES": "fast-*=claude-haiku-4-5,my-alias=claude-opus-4-6",
         },

@@ -223,7 +223,6 @@ def test_knobs_without_an_equivalent_are_ignored_and_named(client: OpenAI, claud
         presence_penalty=0,
         logit_bias={"50256": -100},
         seed=3,
-        store=True,
         metadata={"a": "b"},
         extra_body={"top_k": 40, "made_up": True},
     )
@@ -232,7 +231,6 @@ def test_knobs_without_an_equivalent_are_ignored_and_named(client: OpenAI, claud
         "logit_bias=ignored",
         "metadata=ignored",
         "seed=ignored",
-        "store=ignored",
         "top_k=ignored",
         "unknown=ignored",
     ]

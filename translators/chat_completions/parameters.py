@@ -29,7 +29,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "logprobs": refused("`true`: Claude gives no log probabilities"),
         "max_completion_tokens": mapped("`max_tokens`, at most the model's maximum and the operator's limit"),
         "max_tokens": mapped("`max_tokens`; of both caps the smaller"),
-        "metadata": ignored("no equivalent: Claude stores nothing to find by it"),
+        "metadata": emulated("kept with a stored completion; without `store` ignored, with a warning"),
         "modalities": refused("with `audio`; `text` alone is what Claude does"),
         "moderation": refused("where the policy blocks; without one it is ignored, with a warning"),
         "n": emulated("that many calls in parallel, 8 at most; more are refused"),
@@ -47,7 +47,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
             "`default`, `flex`, `scale`: `standard_only`; `priority`, `fast`: ignored, with a warning"
         ),
         "stop": mapped("`stop_sequences`; white space alone, and more than 4, by watching the text"),
-        "store": ignored("answers are not stored"),
+        "store": emulated("kept by the proxy with its messages, to be got, listed, changed and deleted"),
         "stream": mapped("Claude always streams; whole answers are gathered"),
         "stream_options": mapped("see below"),
         "temperature": mapped(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from translators.chat_completions.output_format import translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.request_types import ChatCompletionRequest, JsonObjectFormat, JsonSchemaFormat
+from translators.chat_completions.stored import KeptRequest, keep_request
 from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
 from translators.chat_completions.turns import translate_messages
 from translators.chat_completions.unsupported import refuse_unsupported, warn_of_ignored
@@ -71,6 +72,8 @@ class TranslatedRequest:
     warnings: tuple[TranslationWarning, ...] = ()
     replays_thinking: bool = False
     """Whether `params` holds thinking of earlier turns, which Claude may refuse."""
+    kept: KeptRequest | None = None
+    """What is kept of the request together with its answer, if that is asked."""
 
     def without_thinking(self) -> "TranslatedRequest":
         """Return the same request without the thinking of earlier turns, for one more try after Claude refused it."""
@@ -172,6 +175,7 @@ class _Translation:
             reply=reply,
             warnings=tuple(dict.fromkeys(self.warnings)),
             replays_thinking=conversation.replays_thinking,
+            kept=keep_request(request),
         )
 
     def _warn(self, param: str, action: Action, detail: str) -> None:

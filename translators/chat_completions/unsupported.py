@@ -42,13 +42,12 @@ def warn_of_ignored(request: ChatCompletionRequest) -> list[TranslationWarning]:
         "functions": bool(request.functions and request.tools),
         "frequency_penalty": bool(request.frequency_penalty),
         "logit_bias": bool(request.logit_bias),
-        "metadata": bool(request.metadata),
+        "metadata": bool(request.metadata) and not request.store,
         "moderation": request.moderation is not None,
         "prediction": request.prediction is not None,
         "presence_penalty": bool(request.presence_penalty),
         "prompt_cache_key": request.prompt_cache_key is not None,
         "seed": request.seed is not None,
-        "store": bool(request.store),
         "stream_options.include_obfuscation": bool(
             request.stream_options and request.stream_options.include_obfuscation
         ),

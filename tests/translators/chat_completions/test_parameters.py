@@ -95,7 +95,7 @@ ROWS: dict[str, tuple[Body, Body]] = {
     "logprobs": ({}, {"logprobs": True}),
     "max_completion_tokens": ({}, {"max_completion_tokens": 2000}),
     "max_tokens": ({}, {"max_tokens": 2000}),
-    "metadata": ({}, {"metadata": {"a": "b"}}),
+    "metadata": ({"store": True}, {"store": True, "metadata": {"a": "b"}}),
     "modalities": ({}, {"modalities": ["text", "audio"]}),
     "moderation": ({}, {"moderation": {"model": "m", "policy": {"input": {"mode": "block"}}}}),
     "n": ({}, {"n": 2}),
@@ -216,7 +216,7 @@ ROWS: dict[str, tuple[Body, Body]] = {
 
 
 def outcome(translated: Any) -> tuple[Any, ...]:
-    return (translated.params, translated.headers, translated.copies, translated.reply)
+    return (translated.params, translated.headers, translated.copies, translated.reply, translated.kept)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

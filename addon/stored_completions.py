@@ -1,0 +1,127 @@
+"""/v1/chat/completions/{id}: get, list, change and delete the completions that were made with `store: true`."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from addon.exchange import Exchange
+from addon.listed_records import ListedRecords
+from addon.pages import encode_list, read_page, read_page_query
+from addon.store import Key, StoreUnavailableError
+from addon.thinking_memory import scope_of
+from translators.chat_completions.stored import KeptRequest, add_kept, list_messages
+from translators.errors import OpenAIError
+from translators.request_errors import translate_validation_error, unparsable_body
+
+__all__ = [
+    "answer_completion_deletion",
+    "answer_completion_messages",
+    "answer_completion_update",
+    "answer_stored_completion",
+    "answer_stored_completions",
+    "store_completion",
+]
+
+log = structlog.get_logger(__name__)
+
+_METADATA = re.compile(r"metadata\[(.*)\]")
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """The body of an update."""
+
+    metadata: dict[str, str] | None
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+async def store_completion(exchange: Exchange, completion: bytes, kept: KeptRequest) -> None:
+    """Keep a completion. A store that is away takes nothing from an answer that is there: the log says so."""
+    stored = add_kept(completion, kept, exchange.request_id)
+    messages = msgspec.json.encode(list_messages(stored["id"], kept))
+    try:
+        await exchange.gateway.store.save({_messages_key(exchange, stored["id"]): messages})
+        await _records(exchange).add(stored)
+    except StoreUnavailableError as error:
+        log.warning("completion_not_stored", request_id=exchange.request_id, reason=error.reason)
+
+
+async def answer_stored_completions(exchange: Exchange) -> None:
+    """List the stored completions, of a model or with certain metadata if the query says so."""
+    query = exchange.flow.request.query
+    asked = read_page_query(query, "asc")
+    metadata = {found[1]: value for name, value in query.items() if (found := _METADATA.fullmatch(name))}
+    model = query.get("model")
+
+    def wanted(completion: Mapping[str, Any]) -> bool:
+        noted: dict[str, str] = completion["metadata"]
+        return (model is None or completion["model"] == model) and metadata.items() <= noted.items()
+
+    after = None if asked.after is None else await _load(exchange, asked.after)
+    listed, has_more = await _records(exchange).page(asked.limit, asked.order, after, wanted)
+    await exchange.respond(encode_list(listed, has_more=has_more))
+
+
+async def answer_stored_completion(exchange: Exchange) -> None:
+    """Answer with a stored completion."""
+    await exchange.respond(msgspec.json.encode(await _load(exchange, exchange.claim.name or "")))
+
+
+async def answer_completion_messages(exchange: Exchange) -> None:
+    """List the messages of the request that a stored completion answers."""
+    completion_id = exchange.claim.name or ""
+    await _load(exchange, completion_id)
+    key = _messages_key(exchange, completion_id)
+    found = (await exchange.gateway.store.load([key])).get(key)
+    messages = msgspec.json.decode(found) if found is not None else []
+    await exchange.respond(read_page(messages, exchange.flow.request.query, "asc"))
+
+
+async def answer_completion_update(exchange: Exchange) -> None:
+    """Change the metadata of a stored completion; answer with it."""
+    try:
+        body = _decoder.decode(exchange.decoded_body() or b"{}")
+    except msgspec.ValidationError as error:
+        raise translate_validation_error(str(error), {}) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unparsable_body() from error
+    completion = {**await _load(exchange, exchange.claim.name or ""), "metadata": body.metadata or {}}
+    await _records(exchange).save(completion)
+    await exchange.gateway.store.renew([_messages_key(exchange, completion["id"])])
+    await exchange.respond(msgspec.json.encode(completion))
+
+
+async def answer_completion_deletion(exchange: Exchange) -> None:
+    """Delete a stored completion."""
+    completion = await _load(exchange, exchange.claim.name or "")
+    await _records(exchange).delete(completion)
+    await exchange.gateway.store.delete([_messages_key(exchange, completion["id"])])
+    deleted = {"object": "chat.completion.deleted", "id": completion["id"], "deleted": True}
+    await exchange.respond(msgspec.json.encode(deleted))
+
+
+async def _load(exchange: Exchange, completion_id: str) -> dict[str, Any]:
+    completion = await _records(exchange).load(completion_id)
+    if completion is None:
+        raise OpenAIError(404, f"Chat completion with id '{completion_id}' not found.", param="completion_id")
+    return completion
+
+
+def _records(exchange: Exchange) -> ListedRecords:
+    gateway = exchange.gateway
+    return ListedRecords(
+        gateway.store,
+        scope_of(exchange.authorization),
+        "completion",
+        "completions",
+        gateway.settings.store.seconds_to_live,
+        "created",
+    )
+
+
+def _messages_key(exchange: Exchange, completion_id: str) -> Key:
+    return Key("messages", scope_of(exchange.authorization), completion_id)
