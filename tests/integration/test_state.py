@@ -22,6 +22,7 @@ from tests.integration.responses_api import (
     thinking_in,
 )
 from tests.integration.running_proxy import ProxyStarter
+from tests.integration.serving_process import serving_process
 
 
 def last_body(simulation: RunningSimulation) -> dict[str, Any]:
@@ -182,3 +183,32 @@ async def test_neither_keys_nor_secrets_nor_what_was_said_are_logged(
     stored = (tmp_path / "store.sqlite3").read_bytes()
     assert b"resp_" in stored
     assert b"sk-very-own-key" not in stored
+
+
+async def test_two_processes_on_one_redis_answer_as_one(
+    simulation: RunningSimulation, tmp_path: Path, redis_url: str
+) -> None:
+    environment = {"CLAUDE_PROXY_REDIS_URL": redis_url, "CLAUDE_PROXY_SECRET": "shared"}
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        serving_process(simulation.base_url, folders[0], **environment) as one,
+        serving_process(simulation.base_url, folders[1], **environment) as other,
+        one.client() as first,
+        other.client() as second,
+    ):
+        response = await first.responses.create(model="gpt-5", input="Weather in Oslo?", tools=[WEATHER])
+        for client in (second, first):
+            response = await client.responses.create(
+                model="gpt-5", input=results_of(response), previous_response_id=response.id, tools=[WEATHER]
+            )
+        assert thinking_in(last_body(simulation)) == 2
+        conversation = await first.conversations.create(items=[{"role": "user", "content": "My name is Ada."}])
+        await second.responses.create(model="gpt-5", input="Hello.", conversation=conversation.id)
+        assert len((await first.conversations.items.list(conversation.id)).data) > 2
+        script = '[[simulate: {"text": "one two three four five", "event_interval": 0.2}]]'
+        queued = await first.responses.create(model="gpt-5", input=script, background=True)
+        stream = await second.responses.retrieve(queued.id, stream=True)
+        assert check([event async for event in stream])["status"] == "completed"
+    assert not any(entry.name == "store.sqlite3" for folder in folders for entry in folder.iterdir())
