@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASE = "mitmdump"
 START_SECONDS = 60.0
 HELD_STREAM_SECONDS = 60
+ONE_REQUEST = {"stream": False, "clients": 1, "chunks": 8, "once": True}
 
 
 @dataclasses.dataclass
@@ -48,7 +49,6 @@ class Endpoint:
     port: int
     process: subprocess.Popen[bytes] | None = None
     idle_mib: float = 0.0
-    held_mib: float = 0.0
 
     def pids(self) -> list[int]:
         """List the process and its descendants."""
@@ -106,6 +106,7 @@ def cells(seconds: float) -> list[Cell]:
     """List the kinds of load, each for about `seconds`."""
     return [
         Cell("small", {"stream": False, "clients": 16, "chunks": 8, "seconds": seconds}),
+        Cell("large", {"stream": False, "clients": 8, "chunks": 8, "history": 20, "seconds": seconds}),
         Cell("bursts", {"stream": True, "clients": 8, "chunks": 100, "seconds": seconds}),
         # As from a model: each chunk comes alone, and wakes the proxy up.
         Cell("paced", {"stream": True, "clients": 32, "chunks": 100, "interval": seconds / 40, "once": True}),
@@ -125,28 +126,37 @@ class Load:
             preexec_fn=_pinned(core),  # noqa: PLW1509 - no threads here
         )
 
+    def is_answered(self, endpoint: Endpoint) -> bool:
+        """Send one request; say whether its answer is right."""
+        return not self._tell(_job(endpoint, ONE_REQUEST))["errors"]
+
     def run(self, endpoint: Endpoint, job: dict[str, Any]) -> dict[str, Any]:
         """Do one job; a wrong answer ends the whole run."""
-        return self._tell({"api": endpoint.api, "port": endpoint.port, **job}, endpoint)
+        result = self._tell(_job(endpoint, job))
+        if result["errors"]:
+            raise SystemExit(f"bench: {endpoint.name}: {len(result['errors'])} answers failed: {result['errors'][0]}")
+        return result
 
-    def release(self, endpoint: Endpoint) -> None:
+    def release(self) -> None:
         """Cut the streams that a job with `hold` has opened."""
-        self._tell({}, endpoint)
+        self._tell({})
 
-    def _tell(self, line: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    def _tell(self, line: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise RuntimeError("the load generator has no pipes")
         print(json.dumps(line), file=stdin, flush=True)
         result: dict[str, Any] = json.loads(stdout.readline())
-        if result["errors"]:
-            raise SystemExit(f"bench: {endpoint.name}: {len(result['errors'])} answers failed: {result['errors'][0]}")
         return result
 
     def stop(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.wait()
+
+
+def _job(endpoint: Endpoint, job: dict[str, Any]) -> dict[str, Any]:
+    return {"api": endpoint.api, "port": endpoint.port, **job}
 
 
 def _pinned(core: int | None) -> Callable[[], None]:
@@ -212,7 +222,7 @@ def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint]
                 processes.append(process)
                 endpoints.append(Endpoint(name, "anthropic" if name == BASE else "openai", port, process))
         for endpoint, process in zip(endpoints, processes, strict=True):
-            _wait(endpoint, process, folder)
+            _wait(endpoint, process, load, folder)
         yield endpoints, load
     finally:
         load.stop()
@@ -226,13 +236,12 @@ def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint]
                 process.wait()
 
 
-def _wait(endpoint: Endpoint, process: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait until an endpoint takes connections."""
+def _wait(endpoint: Endpoint, process: subprocess.Popen[bytes], load: Load, folder: Path) -> None:
+    """Wait until an endpoint answers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", endpoint.port)) == 0:
-                return
+        if load.is_answered(endpoint):
+            return
         time.sleep(0.1)
     log = (folder / f"{'upstream' if endpoint.name == 'direct' else endpoint.name}.log").read_text(errors="replace")
     raise SystemExit(f"bench: {endpoint.name} does not start:\n{log[-2000:]}")
@@ -246,7 +255,7 @@ def measure(endpoints: list[Endpoint], load: Load, *, rounds: int, seconds: floa
     """Measure everything; endpoints take turns within each round, and each round begins with another one."""
     figures: Figures = {endpoint.name: {} for endpoint in endpoints}
     for endpoint in endpoints:
-        load.run(endpoint, {"stream": False, "clients": 1, "chunks": 8, "seconds": 5, "once": True})
+        load.run(endpoint, ONE_REQUEST)
         endpoint.settle()
         endpoint.idle_mib = endpoint.mib()
     for endpoint in endpoints:  # first requests pay for what is made once
@@ -265,20 +274,19 @@ def measure(endpoints: list[Endpoint], load: Load, *, rounds: int, seconds: floa
     for endpoint in endpoints:
         if endpoint.process:
             held = {"stream": True, "chunks": HELD_STREAM_SECONDS, "interval": 1.0, "hold": True}
-            load.run(endpoint, {"clients": streams, "seconds": 0, **held})
-            endpoint.held_mib = endpoint.mib()
-            load.release(endpoint)
-            endpoint.settle()
             values = figures[endpoint.name]
-            values["idle"], values["held"] = [endpoint.idle_mib], [endpoint.held_mib]
-            values["each"] = [(endpoint.held_mib - endpoint.idle_mib) * 1024 / streams]
+            values["idle"], values["after"] = [endpoint.idle_mib], [endpoint.mib()]
+            load.run(endpoint, {"clients": streams, **held})
+            values["held"] = [endpoint.mib()]
+            load.release()
+            endpoint.settle()
     return figures
 
 
 def _figures(cell: str, used: float, result: dict[str, Any]) -> dict[str, float]:
     match cell:
-        case "small":
-            return {"small": used / result["requests"] * 1000}
+        case "small" | "large":
+            return {cell: used / result["requests"] * 1000}
         case "first":
             times = sorted(result["first_text"])
             return {"p50": statistics.median(times) * 1000, "p99": times[int(len(times) * 0.99)] * 1000}
@@ -287,13 +295,14 @@ def _figures(cell: str, used: float, result: dict[str, Any]) -> dict[str, float]
 
 ROWS = (
     ("CPU s per 1000 small whole requests", "small", False),
+    ("CPU s per 1000 whole requests of 100 KB", "large", False),
     ("CPU s per 100,000 chunks, as fast as they are taken", "bursts", False),
     ("CPU s per 100,000 chunks, {milliseconds:.0f} ms apart, 32 streams", "paced", False),
     ("added time to first token, p50, ms", "p50", True),
     ("added time to first token, p99, ms", "p99", True),
     ("resident memory idle, MiB", "idle", False),
+    ("resident memory after all of that, MiB", "after", False),
     ("resident memory with {streams} open streams, MiB", "held", False),
-    ("of that each stream, KiB", "each", False),
 )
 """Title, figure, and whether the upstream's own share is taken off."""
 

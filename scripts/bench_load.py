@@ -13,6 +13,8 @@ from typing import Any
 WORDS = "simulated words "
 """What the simulated Claude says in its fast mode, once for each of the `chunks` that it is asked for."""
 
+PROSE = 'Text as people write it: "quotes", a path C:\\temp\\file.txt,\nline breaks, Größe, naïveté, 東京, and so on. '
+
 TIMEOUT_SECONDS = 30.0
 
 
@@ -30,6 +32,8 @@ class Job:
     seconds: float = 1.0
     """How long new requests are sent; those under way are waited for."""
     interval: float = 0.0
+    history: int = 0
+    """Earlier messages of 5,000 characters each."""
     once: bool = False
     """One request a client."""
     hold: bool = False
@@ -42,13 +46,18 @@ class Job:
         """The request's bytes."""
         steering = f"chunks={self.chunks} interval={self.interval}"
         path = "/v1/chat/completions" if self.api == "openai" else "/v1/messages"
+        earlier = [
+            {"role": ("user", "assistant")[number % 2], "content": (PROSE * 50)[number : number + 5000]}
+            for number in range(self.history)
+        ]
         body = json.dumps(
             {
                 "model": "claude-opus-5-5",
                 "max_tokens": 4096,
                 "stream": self.stream,
-                "messages": [{"role": "user", "content": f"Say something short, please. {steering}"}],
-            }
+                "messages": [*earlier, {"role": "user", "content": f"Say something short, please. {steering}"}],
+            },
+            ensure_ascii=False,
         ).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n"
