@@ -37,8 +37,8 @@ BACKLOG = 4096
 """Connections that may wait to be accepted. mitmproxy's 100 overflow when many clients connect within one second."""
 
 
-_GARBAGE_THRESHOLD = 20_000
-"""New objects between two collections: some ten requests' worth, where Python's own default is one."""
+_GARBAGE_THRESHOLD = 5_000
+"""New objects between two collections, some three requests' worth. Four times as many save 5 % of CPU and cost 40 MiB."""
 
 
 class StartError(Exception):
