@@ -38,7 +38,7 @@ BACKLOG = 4096
 
 
 _GARBAGE_THRESHOLD = 5_000
-"""New objects between two collections, some three requests' worth. Four times as many save 5 % of CPU and cost 40 MiB."""
+"""New objects between two collections, three requests' worth. Four times as many save 5 % of CPU, and cost 40 MiB."""
 
 
 class StartError(Exception):
