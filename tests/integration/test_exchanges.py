@@ -213,8 +213,10 @@ async def test_proxyauth_cannot_be_bypassed(start_proxy: ProxyStarter, simulatio
             assert (await client.post(URL, json=body())).status_code == 200
 
 
-async def test_the_virtual_address_is_nobodys_to_name(start_proxy: ProxyStarter) -> None:
-    async with start_proxy(REGULAR) as proxy:
+async def test_the_virtual_address_is_nobodys_to_name(start_proxy: ProxyStarter, simulation: RunningSimulation) -> None:
+    claude = {"api_key": "sk-ant-test-key", "base_url": simulation.base_url}
+    settings = load_settings({"claude": claude, "interception": {"others": "intercept"}})
+    async with start_proxy(REGULAR, settings=settings) as proxy:
         async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}", verify=False) as client:
             response = await client.post("https://virtual.claude-proxy.invalid/v1/chat/completions", json=body())
             assert response.status_code in {400, 502}
