@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from openai import APIError, AzureOpenAI, BadRequestError, OpenAI, RateLimitError
+from openai import APIError, AzureOpenAI, BadRequestError, DefaultHttpx2Client, OpenAI, RateLimitError
 
 from tests.contract.proxy_process import Way
 from tests.contract.simulated_upstream import SimulatedUpstream, simulate
@@ -95,11 +95,11 @@ def test_errors_of_claude_come_as_the_client_s_own(client: OpenAI) -> None:
 
 
 def test_an_azure_deployment_is_asked_by_its_path(way: Way, claude: SimulatedUpstream) -> None:
-    if way.name != "base_url":
-        pytest.skip("the way in changes nothing of the path")
+    endpoint = way.base_url.removesuffix("/v1") if way.name == "base_url" else "https://acme.openai.azure.com"
     with AzureOpenAI(
         api_key="azure-key-0123456789",
-        azure_endpoint=way.base_url.removesuffix("/v1"),
+        azure_endpoint=endpoint,
+        http_client=DefaultHttpx2Client(**way.httpx_options()),
         azure_deployment="my-alias",
         api_version="2024-10-21",
         _strict_response_validation=True,

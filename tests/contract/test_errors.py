@@ -271,8 +271,6 @@ def test_an_unknown_path_of_the_standalone_endpoint_is_not_found(
             partial(client.embeddings.create, model="text-embedding-3-small", input="x"),
             partial(client.images.generate, prompt="x"),
             client.files.list,
-            partial(client.chat.completions.retrieve, "chatcmpl-1"),
-            partial(client.chat.completions.delete, "chatcmpl-1"),
         ]
         for call in calls:
             with pytest.raises(openai.NotFoundError) as raised:
