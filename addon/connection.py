@@ -156,9 +156,9 @@ class ClientStream:
     def _find_socket(self) -> asyncio.StreamWriter | None:
         """Find the client's socket, if all that the layers would do to the data is to frame it as an HTTP/1.1 chunk.
 
-        Their way costs as much as all else together when chunks come one at a time. It has to be taken while the
-        response's headers wait for a hook, and where there is more to do: TLS, HTTP/2, tunnels, another addon that
-        changes the stream or wants it stored.
+        Their way costs a sixth of the CPU when chunks come one at a time. It has to be taken while the response's
+        headers wait for a hook, and where there is more to do: TLS, HTTP/2, tunnels, another addon that changes the
+        stream or wants it stored.
         """
         stream = self._http_layer.streams.get(self._stream_id)
         if not (self._is_bare_http1 and self._is_chunked) or stream is None or stream._paused:  # noqa: SLF001

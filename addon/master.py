@@ -38,7 +38,8 @@ BACKLOG = 4096
 
 
 _GARBAGE_THRESHOLD = 5_000
-"""New objects between two collections, three requests' worth. Four times as many save 5 % of CPU, and cost 40 MiB."""
+"""New objects between two collections, where Python's own default is 2,000. With 20,000, requests of 100 KB wait so
+long to be collected that the process grows by 35 MiB more."""
 
 
 class StartError(Exception):
@@ -101,7 +102,7 @@ class ErrorCheck(logging.Handler):
 
 
 class ListeningAddons(AddonManager):
-    """Asks only the addons that have a hook. mitmproxy asks all of them, ten times a request.
+    """Asks only the addons that have a hook. mitmproxy asks all of them, eight times a request.
 
     For a chain that does not change once events come: no scripts.
     """
