@@ -5,6 +5,7 @@ counts of its events are read on the way, for the log.
 """
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -45,6 +46,7 @@ async def answer_anthropic(exchange: Exchange) -> None:
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
+    figures.asked_claude = time.perf_counter()
     response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
     try:
         figures.claude_request_id = response.headers.get("request-id")
@@ -55,6 +57,8 @@ async def answer_anthropic(exchange: Exchange) -> None:
         figures.cached_tokens = usage.cache_read_input_tokens or 0
         written = usage.cache_creation_input_tokens or 0
         figures.input_tokens = (usage.input_tokens or 0) + figures.cached_tokens + written
+        figures.cache_write_tokens = written
+        figures.cost = exchange.gateway.prices.cost(asked.model, usage)
         figures.output_tokens = usage.output_tokens or 0
     finally:
         await response.aclose()

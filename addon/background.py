@@ -44,7 +44,11 @@ async def start_in_background(exchange: Exchange, prepared: PreparedResponse) ->
     Raises:
         OpenAIError: 503 if the store is not there, without which nobody could fetch the response.
     """
-    run = BackgroundResponse(exchange.gateway, prepared, Figures(model=exchange.figures.model))
+    run = BackgroundResponse(
+        exchange.gateway,
+        prepared,
+        Figures(model=exchange.figures.model, claude_model=prepared.request.plan.claude_model),
+    )
     queued = await run.start()
     if not prepared.request.plan.stream:
         await exchange.respond(encode_response(queued))
@@ -225,6 +229,7 @@ class BackgroundResponse:
 
     def _log(self) -> None:
         figures = self.figures
+        self.gateway.metrics.observe_background(figures, self.gateway.catalog)
         log.info(
             "background_response",
             response_id=self.prepared.response_id,

@@ -6,7 +6,7 @@ for as long as `retry-after` says; ours stop at a limit, and with the client.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -118,9 +118,20 @@ class ClaudeClient:
     Args:
         settings: key, base URL, timeouts, retries.
         base_url: where Claude is, if not where the settings say (the simulated one).
+        on_upstream: told what comes of each try: a status, or a word for what took its place.
+        on_retry: told of each call that is made again.
     """
 
-    def __init__(self, settings: Settings, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        base_url: str | None = None,
+        *,
+        on_upstream: Callable[[str], None] = lambda _: None,
+        on_retry: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_upstream = on_upstream
+        self._on_retry = on_retry
         claude = settings.claude
         key = claude.api_key.get_secret_value() if claude.api_key else None
         self._max_retries = claude.max_retries
@@ -177,6 +188,7 @@ class ClaudeClient:
                 ):
                     raise failure.error from failure
                 await asyncio.sleep(failure.retry_after or _backoff(retries))
+                self._on_retry()
             else:
                 answer.retries = retries
                 return answer
@@ -190,20 +202,25 @@ class ClaudeClient:
             refusal = translate_claude_error(error.status_code, response.content, response.headers, now)
             # A spent budget has a status that is tried again, and does not come back.
             is_final = refusal.headers.get("x-should-retry") == "false"
+            self._on_upstream(str(error.status_code))
             raise _FailedTryError(refusal, None if is_final else _retry_after(response, now)) from error
         except anthropic.APITimeoutError as error:
+            self._on_upstream("timeout")
             raise _FailedTryError(
                 OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout"), 0
             ) from error
         except anthropic.APIConnectionError as error:
+            self._on_upstream("unreachable")
             unreachable = OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable")
             raise _FailedTryError(unreachable, 0) from error
         try:
             await answer.read_first()
         except OpenAIError as error:
+            self._on_upstream("error_event")
             await answer.close()
             raise _FailedTryError(error, 0 if error.status == 429 or error.status >= 500 else None) from error
         except UpstreamBrokenError as error:
+            self._on_upstream("broken")
             await answer.close()
             raise _FailedTryError(
                 OpenAIError(502, f"No answer: {error}.", "server_error", "upstream_broken"), 0
@@ -211,6 +228,7 @@ class ClaudeClient:
         except BaseException:
             await answer.close()
             raise
+        self._on_upstream("200")
         return answer
 
     async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
@@ -220,11 +238,15 @@ class ClaudeClient:
             OpenAIError: Claude is out of reach.
         """
         try:
-            return await self._sdk.forward(method, path, body, headers)
+            response = await self._sdk.forward(method, path, body, headers)
         except anthropic.APITimeoutError as error:
+            self._on_upstream("timeout")
             raise OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout") from error
         except anthropic.APIConnectionError as error:
+            self._on_upstream("unreachable")
             raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
+        self._on_upstream(str(response.status_code))
+        return response
 
     async def models(self) -> list[dict[str, Any]]:
         """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.

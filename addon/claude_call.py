@@ -147,6 +147,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             async for events in answer.events():
                 if figures.first_event is None:
                     figures.first_event = time.perf_counter()
+                    figures.response_model = events[0].message.model if events[0].message else None
                 pieces: list[Piece] = []
                 failure = None
                 for event in events:
@@ -194,9 +195,11 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
 
     def _count(self, usage: Usage) -> None:
         figures = self._caller.figures
-        cached = usage.cache_read_input_tokens or 0
-        figures.input_tokens += (usage.input_tokens or 0) + cached + (usage.cache_creation_input_tokens or 0)
+        cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        figures.input_tokens += (usage.input_tokens or 0) + cached + written
         figures.cached_tokens += cached
+        figures.cache_write_tokens += written
+        figures.cost += self._caller.gateway.prices.cost(figures.claude_model, usage)
         figures.output_tokens += usage.output_tokens or 0
 
 

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from addon.exporter_process import exporter_beside, run_exporter
+from addon.metrics_folder import FOLDER_VARIABLE, folder_in_use
 from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, load_settings, nest
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ DRAIN_SECONDS = 10.0
 """How long running exchanges may take to end after the first SIGTERM or SIGINT; a second one does not wait."""
 
 STANDALONE_MODE = "standalone"
+_OF_SERVE = frozenset({"server", "metrics"})
+"""Sections of settings that have flags of `serve` alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,6 +88,18 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     simulate.add_argument("--port", type=int, default=8100, help="port, 0 for a free one (default: %(default)s)")
 
+    exporter = commands.add_parser(
+        "exporter", help="show the metrics of all processes that count in one folder", allow_abbrev=False
+    )
+    exporter.set_defaults(command=_export)
+    known: dict[str, Any] = {"default": argparse.SUPPRESS}
+    exporter.add_argument("--host", dest="metrics.exporter_host", help="address to listen on", **known)
+    exporter.add_argument("--port", dest="metrics.exporter_port", help="port, 0 for a free one", **known)
+    exporter.add_argument(
+        "--folder", type=Path, metavar="DIR", help=f"the folder (default: environment variable {FOLDER_VARIABLE})"
+    )
+    exporter.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # end with standard input
+
     for command in (serve, run):
         _add_setting_flags(command, None)
     return parser
@@ -97,9 +113,9 @@ def _add_mitmproxy_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_setting_flags(parser: argparse.ArgumentParser, section: str | None) -> None:
-    """Add the flags of one section's settings; None stands for all sections but `server`, which only `serve` has."""
+    """Add the flags of one section's settings; "server" stands for all that only `serve` has, None for the others."""
     for setting in ALL_SETTINGS:
-        is_server = setting.path[0] == "server"
+        is_server = setting.path[0] in _OF_SERVE
         if setting.names.flag is None or is_server != (section == "server"):
             continue
         known: dict[str, Any] = {
@@ -108,7 +124,8 @@ def _add_setting_flags(parser: argparse.ArgumentParser, section: str | None) -> 
             "help": setting.field.description,
         }
         if setting.field.annotation is bool:
-            parser.add_argument(setting.names.flag, action="store_true", **known)
+            action = "store_false" if setting.names.flag.startswith("--no-") else "store_true"
+            parser.add_argument(setting.names.flag, action=action, **known)
         else:
             parser.add_argument(setting.names.flag, metavar=setting.path[-1].upper(), **known)
 
@@ -125,6 +142,11 @@ def _flag_of(setting: Setting) -> str | None:
 def _serve(flags: argparse.Namespace) -> int:
     settings = _settings(flags)
     settings.require_key()
+    with exporter_beside(settings.metrics):
+        return _serve_with(settings, flags)
+
+
+def _serve_with(settings: Settings, flags: argparse.Namespace) -> int:
     # Everything below `_settings` imports mitmproxy and the SDK, which takes seconds: not for --help or a wrong flag.
     from addon.logs import configure_logging  # noqa: PLC0415
     from addon.master import STANDALONE, build_master  # noqa: PLC0415
@@ -202,6 +224,19 @@ def _simulate(flags: argparse.Namespace) -> int:
         return _in_event_loop(simulate)
     except OSError as error:
         return _fail([f"Cannot listen on {flags.host}:{flags.port}: {os.strerror(error.errno or 0).lower()}."])
+
+
+def _export(flags: argparse.Namespace) -> int:
+    settings = _settings(flags).metrics
+    folder = flags.folder or folder_in_use()
+    if folder is None:
+        return _fail([f"No folder to read: set {FOLDER_VARIABLE}, or give --folder."])
+    host, port = settings.exporter_host, settings.exporter_port
+    try:
+        run_exporter(folder, host, port, beside=sys.stdin.buffer if flags.beside else None)
+    except OSError as error:
+        return _fail([f"Cannot show metrics on {host}:{port}: {(error.strerror or str(error)).lower()}."])
+    return 0
 
 
 def _in_event_loop(start: Callable[[], Awaitable[int]]) -> int:

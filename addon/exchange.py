@@ -14,7 +14,8 @@ from mitmproxy.utils import asyncio_utils
 from addon.content_encoding import decode_body
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
-from addon.routing import Claim
+from addon.metrics import Ending, refusal_reason
+from addon.routing import Claim, Endpoint
 from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
@@ -54,9 +55,13 @@ type Answer = Callable[["Exchange"], Awaitable[None]]
 """Answers an exchange whose body is complete; raises OpenAIError to refuse it."""
 
 
+_ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
+"""A process that drains is alive, and is watched to its end."""
+
+
 @dataclass
 class Figures:
-    """What the log line says of an exchange. Times are of `time.perf_counter`, None until they come."""
+    """What log line and metrics say of an exchange. Times are of `time.perf_counter`, None until they come."""
 
     model: str | None = None
     claude_model: str | None = None
@@ -65,6 +70,14 @@ class Figures:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    cache_write_tokens: int = 0
+    """Part of `input_tokens`, as `cached_tokens` is."""
+    cost: float = 0.0
+    """Dollars, by list prices."""
+    response_model: str | None = None
+    """The model as Claude's answer names it."""
+    writes: int = 0
+    """How many pieces of a streamed answer went out."""
     retries: int = 0
     warnings: tuple[TranslationWarning, ...] = ()
     asked_claude: float | None = None
@@ -103,6 +116,7 @@ class Exchange:
     _task: asyncio.Task[None] | None = None
     _status: int | None = None
     _outcome: str = "unanswered"
+    _error: OpenAIError | None = None
     _keep_alive: KeepAlive | None = None
     _relays: bool = False
 
@@ -111,6 +125,7 @@ class Exchange:
     def receive_headers(self, client: ClientSide) -> None:
         """Take the way back to the client; refuse a body that says that it is too large."""
         self._client = client
+        self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
         length = self.flow.request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
@@ -181,16 +196,17 @@ class Exchange:
             decode_body(self.body, encoding, self.gateway.settings.limits.max_request_bytes) if encoding else self.body
         )
 
-    async def respond(self, body: bytes) -> None:
-        """Answer with one JSON body."""
+    async def respond(self, body: bytes, content_type: str = "application/json") -> None:
+        """Answer with one body, JSON unless it says otherwise."""
         self.figures.first_byte = time.perf_counter()
         self._status = 200
-        await self._way_back().respond(200, self._headers("application/json"), body)
+        await self._way_back().respond(200, self._headers(content_type), body)
 
     async def relay(self, status: int, headers: list[tuple[bytes, bytes]], chunks: AsyncIterator[bytes]) -> None:
         """Answer with a response as it is, piece by piece. An error in the middle becomes a break for the client."""
         self._relays = True
         async for chunk in chunks:
+            self.figures.writes += 1
             if self.kept_body is not None:
                 self.kept_body += chunk
             if self._status is None:
@@ -209,6 +225,7 @@ class Exchange:
 
     async def write(self, data: bytes) -> None:
         """Send bytes of an event stream; the first ones start the response."""
+        self.figures.writes += 1
         if self.kept_body is not None:
             self.kept_body += data
         if self._status is None:
@@ -261,7 +278,8 @@ class Exchange:
 
     async def _answer(self, answer: Answer) -> None:
         try:
-            await (_refuse_draining if self.gateway.draining else answer)(self)
+            refuses = self.gateway.draining and self.claim.endpoint not in _ANSWERED_WHILE_DRAINING
+            await (_refuse_draining if refuses else answer)(self)
             self._outcome = "ok"
         except OpenAIError as error:
             await self._fail(error)
@@ -284,6 +302,7 @@ class Exchange:
             self._finish()
 
     async def _fail(self, error: OpenAIError) -> None:
+        self._error = error
         self._outcome = "client_error" if error.status < 500 and error.status != 429 else "upstream_error"
         try:
             if self._status is None:
@@ -324,6 +343,24 @@ class Exchange:
             retries=figures.retries,
             warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
         )
+        self._observe(ended)
+
+    def _observe(self, ended: float) -> None:
+        metrics, figures = self.gateway.metrics, self.figures
+        ending = Ending(
+            endpoint=self.claim.endpoint,
+            mode=self.flow.client_conn.proxy_mode.type_name,
+            outcome=self._outcome,
+            status=self._status,
+            started=self.started,
+            ended=ended,
+            overhead=self._overhead(ended),
+            has_body=self._task is not None,
+        )
+        metrics.observe_end(ending, figures, self.gateway.catalog)
+        # What Claude was asked for is no refusal of ours, whatever it said.
+        if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
+            metrics.observe_refusal(reason)
 
     def _overhead(self, ended: float) -> float | None:
         # Our own time until the first byte: all of it but the wait for Claude's first event.

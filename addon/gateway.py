@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from addon.claude import ClaudeClient
+from addon.exporter import MetricsServer
+from addon.metrics import Metrics
+from addon.prices import Prices
 from addon.settings import Settings
 from addon.simulated_claude.server import start as start_simulated_claude
 from addon.state_folder import open_store, read_secret
@@ -38,6 +41,8 @@ class Gateway:
     store: Store
     secret: Callable[[], bytes]
     """Gives the secret that seals `encrypted_content`. It is read at its first use."""
+    metrics: Metrics
+    prices: Prices
     keeps_bodies: bool = False
     """Streamed answers are put together for mitmproxy's views and saved flows."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -77,20 +82,40 @@ async def open_gateway(settings: Settings) -> Gateway:
         closers.append(simulation.close)
         base_url = simulation.base_url
         log.warning("simulated", detail="answers come from the embedded simulated Claude, not from Anthropic")
-    claude = ClaudeClient(settings, base_url)
+    metrics = Metrics()
+    closers.append(metrics.watch_event_loop().stop)
+    if settings.metrics.port is not None:
+        closers.append(_show_metrics(metrics, settings.metrics.port))
+    claude = ClaudeClient(settings, base_url, on_upstream=metrics.observe_upstream, on_retry=metrics.observe_retry)
     closers.append(claude.close)
     store = open_store(settings.store)
     closers.append(store.close)
-    catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases)
+    catalog = await _updated(ModelCatalog(settings.claude.default_model, settings.claude.aliases), claude)
     return Gateway(
         settings,
         claude,
-        await _updated(catalog, claude),
+        catalog,
         ThinkingMemory(settings.thinking.memory_size, settings.thinking.memory_ttl),
         store,
         cache(lambda: read_secret(settings.store)),
+        metrics,
+        Prices(catalog.models),
         closers=closers,
     )
+
+
+def _show_metrics(metrics: Metrics, port: int) -> Callable[[], Awaitable[None]]:
+    try:
+        server = MetricsServer("127.0.0.1", port, metrics.registry)
+    except OSError as error:
+        log.error("metrics_not_shown", port=port, error=error.strerror)  # noqa: TRY400 - a sentence for the operator
+        return _nothing
+    log.info("metrics_shown", url=f"http://127.0.0.1:{server.port}/metrics")
+    return server.close
+
+
+async def _nothing() -> None:
+    """Close nothing."""
 
 
 async def _updated(catalog: ModelCatalog, claude: ClaudeClient) -> ModelCatalog:

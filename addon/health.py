@@ -1,10 +1,11 @@
-"""GET /health of the standalone endpoint: the process is alive. Claude, whose outages are not ours, is not asked."""
+"""GET /health and /health/ready of the standalone endpoint. Claude, whose outages are not ours, is not asked."""
 
 import msgspec
 
 from addon.exchange import Exchange
+from addon.store import Key
 
-__all__ = ["answer_health"]
+__all__ = ["answer_health", "answer_ready"]
 
 
 async def answer_health(exchange: Exchange) -> None:
@@ -12,3 +13,13 @@ async def answer_health(exchange: Exchange) -> None:
     await exchange.respond(
         msgspec.json.encode({"status": "ok", "simulated": exchange.gateway.settings.claude.simulate})
     )
+
+
+async def answer_ready(exchange: Exchange) -> None:
+    """Answer that the process takes requests. While it drains, the exchange itself refuses.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read.
+    """
+    await exchange.gateway.store.load([Key("response", "", "ready")])
+    await exchange.respond(msgspec.json.encode({"status": "ok"}))

@@ -1,5 +1,7 @@
 """POST /v1/responses/input_tokens: how many tokens a request would have, as Claude counts them."""
 
+import time
+
 import msgspec
 
 from addon.exchange import Exchange
@@ -16,6 +18,7 @@ async def answer_input_tokens(exchange: Exchange) -> None:
     """
     prepared = await prepare_response(exchange, exchange.decoded_body())
     request = prepared.request
+    exchange.figures.asked_claude = time.perf_counter()
     count = await exchange.gateway.claude.count_tokens(request.params, request.headers)
     exchange.figures.input_tokens = count
     await exchange.respond(msgspec.json.encode({"object": "response.input_tokens", "input_tokens": count}))

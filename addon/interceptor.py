@@ -28,9 +28,11 @@ from addon.conversations import (
 )
 from addon.exchange import Answer, Exchange, new_request_id
 from addon.gateway import Gateway, open_gateway
-from addon.health import answer_health
+from addon.health import answer_health, answer_ready
 from addon.input_tokens import answer_input_tokens
 from addon.logs import configure_logging
+from addon.metrics import refusal_reason
+from addon.metrics_page import answer_metrics
 from addon.models import answer_model, answer_models
 from addon.options import add_options, read_settings
 from addon.replay import answer_replayed
@@ -61,6 +63,8 @@ ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.MODELS: answer_models,
     Endpoint.MODEL: answer_model,
     Endpoint.HEALTH: answer_health,
+    Endpoint.READY: answer_ready,
+    Endpoint.METRICS: answer_metrics,
     Endpoint.RESPONSES: answer_response,
     Endpoint.RESPONSE: answer_stored_response,
     Endpoint.RESPONSE_DELETION: answer_delete,
@@ -190,6 +194,8 @@ class ClaudeProxyAddon:
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
             case Refuse(error=error):
+                if self._gateway is not None and (reason := refusal_reason(error)):
+                    self._gateway.metrics.observe_refusal(reason)
                 _refuse(flow, error)
             case Claim() if self._gateway is None:
                 # mitmproxy listens before the addons after it have started.

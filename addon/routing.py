@@ -26,6 +26,8 @@ class Endpoint(Enum):
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
+    READY = "ready"
+    METRICS = "metrics"
     RESPONSES = "responses"
     RESPONSE = "response"
     RESPONSE_DELETION = "response_deletion"
@@ -123,6 +125,8 @@ _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
     ("GET", re.compile(r"/models/(?P<name>.+)"), Endpoint.MODEL),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),
+    ("GET", re.compile(r"/health/ready"), Endpoint.READY),
+    ("GET", re.compile(r"/metrics"), Endpoint.METRICS),
     *((method, re.compile(path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )
 _ANTHROPIC_METHODS = frozenset({"GET", "POST", "DELETE"})

@@ -304,6 +304,36 @@ class ThinkingSettings(Section):
     )
 
 
+class MetricsSettings(Section):
+    """What Prometheus may ask for, and where."""
+
+    clients: Annotated[
+        Literal["loopback", "any"],
+        Names("CLAUDE_PROXY_METRICS_CLIENTS", "claude_metrics_clients"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="loopback",
+        description="Who may ask the standalone endpoint for /metrics: clients on the same machine, or any.",
+    )
+    exporter: Annotated[bool, Names("CLAUDE_PROXY_EXPORTER", flag="--no-exporter")] = Field(
+        default=True,
+        description="Let `serve` start an exporter beside it, which adds up the metrics of all its processes.",
+    )
+    exporter_host: Annotated[str, Names("CLAUDE_PROXY_EXPORTER_HOST")] = Field(
+        default="127.0.0.1", min_length=1, description="Address that the exporter listens on."
+    )
+    exporter_port: Annotated[int, Names("CLAUDE_PROXY_EXPORTER_PORT")] = Field(
+        default=9464, ge=0, le=65535, description="Port of the exporter; 0 takes a free one."
+    )
+    port: Annotated[int | None, Names("CLAUDE_PROXY_METRICS_PORT", "claude_metrics_port")] = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port on 127.0.0.1 where this one process shows its metrics, for `mitmdump -s`; unset means none, "
+        "0 takes a free one.",
+    )
+
+
 class StoreSettings(Section):
     """What is kept of responses and conversations, so that clients can name them later."""
 
@@ -366,6 +396,7 @@ class Settings(BaseSettings):
     stream: StreamSettings = StreamSettings()
     thinking: ThinkingSettings = ThinkingSettings()
     store: StoreSettings = StoreSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @override
     @classmethod

@@ -35,7 +35,13 @@ def environment(tmp_path):
     unwanted = {setting.names.env for setting in ALL_SETTINGS}
     unwanted |= {"OPENAI_API_KEY", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_DIR"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
-    return {**kept, "PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "HOME": str(tmp_path)}
+    return {
+        **kept,
+        "PYTHONPATH": ROOT,
+        "PYTHONUNBUFFERED": "1",
+        "CLAUDE_PROXY_EXPORTER": "false",
+        "HOME": str(tmp_path),
+    }
 
 
 @pytest.fixture(scope="session")

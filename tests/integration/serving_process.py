@@ -48,6 +48,7 @@ async def serving_process(claude_url: str, folder: Path, **environment: str) -> 
         "ANTHROPIC_API_KEY": "sk-ant-test-key",
         "ANTHROPIC_BASE_URL": claude_url,
         "CLAUDE_PROXY_STORE_PATH": str(folder / "store.sqlite3"),
+        "CLAUDE_PROXY_EXPORTER": "false",
         **environment,
     }
     command = [sys.executable, "-m", "addon.cli", "serve", "--port", "0"]

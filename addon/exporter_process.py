@@ -1,0 +1,77 @@
+"""The exporter as a process beside `claude-proxy serve`: it outlives no serving, and its failure ends none.
+
+The serving process starts it with a pipe at its standard input; when that closes, however the serving ended, the
+exporter ends too.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from addon.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, prepared_folder
+from addon.settings import MetricsSettings
+
+__all__ = ["exporter_beside", "run_exporter"]
+
+_END_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def exporter_beside(settings: MetricsSettings) -> Iterator[None]:
+    """Have all that runs inside, and its child processes, count in a folder, and an exporter show it.
+
+    Enter it before anything imports `prometheus_client`.
+    """
+    if not (settings.exporter and IS_SUPPORTED):
+        with prepared_folder() if os.environ.get(FOLDER_VARIABLE) else contextlib.nullcontext():
+            yield
+        return
+    with prepared_folder() as folder:
+        command = [sys.executable, "-m", "addon.cli", "exporter", "--beside", "--folder", str(folder)]
+        command += ["--host", settings.exporter_host, "--port", str(settings.exporter_port)]
+        # A signal that the terminal sends to all ends the serving, and the end of the serving ends the exporter.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - ourselves
+        try:
+            yield
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None) -> None:
+    """Show the metrics of a folder until SIGTERM or SIGINT comes, or `beside` ends.
+
+    Raises:
+        OSError: the address cannot be taken.
+    """
+    from addon.exporter import MetricsServer, folder_registry  # noqa: PLC0415 - not for those who only start one
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    server = MetricsServer(host, port, folder_registry(folder))
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Claude Proxy shows metrics: http://{shown}:{server.port}/metrics", file=sys.stderr, flush=True)
+    if beside is not None:
+        threading.Thread(target=_end_with, args=(beside, ended), daemon=True).start()
+    ended.wait()
+
+
+def _end_with(beside: IO[bytes], ended: threading.Event) -> None:
+    beside.read()
+    ended.set()

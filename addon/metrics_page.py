@@ -1,0 +1,31 @@
+"""GET /metrics of the standalone endpoint: the same as the exporter shows."""
+
+import asyncio
+import ipaddress
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+
+from addon.exchange import Exchange
+from translators.errors import OpenAIError
+
+__all__ = ["answer_metrics"]
+
+
+async def answer_metrics(exchange: Exchange) -> None:
+    """Answer with all metrics in Prometheus' text format.
+
+    Raises:
+        OpenAIError: 403 for a client on another machine, unless all may ask.
+    """
+    gateway = exchange.gateway
+    if gateway.settings.metrics.clients == "loopback" and not _is_loopback(exchange.flow.client_conn.peername[0]):
+        raise OpenAIError(403, "Metrics are shown to clients on the same machine only.", code="metrics_not_shown")
+    # Reading the files of many processes takes its time, which the streams need not wait for.
+    body = await asyncio.to_thread(gateway.metrics.encode)
+    await exchange.respond(body, CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _is_loopback(host: str) -> bool:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
