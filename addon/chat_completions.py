@@ -3,11 +3,13 @@
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
+from addon.file_records import with_files
 from addon.stored_completions import store_completion
 from addon.thinking_memory import scope_of
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
@@ -66,6 +68,7 @@ class _Completion:
 
     async def answer(self) -> None:
         exchange, reply = self._exchange, self._request.reply
+        self._request = replace(self._request, params=await with_files(exchange, self._request.params))
         builder = ChatCompletionBuilder(reply, self._id, self._created)
 
         async def add(chunks: list[ChatCompletionChunk]) -> None:

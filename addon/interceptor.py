@@ -27,6 +27,13 @@ from addon.conversations import (
     answer_new_conversation_items,
 )
 from addon.exchange import Answer, Exchange, new_request_id
+from addon.files import (
+    answer_file,
+    answer_file_content,
+    answer_file_deletion,
+    answer_files,
+    answer_new_file,
+)
 from addon.gateway import Gateway, open_gateway
 from addon.health import answer_health, answer_ready
 from addon.input_tokens import answer_input_tokens
@@ -60,6 +67,11 @@ ANSWERS: dict[Endpoint, Answer] = {
     Endpoint.STORED_COMPLETION_UPDATE: answer_completion_update,
     Endpoint.STORED_COMPLETION_DELETION: answer_completion_deletion,
     Endpoint.STORED_COMPLETION_MESSAGES: answer_completion_messages,
+    Endpoint.NEW_FILE: answer_new_file,
+    Endpoint.FILES: answer_files,
+    Endpoint.FILE: answer_file,
+    Endpoint.FILE_CONTENT: answer_file_content,
+    Endpoint.FILE_DELETION: answer_file_deletion,
     Endpoint.MODELS: answer_models,
     Endpoint.MODEL: answer_model,
     Endpoint.HEALTH: answer_health,

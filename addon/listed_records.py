@@ -44,7 +44,7 @@ class ListedRecords:
 
     async def save(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep an object in the place of the one that has its id."""
-        await self.store.save({self._key(record["id"]): msgspec.json.encode(record)}, seconds_to_live)
+        await self.store.save({self.key(record["id"]): msgspec.json.encode(record)}, seconds_to_live)
 
     async def load(self, record_id: str) -> dict[str, Any] | None:
         """Find an object."""
@@ -53,7 +53,7 @@ class ListedRecords:
 
     async def delete(self, record: dict[str, Any]) -> None:
         """Delete an object."""
-        await self.store.delete([self._key(record["id"])])
+        await self.store.delete([self.key(record["id"])])
         await self.store.remove(self._day_key(record[self.created] // _DAY), record["id"].encode())
 
     async def page(
@@ -97,11 +97,12 @@ class ListedRecords:
                     yield record
 
     async def _load(self, record_ids: Sequence[str]) -> list[dict[str, Any]]:
-        keys = [self._key(record_id) for record_id in record_ids]
+        keys = [self.key(record_id) for record_id in record_ids]
         found = await self.store.load(keys)
         return [msgspec.json.decode(found[key]) for key in keys if key in found]
 
-    def _key(self, record_id: str) -> Key:
+    def key(self, record_id: str) -> Key:
+        """Name an object in the store."""
         return Key(self.kind, self.owner, record_id)
 
     def _day_key(self, day: int) -> Key:

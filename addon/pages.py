@@ -23,13 +23,15 @@ class PageQuery(NamedTuple):
     """Id of the item before the first."""
 
 
-def read_page_query(query: Mapping[str, str], order: Literal["asc", "desc"] = "desc") -> PageQuery:
-    """Read what a query asks for: 20 items in this order if it says nothing.
+def read_page_query(
+    query: Mapping[str, str], order: Literal["asc", "desc"] = "desc", limit: int = _LIMIT, most: int = _MAX_LIMIT
+) -> PageQuery:
+    """Read what a query asks for: `limit` items in this order if it says nothing, and `most` at most.
 
     Raises:
         OpenAIError: 400 for a wrong parameter.
     """
-    limit = _read_limit(query.get("limit"))
+    limit = _read_limit(query.get("limit"), limit, most)
     match query.get("order", order):
         case "asc":
             return PageQuery(limit, "asc", query.get("after"))
@@ -75,13 +77,13 @@ def encode_list(items: Sequence[Mapping[str, Any]], *, has_more: bool = False) -
     )
 
 
-def _read_limit(given: str | None) -> int:
+def _read_limit(given: str | None, usual: int, most: int) -> int:
     if given is None:
-        return _LIMIT
+        return usual
     try:
         limit = int(given)
     except ValueError as error:
         message = "Invalid type for 'limit': expected an integer, but got a string instead."
         raise OpenAIError(400, message, code="invalid_type", param="limit") from error
-    check_range("limit", limit, 1, _MAX_LIMIT)
+    check_range("limit", limit, 1, most)
     return limit

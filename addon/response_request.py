@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
+from addon.file_records import with_files
 from addon.response_records import ResponseRecords, since_compaction
 from addon.store import StoreUnavailableError
 from addon.thinking_memory import scope_of
@@ -116,6 +117,7 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
             prompt_caching=settings.prompt_caching,
         ),
     )
+    translated = replace(translated, params=await with_files(exchange, translated.params))
     figures = exchange.figures
     figures.claude_model = translated.plan.claude_model
     figures.warnings = translated.warnings

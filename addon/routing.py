@@ -23,6 +23,11 @@ class Endpoint(Enum):
     STORED_COMPLETION_UPDATE = "stored_completion_update"
     STORED_COMPLETION_DELETION = "stored_completion_deletion"
     STORED_COMPLETION_MESSAGES = "stored_completion_messages"
+    NEW_FILE = "new_file"
+    FILES = "files"
+    FILE = "file"
+    FILE_CONTENT = "file_content"
+    FILE_DELETION = "file_deletion"
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
@@ -83,6 +88,7 @@ _RESPONSE = r"/responses/(?P<name>[^/]+)"
 _CONVERSATION = r"/conversations/(?P<name>[^/]+)"
 _ITEM = rf"{_CONVERSATION}/items/(?P<item>[^/]+)"
 _COMPLETION = r"/chat/completions/(?P<name>[^/]+)"
+_FILE = r"/files/(?P<name>[^/]+)"
 
 _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     # The first that fits counts.
@@ -107,6 +113,11 @@ _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", _COMPLETION, Endpoint.STORED_COMPLETION_UPDATE),
     ("DELETE", _COMPLETION, Endpoint.STORED_COMPLETION_DELETION),
     ("GET", f"{_COMPLETION}/messages", Endpoint.STORED_COMPLETION_MESSAGES),
+    ("POST", "/files", Endpoint.NEW_FILE),
+    ("GET", "/files", Endpoint.FILES),
+    ("GET", _FILE, Endpoint.FILE),
+    ("GET", f"{_FILE}/content", Endpoint.FILE_CONTENT),
+    ("DELETE", _FILE, Endpoint.FILE_DELETION),
 )
 _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("POST", re.compile(rf"{_PREFIX}/chat/completions"), Endpoint.CHAT_COMPLETIONS),
@@ -130,8 +141,9 @@ _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     *((method, re.compile(path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )
 _ANTHROPIC_METHODS = frozenset({"GET", "POST", "DELETE"})
-_ANTHROPIC = re.compile(r"/v1/(messages|models)(/.*)?")
-"""Claude's own API, standalone: `/v1/models` is both, so Anthropic's clients are known by their `anthropic-version`."""
+_ANTHROPIC = re.compile(r"/v1/(messages|models|files)(/.*)?")
+"""Claude's own API, standalone: `/v1/models` and `/v1/files` are both's, so Anthropic's clients are known by their
+`anthropic-version`."""
 
 
 class Router:

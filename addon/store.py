@@ -12,12 +12,24 @@ from translators.errors import OpenAIError
 __all__ = ["Key", "Kind", "Store", "StoreUnavailableError"]
 
 type Kind = Literal[
-    "response", "item", "events", "run", "cancel", "conversation", "completion", "completions", "messages"
+    "response",
+    "item",
+    "events",
+    "run",
+    "cancel",
+    "conversation",
+    "completion",
+    "completions",
+    "messages",
+    "file",
+    "files",
+    "content",
 ]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
 response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
 a conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of
-one day; `messages`: the messages that it answers."""
+one day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
+`content`: the bytes of one."""
 
 
 class Key(NamedTuple):

@@ -39,6 +39,11 @@ def test_only_the_configured_hosts_are_ours(host: str, ours: bool) -> None:
         ("POST", "/v1/chat/completions/chatcmpl-1", Claim(Endpoint.STORED_COMPLETION_UPDATE, "chatcmpl-1")),
         ("DELETE", "/v1/chat/completions/chatcmpl-1", Claim(Endpoint.STORED_COMPLETION_DELETION, "chatcmpl-1")),
         ("GET", "/v1/chat/completions/a/messages", Claim(Endpoint.STORED_COMPLETION_MESSAGES, "a")),
+        ("POST", "/v1/files", Claim(Endpoint.NEW_FILE)),
+        ("GET", "/v1/files?purpose=batch", Claim(Endpoint.FILES)),
+        ("GET", "/v1/files/file-1", Claim(Endpoint.FILE, "file-1")),
+        ("GET", "/v1/files/file-1/content", Claim(Endpoint.FILE_CONTENT, "file-1")),
+        ("DELETE", "/v1/files/file-1", Claim(Endpoint.FILE_DELETION, "file-1")),
         ("POST", "/v1/completions", Claim(Endpoint.COMPLETIONS)),
         ("POST", "/openai/deployments/my-gpt/completions?api-version=1", Claim(Endpoint.COMPLETIONS, "my-gpt")),
         ("POST", "/v1/responses", Claim(Endpoint.RESPONSES)),
@@ -113,3 +118,11 @@ def test_paths_without_prefix_and_the_health_check_are_standalone_only() -> None
     for method, path, endpoint in [("POST", "/chat/completions", CHAT), ("GET", "/health", Endpoint.HEALTH)]:
         assert router.route(standalone=True, host="x", method=method, path=path) == Claim(endpoint)
         assert router.route(standalone=False, host="api.openai.com", method=method, path=path) == Pass()
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/files/file_1", "/v1/files/file_1/content"])
+def test_files_of_anthropic_s_clients_are_claude_s_own(path: str) -> None:
+    router = Router(OPENAI_HOSTS, "pass")
+    claim = router.route(standalone=True, host="x", method="GET", path=path, is_anthropic=True)
+    assert claim == Claim(Endpoint.ANTHROPIC)
+    assert router.route(standalone=True, host="x", method="GET", path=path) != claim

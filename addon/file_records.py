@@ -1,0 +1,100 @@
+"""Uploaded files, and those that a batch writes: what they are, and their content."""
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from addon.exchange import Exchange
+from addon.listed_records import ListedRecords
+from addon.store import Key, Store
+from addon.thinking_memory import scope_of
+from translators.uploaded_files import UploadedFile, file_not_found, find_file_ids, put_files
+
+__all__ = ["FileRecords", "file_records_of", "with_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecords:
+    """The files of one client. Every method raises OpenAIError: 404 for a file that is not there, 503 for the store."""
+
+    store: Store
+    owner: str
+    """`scope_of` of the client's credentials."""
+    seconds_to_live: float
+
+    @property
+    def listed(self) -> ListedRecords:
+        """The file objects, as OpenAI has them (`openai.types.FileObject`)."""
+        return ListedRecords(self.store, self.owner, "file", "files", self.seconds_to_live)
+
+    async def create(self, filename: str, purpose: str, content: bytes, seconds: int | None = None) -> dict[str, Any]:
+        """Keep a file, for `seconds` if they are given; return its object."""
+        created = int(time.time())
+        file: dict[str, Any] = {
+            "id": f"file-{uuid.uuid4().hex[:24]}",
+            "object": "file",
+            "bytes": len(content),
+            "created_at": created,
+            "expires_at": None if seconds is None else created + seconds,
+            "filename": filename,
+            "purpose": purpose,
+            "status": "processed",
+            "status_details": None,
+        }
+        # The content first: a file that is listed can be read.
+        await self.store.save({self._content_key(file["id"]): content}, seconds)
+        await self.listed.add(file, seconds)
+        return file
+
+    async def load(self, file_id: str) -> dict[str, Any]:
+        """Find a file's object."""
+        file = await self.listed.load(file_id)
+        if file is None:
+            raise file_not_found(file_id)
+        return file
+
+    async def content(self, file_id: str) -> bytes:
+        """Load the content of a file. What is used is kept longer, unless it has a time of its own."""
+        file = await self.load(file_id)
+        key = self._content_key(file_id)
+        found = (await self.store.load([key])).get(key)
+        if found is None:
+            raise file_not_found(file_id)
+        if file["expires_at"] is None:
+            await self.store.renew([key, self.listed.key(file_id)])
+        return found
+
+    async def find(self, file_ids: Iterable[str]) -> Mapping[str, UploadedFile]:
+        """Load those files that are there."""
+        found = {}
+        for file_id in file_ids:
+            file = await self.listed.load(file_id)
+            if file is not None:
+                found[file_id] = UploadedFile(file["filename"], await self.content(file_id))
+        return found
+
+    async def delete(self, file_id: str) -> None:
+        """Delete a file."""
+        await self.listed.delete(await self.load(file_id))
+        await self.store.delete([self._content_key(file_id)])
+
+    def _content_key(self, file_id: str) -> Key:
+        return Key("content", self.owner, file_id)
+
+
+def file_records_of(exchange: Exchange) -> FileRecords:
+    """Find the files of an exchange's client."""
+    gateway = exchange.gateway
+    return FileRecords(gateway.store, scope_of(exchange.authorization), gateway.settings.store.seconds_to_live)
+
+
+async def with_files(exchange: Exchange, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request to Claude with the uploaded files that it names.
+
+    Raises:
+        OpenAIError: 400 for a file that is not there or cannot be read by Claude, 503 if the store is needed and away.
+    """
+    file_ids = find_file_ids(params)
+    return put_files(params, await file_records_of(exchange).find(file_ids)) if file_ids else params
