@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from addon.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, prepared_folder
-from addon.settings import MetricsSettings
+from addon.setting_sections import MetricsSettings
 
 __all__ = ["exporter_beside", "run_exporter"]
 

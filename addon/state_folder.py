@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from addon.redis_store import RedisStore
-from addon.settings import StoreSettings
+from addon.setting_sections import StoreSettings
 from addon.sqlite_store import IN_MEMORY, SqliteStore
 from addon.store import Store
 

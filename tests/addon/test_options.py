@@ -27,7 +27,7 @@ async def test_no_option_set_means_the_defaults(options):
     assert read_settings(options) == Settings()
 
 
-async def test_every_setting_but_keys_and_the_listening_socket_has_an_option(options):
+async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(options):
     without = {setting.dotted for setting in ALL_SETTINGS if setting.names.option is None}
     assert without == {
         "claude.api_key",
@@ -37,6 +37,9 @@ async def test_every_setting_but_keys_and_the_listening_socket_has_an_option(opt
         "rate_limiting.requests_per_minute",
         "rate_limiting.burst_size",
         "store.redis_url",
+        "metrics.exporter",
+        "metrics.exporter_host",
+        "metrics.exporter_port",
         "store.secret",
     }
     for setting in ALL_SETTINGS:

@@ -1,7 +1,7 @@
 import pytest
 
 from addon.routing import Claim, Endpoint, Pass, Refuse, Router
-from addon.settings import OPENAI_HOSTS
+from addon.setting_sections import OPENAI_HOSTS
 
 CHAT = Endpoint.CHAT_COMPLETIONS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from addon.redis_store import RedisStore
-from addon.settings import SettingsError, StoreSettings, load_settings
+from addon.setting_sections import StoreSettings
+from addon.settings import SettingsError, load_settings
 from addon.sqlite_store import SqliteStore
 from addon.state_folder import open_store, read_secret, state_folder
 

@@ -1,0 +1,83 @@
+"""Which function answers which endpoint."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from addon.anthropic_api import answer_anthropic
+from addon.chat_completions import answer_chat_completion
+from addon.compaction import answer_compaction
+from addon.completions import answer_completion
+from addon.conversations import (
+    answer_conversation,
+    answer_conversation_deletion,
+    answer_conversation_item,
+    answer_conversation_item_deletion,
+    answer_conversation_items,
+    answer_conversation_update,
+    answer_new_conversation,
+    answer_new_conversation_items,
+)
+from addon.exchange import Answer
+from addon.files import (
+    answer_file,
+    answer_file_content,
+    answer_file_deletion,
+    answer_files,
+    answer_new_file,
+)
+from addon.health import answer_health, answer_ready
+from addon.input_tokens import answer_input_tokens
+from addon.metrics_page import answer_metrics
+from addon.models import answer_model, answer_models
+from addon.responses import answer_response
+from addon.routing import Endpoint
+from addon.stored_completions import (
+    answer_completion_deletion,
+    answer_completion_messages,
+    answer_completion_update,
+    answer_stored_completion,
+    answer_stored_completions,
+)
+from addon.stored_responses import answer_cancel, answer_delete, answer_input_items, answer_stored_response
+from addon.websocket_refusal import refuse_websocket
+
+__all__ = ["ANSWERS"]
+
+ANSWERS: Mapping[Endpoint, Answer] = MappingProxyType(
+    {
+        Endpoint.CHAT_COMPLETIONS: answer_chat_completion,
+        Endpoint.COMPLETIONS: answer_completion,
+        Endpoint.STORED_COMPLETIONS: answer_stored_completions,
+        Endpoint.STORED_COMPLETION: answer_stored_completion,
+        Endpoint.STORED_COMPLETION_UPDATE: answer_completion_update,
+        Endpoint.STORED_COMPLETION_DELETION: answer_completion_deletion,
+        Endpoint.STORED_COMPLETION_MESSAGES: answer_completion_messages,
+        Endpoint.NEW_FILE: answer_new_file,
+        Endpoint.FILES: answer_files,
+        Endpoint.FILE: answer_file,
+        Endpoint.FILE_CONTENT: answer_file_content,
+        Endpoint.FILE_DELETION: answer_file_deletion,
+        Endpoint.MODELS: answer_models,
+        Endpoint.MODEL: answer_model,
+        Endpoint.HEALTH: answer_health,
+        Endpoint.READY: answer_ready,
+        Endpoint.METRICS: answer_metrics,
+        Endpoint.RESPONSES: answer_response,
+        Endpoint.RESPONSE: answer_stored_response,
+        Endpoint.RESPONSE_DELETION: answer_delete,
+        Endpoint.RESPONSE_CANCEL: answer_cancel,
+        Endpoint.RESPONSE_INPUT_ITEMS: answer_input_items,
+        Endpoint.RESPONSES_COMPACT: answer_compaction,
+        Endpoint.RESPONSES_INPUT_TOKENS: answer_input_tokens,
+        Endpoint.RESPONSES_WEBSOCKET: refuse_websocket,
+        Endpoint.NEW_CONVERSATION: answer_new_conversation,
+        Endpoint.CONVERSATION: answer_conversation,
+        Endpoint.CONVERSATION_UPDATE: answer_conversation_update,
+        Endpoint.CONVERSATION_DELETION: answer_conversation_deletion,
+        Endpoint.CONVERSATION_ITEMS: answer_conversation_items,
+        Endpoint.NEW_CONVERSATION_ITEMS: answer_new_conversation_items,
+        Endpoint.CONVERSATION_ITEM: answer_conversation_item,
+        Endpoint.CONVERSATION_ITEM_DELETION: answer_conversation_item_deletion,
+        Endpoint.ANTHROPIC: answer_anthropic,
+    }
+)

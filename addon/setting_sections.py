@@ -1,0 +1,352 @@
+"""The sections of the settings: every field with its default, its bounds, its meaning and its names elsewhere.
+
+Each setting carries its own names (`Names`), so that the command line, the mitmproxy options and docs/operations.md are
+made from this one table. How the sources are merged is in `addon.settings`.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+
+__all__ = [
+    "OPENAI_HOSTS",
+    "ClaudeSettings",
+    "InterceptionSettings",
+    "LimitSettings",
+    "LoggingSettings",
+    "MetricsSettings",
+    "Names",
+    "RateLimitingSettings",
+    "ServerSettings",
+    "StoreSettings",
+    "StreamSettings",
+    "ThinkingSettings",
+    "split_commas",
+]
+
+OPENAI_HOSTS = (
+    "api.openai.com",
+    "us.api.openai.com",
+    "eu.api.openai.com",
+    "ae.api.openai.com",
+    "au.api.openai.com",
+    "in.api.openai.com",
+    "jp.api.openai.com",
+    "mtls.api.openai.com",
+    "*.openai.azure.com",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one setting is called outside configuration files; None where a source may not carry it."""
+
+    env: str
+    option: str | None = None
+    flag: str | None = None
+
+
+def split_commas(value: object) -> object:
+    """Environment variables hold lists as `a,b`; whatever is a list already stays as it is."""
+    if isinstance(value, str):
+        return tuple(part for item in value.split(",") if (part := item.strip()))
+    return value
+
+
+def _pair_up(value: object) -> object:
+    """Accept aliases as a table, or as `pattern=model` entries (a list, or separated by commas)."""
+    entries = split_commas(value)
+    if not isinstance(entries, list | tuple):
+        return entries
+    pairs: dict[str, str] = {}
+    for entry in entries:
+        pattern, equals, model = str(entry).partition("=")
+        if not (equals and pattern.strip() and model.strip()):
+            raise ValueError("each alias has the form pattern=model")
+        pairs[pattern.strip()] = model.strip()
+    return pairs
+
+
+def _host_pattern(host: str) -> str:
+    name = host.strip().lower().rstrip(".")
+    if not re.fullmatch(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
+        raise ValueError("a host is a bare name such as api.openai.com or *.openai.azure.com, without scheme or port")
+    return name
+
+
+def _http_url(value: str) -> str:
+    TypeAdapter(AnyHttpUrl).validate_python(value)
+    return value.rstrip("/")
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value().strip()
+    if not key.isascii() or not key.isprintable():
+        raise ValueError("the key holds characters that no HTTP header can carry")
+    return SecretStr(key)
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"(redis|rediss|unix)://.", value.get_secret_value()):
+        raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
+    return value
+
+
+def _upper(value: object) -> object:
+    if isinstance(value, str):
+        level = value.strip().upper()
+        return "WARNING" if level == "WARN" else level
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+HostPattern = Annotated[str, AfterValidator(_host_pattern)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ModelName = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One table of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(Section):
+    """Where `claude-proxy serve` listens."""
+
+    host: Annotated[str, Names("HOST", flag="--host")] = Field(
+        default="127.0.0.1", min_length=1, description="Address that the standalone endpoint listens on."
+    )
+    port: Annotated[int, Names("PORT", flag="--port")] = Field(
+        default=8000, ge=0, le=65535, description="Port of the standalone endpoint; 0 takes a free one."
+    )
+    workers: Annotated[int, Names("CLAUDE_PROXY_WORKERS")] = Field(
+        default=1,
+        ge=1,
+        description="Number of processes. Accepted, takes effect in a later version: one process serves.",
+    )
+
+
+class ClaudeSettings(Section):
+    """How Claude is called, and as which model."""
+
+    api_key: Annotated[
+        SecretStr | None, Names("ANTHROPIC_API_KEY"), AfterValidator(lambda v: v and _header_value(v))
+    ] = Field(
+        default=None, description="Key for Claude. From the environment or the file only, never a flag or an option."
+    )
+    base_url: Annotated[
+        str, Names("ANTHROPIC_BASE_URL", "claude_base_url", "--base-url"), AfterValidator(_http_url)
+    ] = Field(default="https://api.anthropic.com", description="Address of the Claude API.")
+    simulate: Annotated[bool, Names("CLAUDE_PROXY_SIMULATE", "claude_simulate", "--simulate")] = Field(
+        default=False, description="Answer from the embedded simulated Claude: no key, no network, no cost."
+    )
+    default_model: Annotated[
+        ModelName, Names("CLAUDE_PROXY_DEFAULT_MODEL", "claude_default_model", "--default-model")
+    ] = Field(default="claude-sonnet-5-5", description="Claude model for every name that no alias covers.")
+    aliases: Annotated[
+        dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(_pair_up)
+    ] = Field(
+        default_factory=dict,
+        description="Which Claude model answers for which name: patterns such as gpt-4o*, the first match wins.",
+    )
+    max_tokens: Annotated[int | None, Names("CLAUDE_PROXY_MAX_TOKENS", "claude_max_tokens")] = Field(
+        default=None,
+        ge=1,
+        description="Output tokens for requests that ask for no limit; unset means the model's own maximum.",
+    )
+    max_tokens_limit: Annotated[int | None, Names("MAX_TOKENS_LIMIT", "claude_max_tokens_limit")] = Field(
+        default=None,
+        ge=1,
+        description="Most output tokens that a client may ask for; unset means the model's own maximum.",
+    )
+    prompt_caching: Annotated[bool, Names("CLAUDE_PROXY_PROMPT_CACHING", "claude_prompt_caching")] = Field(
+        default=True, description="Let Claude cache the stable start of each conversation."
+    )
+    show_thinking: Annotated[
+        Literal["asked", "always", "never"],
+        Names("CLAUDE_PROXY_SHOW_THINKING", "claude_show_thinking"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="asked",
+        description="Show thinking as reasoning_content: to clients that send a reasoning_effort, to all, to none.",
+    )
+    proxy: Annotated[
+        str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and _http_url(v))
+    ] = Field(default=None, description="HTTP proxy for the calls to Claude; that of the environment is not used.")
+    timeout: Annotated[Seconds, Names("CLAUDE_PROXY_TIMEOUT", "claude_timeout")] = Field(
+        default=600, description="Longest wait for the next piece of Claude's answer, in seconds."
+    )
+    connect_timeout: Annotated[Seconds, Names("CLAUDE_PROXY_CONNECT_TIMEOUT", "claude_connect_timeout")] = Field(
+        default=5, description="Longest wait for a connection to Claude, in seconds."
+    )
+    max_retries: Annotated[int, Names("CLAUDE_PROXY_MAX_RETRIES", "claude_max_retries")] = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="Repeated calls after a passing failure, all before the first byte of an answer.",
+    )
+    retry_after_limit: Annotated[float, Names("CLAUDE_PROXY_RETRY_AFTER_LIMIT", "claude_retry_after_limit")] = Field(
+        default=60,
+        ge=0,
+        allow_inf_nan=False,
+        description="Longest retry-after that is waited for, in seconds; a longer one goes to the client at once.",
+    )
+
+
+class LoggingSettings(Section):
+    """What is written to standard output."""
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        Names("LOG_LEVEL", "claude_log_level", "--log-level"),
+        BeforeValidator(_upper),
+    ] = Field(default="INFO", description="Least level that is logged.")
+    format: Annotated[
+        Literal["json", "console"],
+        Names("CLAUDE_PROXY_LOG_FORMAT", "claude_log_format", "--log-format"),
+        BeforeValidator(_lower),
+    ] = Field(default="json", description="One JSON object a line, or text for people.")
+
+
+class RateLimitingSettings(Section):
+    """Limits per client. Read and checked, but not yet in force."""
+
+    requests_per_minute: Annotated[int | None, Names("RATE_LIMIT_REQUESTS")] = Field(
+        default=None, ge=1, description="Requests a minute per client. Accepted, takes effect in a later version."
+    )
+    burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST")] = Field(
+        default=None, ge=1, description="Requests that may come at once. Accepted, takes effect in a later version."
+    )
+
+
+class InterceptionSettings(Section):
+    """Which requests are answered by Claude."""
+
+    hosts: Annotated[
+        tuple[HostPattern, ...], Names("CLAUDE_PROXY_HOSTS", "claude_hosts"), BeforeValidator(split_commas)
+    ] = Field(
+        default=OPENAI_HOSTS,
+        description="Hosts whose requests are answered by Claude in the proxy modes; *. covers all subdomains.",
+    )
+    untranslated: Annotated[
+        Literal["pass", "refuse"], Names("CLAUDE_PROXY_UNTRANSLATED", "claude_untranslated"), BeforeValidator(_lower)
+    ] = Field(
+        default="pass",
+        description="Requests to these hosts that have no translation: pass them to the real host, or refuse them.",
+    )
+    others: Annotated[
+        Literal["tunnel", "intercept"], Names("CLAUDE_PROXY_OTHERS", "claude_others"), BeforeValidator(_lower)
+    ] = Field(
+        default="tunnel",
+        description="TLS connections to other hosts: tunnel them as they are, or intercept them for mitmproxy's views.",
+    )
+
+
+class LimitSettings(Section):
+    """Bounds on what a client may send."""
+
+    max_request_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_REQUEST_BYTES", "claude_max_request_bytes")] = Field(
+        default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, before and after decompression."
+    )
+
+
+class StreamSettings(Section):
+    """How streamed answers are kept alive."""
+
+    keep_alive_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_KEEP_ALIVE_SECONDS", "claude_keep_alive_seconds")] = (
+        Field(default=10, description="Longest silence in a stream before a comment is sent, in seconds.")
+    )
+
+
+class ThinkingSettings(Section):
+    """The memory that gives Claude its own thinking back on the next turn."""
+
+    memory_size: Annotated[int, Names("CLAUDE_PROXY_THINKING_MEMORY_SIZE", "claude_thinking_memory_size")] = Field(
+        default=128 * 1024 * 1024,
+        ge=0,
+        description="Memory for the thinking of earlier turns, in bytes, the oldest is forgotten first; 0 keeps none.",
+    )
+    memory_ttl: Annotated[Seconds, Names("CLAUDE_PROXY_THINKING_MEMORY_TTL", "claude_thinking_memory_ttl")] = Field(
+        default=3600, description="How long a turn's thinking is remembered, in seconds."
+    )
+
+
+class MetricsSettings(Section):
+    """What Prometheus may ask for, and where."""
+
+    clients: Annotated[
+        Literal["loopback", "any"],
+        Names("CLAUDE_PROXY_METRICS_CLIENTS", "claude_metrics_clients"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="loopback",
+        description="Who may ask the standalone endpoint for /metrics: clients on the same machine, or any.",
+    )
+    exporter: Annotated[bool, Names("CLAUDE_PROXY_EXPORTER", flag="--no-exporter")] = Field(
+        default=True,
+        description="Let `serve` start an exporter beside it, which adds up the metrics of all its processes.",
+    )
+    exporter_host: Annotated[str, Names("CLAUDE_PROXY_EXPORTER_HOST")] = Field(
+        default="127.0.0.1", min_length=1, description="Address that the exporter listens on."
+    )
+    exporter_port: Annotated[int, Names("CLAUDE_PROXY_EXPORTER_PORT")] = Field(
+        default=9464, ge=0, le=65535, description="Port of the exporter; 0 takes a free one."
+    )
+    port: Annotated[int | None, Names("CLAUDE_PROXY_METRICS_PORT", "claude_metrics_port")] = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port on 127.0.0.1 where this one process shows its metrics, for `mitmdump -s`; unset means none, "
+        "0 takes a free one.",
+    )
+
+
+class StoreSettings(Section):
+    """What is kept of responses and conversations, so that clients can name them later."""
+
+    path: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_STORE_PATH", "claude_store_path"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="SQLite file of stored responses and conversations; unset means store.sqlite3 in the user's "
+        "state folder, :memory: keeps them until the end of the process.",
+    )
+    redis_url: Annotated[
+        SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and _redis_url(v))
+    ] = Field(
+        default=None,
+        description="Redis that takes the place of the SQLite file, such as redis://host:6379/0. "
+        "From the environment or the file only, because it may hold a password.",
+    )
+    seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_STORE_TTL", "claude_store_ttl")] = Field(
+        default=30 * 24 * 3600, description="How long what is stored is kept after its last use, in seconds."
+    )
+    max_bytes: Annotated[int, Names("CLAUDE_PROXY_STORE_MAX_BYTES", "claude_store_max_bytes")] = Field(
+        default=1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Largest size of the SQLite file, in bytes: the longest unused is forgotten first. "
+        "Redis has a limit of its own, maxmemory.",
+    )
+    secret_file: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_SECRET_FILE", "claude_secret_file"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="File of the secret that seals encrypted_content, made at first use; unset means a file named "
+        "secret beside the store.",
+    )
+    secret: Annotated[SecretStr | None, Names("CLAUDE_PROXY_SECRET")] = Field(
+        default=None,
+        description="That secret itself, for several machines that answer the same clients. "
+        "From the environment or the file only.",
+    )
