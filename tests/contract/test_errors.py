@@ -270,7 +270,7 @@ def test_an_unknown_path_of_the_standalone_endpoint_is_not_found(
         calls: list[Any] = [
             partial(client.embeddings.create, model="text-embedding-3-small", input="x"),
             partial(client.images.generate, prompt="x"),
-            client.files.list,
+            client.vector_stores.list,
         ]
         for call in calls:
             with pytest.raises(openai.NotFoundError) as raised:
