@@ -263,8 +263,9 @@ class ClaudeClient:
             OpenAIError: Claude's refusal, translated, or its being out of reach.
         """
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
+        beta = {name: params[name] for name in ("mcp_servers",) if name in params}
         try:
-            return (await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers))).input_tokens
+            count = await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers), extra_body=beta)
         except anthropic.APIStatusError as error:
             response = error.response
             raise translate_claude_error(
@@ -272,6 +273,7 @@ class ClaudeClient:
             ) from error
         except anthropic.APIConnectionError as error:
             raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
+        return count.input_tokens
 
 
 class _FailedTryError(Exception):

@@ -76,6 +76,10 @@ class AnswerStream[Piece](Protocol):
         """Whether the rest of Claude's answer is not wanted."""
 
     @property
+    def claude_container_id(self) -> str | None:
+        """Claude's id of the sandbox that its code ran in."""
+
+    @property
     def content(self) -> list[dict[str, Any]]:
         """Claude's blocks so far, as they go back to Claude."""
 
@@ -135,6 +139,8 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 paused = {"role": "assistant", "content": stream.content}
                 stream.resume()
                 params = self._request.params
+                if stream.claude_container_id is not None:
+                    params = {**params, "container": stream.claude_container_id}
                 await self._segment({**params, "messages": [*params["messages"], paused]})
         finally:
             self._count(stream.claude_usage)

@@ -147,6 +147,23 @@ class ResponseRecords:
             return False
         return True
 
+    async def find_containers(self, container_ids: Sequence[str]) -> dict[str, str]:
+        """Find Claude's ids of containers that code ran in before, in the same order.
+
+        Raises:
+            OpenAIError: 503 if the store is not there.
+        """
+        keys = [Key("container", self._owner, container_id) for container_id in container_ids]
+        found = await self._store.load(keys) if keys else {}
+        return {key.id: found[key].decode() for key in keys if key in found}
+
+    async def save_container(self, container_id: str, claude_id: str) -> None:
+        """Keep Claude's id of a container. One that cannot be kept is a new one for the next code."""
+        try:
+            await self._store.save({Key("container", self._owner, container_id): claude_id.encode()})
+        except StoreUnavailableError as error:
+            log.warning("container_not_stored", reason=error.reason)
+
     async def delete(self, response_id: str) -> None:
         """Delete a response and its events.
 

@@ -15,6 +15,7 @@ from addon.file_records import with_files
 from addon.response_records import ResponseRecords, since_compaction
 from addon.store import StoreUnavailableError
 from addon.thinking_memory import scope_of
+from translators.responses.code_interpreter import find_container_ids
 from translators.responses.item_types import ItemReference
 from translators.responses.request import ResponsesContext, TranslatedResponsesRequest, translate_request
 from translators.responses.request_body import parse_request
@@ -61,6 +62,8 @@ class PreparedResponse:
         """
         plan = self.request.plan
         kept = True
+        if self.stream.claude_container_id is not None:
+            await self.records.save_container(self.stream.container_id, self.stream.claude_container_id)
         if plan.store:
             kept = await self.records.save_or_report(encode_response(response), self.request.input_items, self.chain)
         if self.conversation_id is not None and response.status in ("completed", "incomplete"):
@@ -100,6 +103,7 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
         history = since_compaction(await conversations.items(given.conversation_id))
     referenced = {item.id for item in request.items if isinstance(item, ItemReference)}
     found = await records.find_items(referenced) if referenced else {}
+    containers = find_container_ids(given.tools or (), [*history, *_raw_items(given.input)])
     response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
     key = gateway.secret()
     translated = translate_request(
@@ -110,6 +114,7 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
             id_seed=response_id,
             history=history,
             resolve_item=found.get,
+            containers=await records.find_containers(containers),
             default_max_tokens=settings.max_tokens,
             max_tokens_limit=settings.max_tokens_limit,
             show_thinking=settings.show_thinking,
@@ -128,6 +133,10 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
 def encode_events(events: Iterable[ResponseEvent]) -> bytes:
     """Encode events as they go out together."""
     return b"".join(map(encode_event, events))
+
+
+def _raw_items(given: object) -> list[dict[str, Any]]:
+    return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
 def _shows_text_alone(exchange: Exchange) -> bool:

@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 __all__ = [
     "CacheCreation",
+    "Container",
     "ContentBlock",
     "Delta",
     "ErrorDetail",
@@ -61,6 +62,12 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     speed: str | None = None
 
 
+class Container(msgspec.Struct, frozen=True, gc=False):
+    """The sandbox that Claude's code execution used."""
+
+    id: str = ""
+
+
 class StopDetails(msgspec.Struct, frozen=True, gc=False):
     """Why Claude refused."""
 
@@ -81,6 +88,7 @@ class Message(msgspec.Struct, frozen=True):
     content: tuple[Raw, ...] | None = None
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
+    container: Container | None = None
     usage: Usage | None = None
 
 
@@ -109,6 +117,7 @@ class Delta(msgspec.Struct, frozen=True):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: StopDetails | None = None
+    container: Container | None = None
 
 
 class ErrorDetail(msgspec.Struct, frozen=True, gc=False):

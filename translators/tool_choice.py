@@ -10,7 +10,7 @@
 Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -67,7 +67,9 @@ def choose_tool(
     Raises:
         OpenAIError: 400 for a tool that is not declared.
     """
-    names = (*(declaration.name for declaration in declared.declarations), *(tool["name"] for tool in declared.server))
+    # A set of tools of a remote server has no name of its own.
+    named = (tool["name"] for tool in declared.server if "name" in tool)
+    names = (*(declaration.name for declaration in declared.declarations), *named)
     once: dict[str, Any] = {} if parallel else {"disable_parallel_tool_use": True}
     if choice is None or (choice.mode == "auto" and choice.allowed is None):
         return ToolDecision(None if parallel else {"type": "auto", **once})
@@ -87,7 +89,8 @@ def choose_tool(
         return ToolDecision({"type": "none"})
     forced = choice.mode == "required"
     candidates = names if choice.allowed is None else tuple(name for name in names if name in choice.allowed)
-    single = choice.name or (candidates[0] if forced and len(candidates) == 1 else None)
+    is_only = len(candidates) == 1 and len(names) == len(declared.declarations) + len(declared.server)
+    single = choice.name or (candidates[0] if forced and is_only else None)
     if not forced:
         return _allow(allowed, {"type": "auto", **once} if once else None)
     if may_force:
@@ -109,7 +112,7 @@ def build_tools(
         decision: what was chosen for them.
         called: Claude's names of the tools that the history calls.
     """
-    tools = list(declared.tools)
+    tools: list[Mapping[str, Any]] = list(declared.tools)
     tool_choice, allowed = decision.tool_choice, decision.allowed
     warnings: tuple[TranslationWarning, ...] = ()
     if not tools and called:

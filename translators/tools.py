@@ -81,7 +81,7 @@ class DeclaredTools:
     custom: frozenset[str] = frozenset()
     wrapped: frozenset[str] = frozenset()
     """Tools whose parameters Claude does not take as they are: declared as `{"input": ...}`."""
-    server: tuple[dict[str, Any], ...] = ()
+    server: tuple[Mapping[str, Any], ...] = ()
     """Claude's own tools, which are declared after the client's."""
     warnings: tuple[TranslationWarning, ...] = ()
 

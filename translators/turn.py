@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from translators.claude_events import ContentBlock, Event, Message, StopDetails, Usage, parse_content_block
+from translators.claude_events import Container, ContentBlock, Event, Message, StopDetails, Usage, parse_content_block
 from translators.content_blocks import ContentBlockBuilder
 from translators.phases import LEGAL_EVENTS, IllegalEventOrderError, Phase
 from translators.usage import add_usage, override_usage
@@ -26,6 +26,8 @@ class ClaudeTurn:
     """Claude's stop reason of the message that came last."""
     stop_details: StopDetails | None = field(default=None, init=False)
     """Why that message was refused, if it was."""
+    claude_container_id: str | None = field(default=None, init=False)
+    """Claude's id of the sandbox that its code ran in, for the requests that go on in it."""
     upstream_message_id: str = field(default="", init=False)
     upstream_model: str = field(default="", init=False)
 
@@ -92,6 +94,7 @@ class ClaudeTurn:
         self.phase = Phase.IN_MESSAGE
         if message is None:
             return None
+        self._note_container(message.container)
         self.upstream_message_id = message_id
         self.upstream_model = message.model
         self._message_usage = override_usage(self._message_usage, message.usage)
@@ -107,7 +110,12 @@ class ClaudeTurn:
     def _note_message_delta(self, event: Event) -> None:
         self._note_usage(event)
         if event.delta is not None:
+            self._note_container(event.delta.container)
             self._note_stop_reason(event.delta.stop_reason, event.delta.stop_details)
+
+    def _note_container(self, container: Container | None) -> None:
+        if container is not None and container.id:
+            self.claude_container_id = container.id
 
     def _note_usage(self, event: Event) -> None:
         self._message_usage = override_usage(self._message_usage, event.usage)

@@ -15,6 +15,7 @@ from addon.simulated_claude.conversation import Turn, text_of, turns_of
 from addon.simulated_claude.model_table import SimulatedModel
 from addon.simulated_claude.schema_instances import make_instance
 from addon.simulated_claude.scripts import Script, without_inline_script
+from addon.simulated_claude.server_tools import container_of, is_server_tool, use_server_tool, with_name
 from addon.simulated_claude.tokens import count_text_tokens
 
 __all__ = ["Answer", "make_answer", "thinking_is_on"]
@@ -35,6 +36,8 @@ class Answer:
     output_tokens: int = 1
     thinking_tokens: int = 0
     web_searches: int = 0
+    container: str | None = None
+    """The sandbox in which code ran."""
     input_transformations: tuple[Mapping[str, Any], ...] = field(default=())
 
 
@@ -52,7 +55,7 @@ def make_answer(body: Mapping[str, Any], model: SimulatedModel, script: Script |
     else:
         answer = Answer(*_own_content(body, model, None if script is None else script.text))
         answer = _stopped(answer, body.get("stop_sequences") or ())
-    answer = _measured(answer, model)
+    answer = replace(_measured(answer, model), container=container_of(answer.content, body))
     if script is None or script.content is None:
         answer = _cut(answer, body["max_tokens"], model)
     if script is not None and script.stop_reason is not None:
@@ -97,8 +100,10 @@ def _own_content(
         return tuple(content), "end_turn"
     calls = _chosen_tools(body, turns, said)
     client_calls = [tool for tool in calls if tool.get("type") in (None, "custom") or "input_schema" in tool]
-    if any(tool["name"] == "web_search" for tool in calls):
-        content += _searched(said, salt)
+    ran: list[dict[str, Any]] = []
+    for tool in calls:
+        ran += use_server_tool(tool, said, salt)
+    content += ran
     for index, tool in enumerate(client_calls):
         content.append(
             {
@@ -110,7 +115,7 @@ def _own_content(
         )
     if client_calls:
         return tuple(content), "tool_use"
-    if not any(block["type"] == "web_search_tool_result" for block in content):
+    if not ran:
         content.append({"type": "text", "text": _closing_text(body, model, user, said)})
     return tuple(content), "end_turn"
 
@@ -127,7 +132,7 @@ def _quoted(text: str, length: int = QUOTE_LENGTH) -> str:
 
 
 def _chosen_tools(body: Mapping[str, Any], turns: Sequence[Turn], said: str) -> list[Mapping[str, Any]]:
-    tools = [tool for tool in body.get("tools") or () if "name" in tool]
+    tools = [tool for tool in map(with_name, body.get("tools") or ()) if "name" in tool]
     choice = body.get("tool_choice") or {"type": "auto"}
     if not tools or choice["type"] == "none":
         return []
@@ -136,7 +141,7 @@ def _chosen_tools(body: Mapping[str, Any], turns: Sequence[Turn], said: str) -> 
     else:
         last = turns[-1] if turns[-1].role != "system" or len(turns) == 1 else turns[-2]
         has_result = any(block["type"] == "tool_result" for block in last.blocks)
-        callable_tools = [tool for tool in tools if "input_schema" in tool or tool["name"] == "web_search"]
+        callable_tools = [tool for tool in tools if "input_schema" in tool or is_server_tool(tool)]
         lowered = said.lower()
         chosen = [tool for tool in callable_tools if _names(lowered, tool["name"]) and not has_result]
         if not chosen and len(callable_tools) == 1 and not _has_results(turns):
@@ -152,7 +157,7 @@ def _names(lowered_text: str, name: str) -> bool:
 
 
 def _has_results(turns: Sequence[Turn]) -> bool:
-    return any(block["type"] in {"tool_result", "web_search_tool_result"} for turn in turns for block in turn.blocks)
+    return any(block["type"].endswith("tool_result") for turn in turns for block in turn.blocks)
 
 
 def _arguments(tool: Mapping[str, Any], said: str) -> dict[str, Any]:
@@ -189,44 +194,6 @@ def _result_text(block: Mapping[str, Any]) -> str:
     return f"error: {text}" if block.get("is_error") else text
 
 
-def _searched(said: str, salt: str) -> list[dict[str, Any]]:
-    call = _tool_id("srvtoolu", "websearch", 0, salt)
-    pages = [
-        ("Example Domain", "https://example.com/"),
-        ("Example Organisation", "https://example.org/"),
-    ]
-    results = [
-        {
-            "type": "web_search_result",
-            "title": title,
-            "url": url,
-            "encrypted_content": f"simulated{index}",
-            "page_age": None,
-        }
-        for index, (title, url) in enumerate(pages)
-    ]
-    cited = "This domain is for use in illustrative examples."
-    citation = {
-        "type": "web_search_result_location",
-        "cited_text": cited,
-        "url": pages[0][1],
-        "title": pages[0][0],
-        "encrypted_index": "c2ltdWxhdGVk",
-    }
-    return [
-        {
-            "type": "server_tool_use",
-            "id": call,
-            "name": "web_search",
-            "input": {"query": " ".join(said.split())[:HINT_LENGTH]},
-        },
-        {"type": "web_search_tool_result", "tool_use_id": call, "content": results},
-        {"type": "text", "text": "A simulated Claude has simulated a search. It found that "},
-        {"type": "text", "text": "example.com is a domain for examples", "citations": [citation]},
-        {"type": "text", "text": "."},
-    ]
-
-
 def _stopped(answer: Answer, sequences: Sequence[str]) -> Answer:
     for index, block in enumerate(answer.content):
         if block["type"] != "text":
@@ -251,7 +218,7 @@ def _block_text(block: Mapping[str, Any]) -> str:
             return str(block["text"])
         case "thinking":
             return str(block["thinking"]) or "x" * 200
-        case "tool_use" | "server_tool_use":
+        case "tool_use" | "server_tool_use" | "mcp_tool_use":
             return str(block.get("partial_json") or msgspec.json.encode(block["input"]).decode())
         case _:
             return ""

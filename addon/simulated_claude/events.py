@@ -60,7 +60,7 @@ def make_message(
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
         "stop_details": answer.stop_details,
-        "container": None,
+        "container": _container(answer),
         **({"input_transformations": list(answer.input_transformations)} if answer.input_transformations else {}),
         "usage": {
             **_usage(input_usage, body),
@@ -69,6 +69,11 @@ def make_message(
             **_output_usage(answer),
         },
     }
+
+
+def _container(answer: Answer) -> dict[str, Any] | None:
+    # Events are a pure function of the answer, so the time is a fixed one.
+    return None if answer.container is None else {"id": answer.container, "expires_at": "2026-12-31T00:00:00Z"}
 
 
 def _whole(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +121,7 @@ def make_events(
             "stop_reason": answer.stop_reason,
             "stop_sequence": answer.stop_sequence,
             "stop_details": answer.stop_details,
-            "container": None,
+            "container": _container(answer),
         },
         "usage": {
             "input_tokens": usage["input_tokens"],
@@ -134,7 +139,7 @@ def _opening(block: Mapping[str, Any]) -> dict[str, Any]:
             return {"type": "text", "text": "", **({"citations": []} if block.get("citations") else {})}
         case "thinking":
             return {"type": "thinking", "thinking": "", "signature": ""}
-        case "tool_use" | "server_tool_use":
+        case "tool_use" | "server_tool_use" | "mcp_tool_use":
             return _whole(block) | {"input": {}}
         case _:
             return dict(block)
@@ -151,7 +156,7 @@ def _deltas(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             for piece in PIECE.findall(block["thinking"]):
                 yield {"type": "thinking_delta", "thinking": piece}
             yield {"type": "signature_delta", "signature": block["signature"]}
-        case "tool_use" | "server_tool_use":
+        case "tool_use" | "server_tool_use" | "mcp_tool_use":
             yield {"type": "input_json_delta", "partial_json": ""}
             text = block.get("partial_json")
             if text is None:

@@ -116,6 +116,11 @@ def _check_tools(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
         if name is not None and name in names:
             yield invalid_request("tools: Tool names must be unique.", {"error_code": "tool_name_conflict"})
         names.add(name)
+    servers = [server.get("name") for server in body.get("mcp_servers") or ()]
+    toolsets = [tool.get("mcp_server_name") for tool in tools if tool.get("type") == "mcp_toolset"]
+    if any(name not in servers for name in toolsets) or len(set(toolsets)) < len(toolsets):
+        # https://platform.claude.com/docs/en/agents-and-tools/mcp-connector has the rule; the wording is not recorded.
+        yield invalid_request("tools: each mcp_toolset must reference a server of mcp_servers, and no two the same")
     if tools and all(tool.get("defer_loading") for tool in tools):
         yield invalid_request("At least one tool must have defer_loading=false.")
 

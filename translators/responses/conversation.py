@@ -30,6 +30,7 @@ __all__ = ["PlacedItem", "ReadConversation", "normalise_item", "read_conversatio
 _ID_PREFIXES: Mapping[str, str] = {
     "apply_patch_call": "apc",
     "apply_patch_call_output": "apco",
+    "code_interpreter_call": "ci",
     "compaction": "cmp",
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
@@ -37,6 +38,8 @@ _ID_PREFIXES: Mapping[str, str] = {
     "function_call_output": "fco",
     "local_shell_call": "lsh",
     "local_shell_call_output": "lsho",
+    "mcp_call": "mcp",
+    "mcp_list_tools": "mcpl",
     "message": "msg",
     "reasoning": "rs",
     "shell_call": "sh",
@@ -46,7 +49,7 @@ _ID_PREFIXES: Mapping[str, str] = {
     "web_search_call": "ws",
 }
 _ID_HEX_DIGITS = 50
-_WITHOUT_STATUS = frozenset({"additional_tools", "compaction", "configuration_update", "reasoning"})
+_WITHOUT_STATUS = frozenset({"additional_tools", "compaction", "configuration_update", "mcp_list_tools", "reasoning"})
 """All others have to have one where they are listed: `openai.types.conversations.ConversationItem`."""
 _VOLATILE = frozenset({"internal_chat_message_metadata_passthrough"})
 """Fields that Codex adds to every item, and OpenAI does not give back."""

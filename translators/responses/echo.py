@@ -12,6 +12,8 @@ from translators.responses.request_types import JsonSchemaFormat, Reasoning, Res
 
 __all__ = ["build_echo"]
 
+_REDACTED = "<redacted>"
+
 
 def build_echo(request: ResponsesRequest, reasoning: Reasoning, text: TextConfig) -> dict[str, Any]:
     """Build the fields (`ResponsesPlan.echo` lists them).
@@ -97,5 +99,22 @@ def _echo_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
                 "search_context_size": tool.get("search_context_size") or "medium",
                 "user_location": {**place, **(tool.get("user_location") or {})},
             }
+        case "mcp":
+            given = {"allowed_tools": None, "headers": None, "server_description": None, **tool}
+            return {name: _redact(name, value) for name, value in given.items()}
         case _:
             return dict(tool)
+
+
+def _redact(name: str, value: Any) -> Any:
+    """Hide the secrets of a remote server, in the real API's own word: an echo is stored, and shown."""
+    match name, value:
+        case "authorization", str():
+            return _REDACTED
+        case "headers", dict():
+            return dict.fromkeys(value, _REDACTED)
+        case "server_url", str() if "@" in value:
+            return _REDACTED
+        case "server_url", str() if "?" in value:
+            return f"{value.partition('?')[0]}?{_REDACTED}"
+    return value

@@ -16,6 +16,7 @@ __all__ = [
     "AdditionalTools",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
+    "CodeInterpreterCall",
     "CompactionItem",
     "CompactionTrigger",
     "ConfigurationUpdate",
@@ -33,6 +34,8 @@ __all__ = [
     "LeftOutItem",
     "LocalShellCall",
     "LocalShellCallOutput",
+    "McpCall",
+    "McpListTools",
     "Message",
     "OutputText",
     "PlainText",
@@ -285,6 +288,20 @@ class WebSearchCall(_Value, frozen=True):
     """A search of the web, as the client was shown it. What was found is in the envelope of a reasoning item."""
 
 
+class CodeInterpreterCall(_Value, frozen=True):
+    """A run of code, as the client was shown it. What came of it is in the envelope of a reasoning item."""
+
+    container_id: str = ""
+
+
+class McpCall(_Value, frozen=True):
+    """A call of a remote server's tool, as the client was shown it; its result is as that of a run of code."""
+
+
+class McpListTools(_Value, frozen=True):
+    """The tools of a remote server, as the client was shown them: Claude asks the server again."""
+
+
 class LeftOutItem(_Value, frozen=True):
     """An item without a place in Claude's conversation: a call of a tool that OpenAI runs, or a type not known yet."""
 
@@ -312,6 +329,9 @@ type InputItem = (
     | ApplyPatchCall
     | ApplyPatchCallOutput
     | WebSearchCall
+    | CodeInterpreterCall
+    | McpCall
+    | McpListTools
     | LeftOutItem
 )
 
@@ -337,21 +357,21 @@ ITEM_TYPES: Mapping[str, type[InputItem]] = MappingProxyType(
         "apply_patch_call": ApplyPatchCall,
         "apply_patch_call_output": ApplyPatchCallOutput,
         "web_search_call": WebSearchCall,
+        "code_interpreter_call": CodeInterpreterCall,
+        "mcp_call": McpCall,
+        "mcp_list_tools": McpListTools,
     }
 )
 """What becomes of an item, by its `type`."""
 
 LEFT_OUT = frozenset(
     {
-        "code_interpreter_call",
         "computer_call",
         "computer_call_output",
         "file_search_call",
         "image_generation_call",
         "mcp_approval_request",
         "mcp_approval_response",
-        "mcp_call",
-        "mcp_list_tools",
         "program",
         "program_output",
     }

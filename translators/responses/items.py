@@ -8,13 +8,14 @@
 | calls of the client's tools | a tool call |
 | their outputs | its result, images and files too |
 | compaction | the summary, as words of the user |
-| web_search_call | nothing: its blocks are in the envelope beside it |
+| web_search_call, code_interpreter_call, mcp_call | nothing: its blocks are in the envelope beside it |
+| mcp_list_tools | nothing: Claude asks the server again |
 | calls of tools that OpenAI ran, unknown types | nothing, with a warning |
 
 Ids, statuses and phases never reach Claude: they change from request to request.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,7 @@ from translators.responses.item_types import (
     AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
+    CodeInterpreterCall,
     CompactionItem,
     CompactionTrigger,
     ConfigurationUpdate,
@@ -56,6 +58,8 @@ from translators.responses.item_types import (
     LeftOutItem,
     LocalShellCall,
     LocalShellCallOutput,
+    McpCall,
+    McpListTools,
     Message,
     OutputText,
     PlainText,
@@ -77,6 +81,8 @@ from translators.translation_warning import Action, TranslationWarning
 
 __all__ = ["SealedThinking", "TranslatedItems", "translate_items"]
 
+_SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
+"""Blocks that begin a call of a tool that Claude runs itself."""
 _SUMMARY = "This is a summary of the conversation up to here, which takes its place:\n\n"
 _LOST_SUMMARY = "(Here stands a summary of the conversation up to here. It cannot be read any more.)"
 
@@ -101,13 +107,14 @@ class TranslatedItems:
     warnings: tuple[TranslationWarning, ...] = ()
 
 
-def translate_items(
+def translate_items(  # noqa: PLR0913 - what is translated, and all that its blocks depend on
     items: Sequence[PlacedItem],
     declared: DeclaredTools,
     *,
     key: bytes,
     model: str,
     cache_control: Mapping[str, Any],
+    mcp_servers: Collection[str] = (),
 ) -> TranslatedItems:
     """Translate the items of a conversation, in their order.
 
@@ -117,15 +124,16 @@ def translate_items(
         key: opens the envelopes.
         model: Claude's id of the model that answers.
         cache_control: what an explicit `prompt_cache_breakpoint` becomes.
+        mcp_servers: the remote servers of the request. Claude takes no calls of others back.
 
     Raises:
         OpenAIError: 400 for content that Claude cannot have.
     """
-    translation = _Translation(declared, key, model, cache_control)
+    translation = _Translation(declared, key, model, cache_control, mcp_servers)
     turns: list[Turn] = []
     for placed in items:
         turns.extend(translation.translate(placed.item, placed.path))
-    translation.report_lost_searches()
+    translation.report_lost_calls()
     return TranslatedItems(
         tuple(translation.without_loose_ends(turns)),
         translation.sealed,
@@ -140,6 +148,7 @@ class _Translation:
     key: bytes
     model: str
     cache_control: Mapping[str, Any]
+    mcp_servers: Collection[str]
     sealed: dict[str, SealedThinking] = field(default_factory=dict)
     transformations: list[InputTransformation] = field(default_factory=list)
     warnings: list[TranslationWarning] = field(default_factory=list)
@@ -147,8 +156,9 @@ class _Translation:
     """Id and name of each function call without a result so far."""
     call_ids: dict[str, str] = field(default_factory=dict)
     """Ids of calls by the ids of their items: results of the local shell have only those."""
-    searches_shown: int = 0
-    searches_sealed: int = 0
+    calls_shown: list[str] = field(default_factory=list)
+    """Claude's own calls, as the client was shown them, by the names of their warnings."""
+    calls_sealed: int = 0
 
     def translate(self, item: InputItem, path: str) -> list[Turn]:
         match item:
@@ -167,7 +177,13 @@ class _Translation:
             case ShellCallOutput() | LocalShellCallOutput() | ApplyPatchCallOutput() | ToolSearchOutput():
                 return self._translate_client_output(item)
             case WebSearchCall():
-                self.searches_shown += 1
+                return self._note_shown("input.web_search_call")
+            case CodeInterpreterCall():
+                return self._note_shown("input.code_interpreter_call")
+            case McpCall():
+                return self._note_shown("input.mcp_call")
+            case McpListTools():
+                self._warn("input.mcp_list_tools", "ignored", "Claude asks the server again")
                 return []
             case ToolSearchCall():
                 self._warn("input.tool_search_call", "ignored", "OpenAI made the search: what it found is declared")
@@ -179,17 +195,23 @@ class _Translation:
             case AdditionalTools() | CompactionTrigger() | ConfigurationUpdate() | ItemReference():
                 return []
 
-    def report_lost_searches(self) -> None:
-        if self.searches_shown > self.searches_sealed:
-            self._warn("input.web_search_call", "degraded", "a search without what it found is left out")
+    def _note_shown(self, param: str) -> list[Turn]:
+        """Note a call that the client was shown: what came of it is in an envelope."""
+        self.calls_shown.append(param)
+        return []
+
+    def report_lost_calls(self) -> None:
+        if len(self.calls_shown) > self.calls_sealed:
+            for name in dict.fromkeys(self.calls_shown):
+                self._warn(name, "degraded", "a call without what came of it is left out")
 
     def without_loose_ends(self, turns: list[Turn]) -> list[Turn]:
         """Leave out what Claude refuses: thinking that nothing follows, and its own tools' calls without results."""
         results = {block["tool_use_id"] for block in _blocks_of(turns) if _is_server_result(block)}
-        calls = {block["id"] for block in _blocks_of(turns) if block["type"] == "server_tool_use"}
+        calls = {block["id"] for block in _blocks_of(turns) if block["type"] in _SERVER_CALLS}
 
         def is_paired(block: Block) -> bool:
-            if block["type"] == "server_tool_use":
+            if block["type"] in _SERVER_CALLS:
                 return block["id"] in results
             return not _is_server_result(block) or block["tool_use_id"] in calls
 
@@ -283,13 +305,18 @@ class _Translation:
                 InputTransformation(item.id, "organization_mismatch" if envelope is None else "model_mismatch")
             )
             return []
-        blocks = tuple(block for block in envelope.blocks if not is_thinking(block) or thinking_key(block))
+        blocks = tuple(block for block in envelope.blocks if self._is_taken_back(block))
         for block in blocks:
             if is_thinking(block):
                 self.sealed[thinking_key(block)] = SealedThinking(item.id, envelope.prefix)
-            elif block["type"] == "server_tool_use":
-                self.searches_sealed += 1
+            elif block["type"] in _SERVER_CALLS:
+                self.calls_sealed += 1
         return [AssistantTurn(blocks)] if blocks else []
+
+    def _is_taken_back(self, block: Block) -> bool:
+        if block["type"] in ("mcp_tool_use", "mcp_tool_listing"):
+            return block.get("server_name", block.get("mcp_server_name")) in self.mcp_servers
+        return not is_thinking(block) or bool(thinking_key(block))
 
     def _read_summary(self, item: CompactionItem) -> Block:
         compaction = open_compaction(item.encrypted_content, self.key)

@@ -11,14 +11,20 @@ from itertools import count
 from typing import Any
 
 from translators.content_blocks import ContentBlockBuilder
+from translators.responses.code_interpreter import CODE_TOOLS, CodeInterpreterWriter
 from translators.responses.item_writer import EndStatus, ItemWriter, Place
+from translators.responses.mcp import McpCallWriter, McpListToolsWriter
 from translators.responses.message_writer import MessageWriter
 from translators.responses.reasoning_writer import ReasoningWriter
 from translators.responses.response_events import ResponseEvent
 from translators.responses.response_types import MessageItem, MessagePhase, OutputItem
-from translators.responses.web_searches import SEARCH_RESULTS, SEARCH_TOOLS, WebSearches
+from translators.responses.server_calls import ServerCall, ServerCalls, ServerCallWriter
+from translators.responses.web_searches import SEARCH_TOOLS, WebSearchWriter
 
 __all__ = ["Output"]
+
+_SHOWN = SEARCH_TOOLS | CODE_TOOLS
+"""Names of Claude's tools whose calls have an item."""
 
 
 class Output:
@@ -30,7 +36,8 @@ class Output:
         seal: Callable[[Sequence[dict[str, Any]]], str],
         *,
         phase: MessagePhase | None,
-        shows_sources: bool,
+        include: frozenset[str],
+        container_id: str | None,
     ) -> None:
         """Start without items.
 
@@ -38,21 +45,25 @@ class Output:
             response_id: the ids of the items are made from it.
             seal: blocks to the `encrypted_content` of a reasoning item.
             phase: of every message, if it is known before the message ends.
-            shows_sources: whether searches name what they found.
+            include: what the client asked to be told besides: the sources of searches, the outputs of code.
+            container_id: of the container that code runs in; None for a new one.
         """
         self.numbers = count()
         """The sequence numbers of the stream."""
         self.items: list[OutputItem] = []
         """Those that have ended."""
         self.writer: ItemWriter | None = None
-        """Of the open item, unless that is a search."""
+        """Of the open item, unless that is a call of Claude's own tools."""
         self.keeps_blocks = True
         """Whether blocks that are sealed from now on can be put back."""
+        self.container_id = container_id or f"cntr_{_digits(f'{response_id}/container')}"
+        """Of the container that code runs in, as the client knows it."""
         self._response_id = response_id
         self._seal = seal
         self._phase = phase
         self._items_begun = 0
-        self._searches = WebSearches(self.place, shows_sources=shows_sources)
+        self._include = include
+        self._calls = ServerCalls(self._make_call_writer)
         self._carried: list[ContentBlockBuilder] = []
 
     @property
@@ -64,8 +75,7 @@ class Output:
         """Give the next item its place, with an id that begins with `prefix`."""
         index = self._items_begun
         self._items_begun += 1
-        digits = sha256(f"{self._response_id}/{index}".encode()).hexdigest()[:50]
-        return Place(f"{prefix}_{digits}", index, self.numbers)
+        return Place(f"{prefix}_{_digits(f'{self._response_id}/{index}')}", index, self.numbers)
 
     def begin[W: ItemWriter](self, make: Callable[[], W]) -> tuple[W, list[ResponseEvent]]:
         """Begin an item, after the end of the one that is open. `make` asks for its place."""
@@ -90,29 +100,31 @@ class Output:
         return events + self.writer.open()
 
     def add_hidden(self, block: ContentBlockBuilder, block_id: str, name: str) -> list[ResponseEvent]:
-        """Take a block of Claude's own tools, of which the client sees the searches."""
-        if block.type == "server_tool_use" and name in SEARCH_TOOLS:
-            events = [] if self._searches.are_open else self._end_open("completed")
+        """Take a block of Claude's own tools, of which the client sees searches, runs of code and calls of servers."""
+        if block.type == "mcp_tool_use" or (block.type == "server_tool_use" and name in _SHOWN):
+            events = [] if self._calls.are_open else self._end_open("completed")
             self._carried.append(block)
-            return events + self._searches.begin(block_id, name)
+            return events + self._calls.begin(block_id, block.build() or {})
+        if block.type == "mcp_tool_listing":
+            events = self._end_open("completed")
+            self._carried.append(block)
+            self.writer = McpListToolsWriter(self.place("mcpl"), block.build() or {})
+            return events + self.writer.open()
         if isinstance(self.writer, ReasoningWriter):
             self.writer.add_block(block)
             return []
         events = [] if self.writer is None else self._end_open("completed")
         self._carried.append(block)
-        if block.type in SEARCH_RESULTS:
-            result = block.build() or {}
-            found, ended = self._searches.note_result(str(result.get("tool_use_id", "")), result.get("content"))
+        if block.type.endswith("_tool_result"):
+            came, ended = self._calls.note_result(block.build() or {})
             self.items += ended
-            events += found
+            events += came
         return events
 
     def end_hidden(self, block: ContentBlockBuilder, block_id: str) -> list[ResponseEvent]:
         """Note that a block of Claude's own tools is whole."""
-        if block.type != "server_tool_use":
-            return []
         asked = (block.build() or {}).get("input")
-        return self._searches.note_input(block_id, asked if isinstance(asked, dict) else {})
+        return self._calls.note_input(block_id, asked if isinstance(asked, dict) else {})
 
     def end(self, status: EndStatus = "completed", *, ends_turn: bool = False) -> list[ResponseEvent]:
         """End the item that is open, and give what is still carried an item."""
@@ -124,7 +136,7 @@ class Output:
         return events
 
     def _end_open(self, status: EndStatus, *, ends_turn: bool = False) -> list[ResponseEvent]:
-        events, ended = self._searches.end_all()
+        events, ended = self._calls.end_all()
         self.items += ended
         writer, self.writer = self.writer, None
         if writer is not None:
@@ -132,9 +144,26 @@ class Output:
             self.items.append(writer.item)
         return events
 
+    def _make_call_writer(self, call: ServerCall) -> ServerCallWriter:
+        if call.start.get("type") == "mcp_tool_use":
+            return McpCallWriter(self.place("mcp"), call)
+        if call.name in CODE_TOOLS:
+            return CodeInterpreterWriter(
+                self.place("ci"),
+                call,
+                container_id=self.container_id,
+                shows_outputs="code_interpreter_call.outputs" in self._include,
+            )
+        shows_sources = "web_search_call.action.sources" in self._include
+        return WebSearchWriter(self.place("ws"), call, shows_sources=shows_sources)
+
     def _make_reasoning(self, *blocks: ContentBlockBuilder) -> ReasoningWriter:
         carried, self._carried = self._carried, []
         return ReasoningWriter(self.place("rs"), self._seal_if_kept, [*carried, *blocks])
 
     def _seal_if_kept(self, blocks: Sequence[dict[str, Any]]) -> str:
         return self._seal(blocks if self.keeps_blocks else ())
+
+
+def _digits(seed: str) -> str:
+    return sha256(seed.encode()).hexdigest()[:50]

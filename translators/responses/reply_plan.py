@@ -79,6 +79,8 @@ class ResponsesPlan:
     is_compaction: bool = False
     """The input ends with `compaction_trigger`: the answer's text is a summary, and all of the output is exactly one
     item of type `compaction`."""
+    container_id: str | None = None
+    """The container that code runs in, as the client knows it; None: a new one gets an id of its own."""
     input_transformations: tuple[InputTransformation, ...] = ()
     store: bool = True
     background: bool = False

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from translators.content import Block
+from translators.errors import OpenAIError
 from translators.messages import (
     Conversation,
     SystemTurn,
@@ -28,6 +29,7 @@ from translators.responses.conversation import ReadConversation, read_conversati
 from translators.responses.echo import build_echo
 from translators.responses.item_types import CustomToolCallOutput, FunctionCallOutput, Message
 from translators.responses.items import translate_items
+from translators.responses.mcp_servers import MCP_BETA
 from translators.responses.prefix_binding import bind_thinking
 from translators.responses.reply_plan import InputTransformation, ResponsesPlan, ToolIdentity
 from translators.responses.request_types import JsonObjectFormat, JsonSchemaFormat, ResponsesRequest
@@ -81,6 +83,8 @@ class ResponsesContext:
     """Cap in tokens for requests that have none; None: the model's own maximum."""
     max_tokens_limit: int | None = None
     """Largest cap that a client may ask; None: the model's own maximum."""
+    containers: Mapping[str, str] = field(default_factory=dict)
+    """Claude's ids of the containers that `find_container_ids` found, the most wanted first."""
     show_thinking: Literal["asked", "always", "never"] = "asked"
     """Whom a summary of the thinking is shown: those that ask for one, all, or nobody."""
     shows_refusal: bool = False
@@ -173,6 +177,7 @@ class _Translation:
             key=self.context.envelope_key,
             model=self.model,
             cache_control=cache_control,
+            mcp_servers=[server["name"] for server in tools.mcp_servers],
         )
         self.warnings.extend(translated.warnings)
         conversation = self._converse(translated.turns, decision, output, max_tokens)
@@ -195,6 +200,11 @@ class _Translation:
         self.warnings.extend(sampling.warnings)
         params.update(self._build_output_params(thinking, decision, output))
         params.update(sampling.params)
+        container = self._choose_container(tools)
+        if container is not None:
+            params["container"] = container[1]
+        if tools.mcp_servers:
+            params["mcp_servers"] = list(tools.mcp_servers)
         plan = ResponsesPlan(
             model=given.model,
             claude_model=self.model,
@@ -211,6 +221,7 @@ class _Translation:
             include=frozenset(given.include or ()),
             json_object=output.instruction is not None,
             is_compaction=self.read.is_compaction,
+            container_id=None if container is None else container[0],
             input_transformations=(*translated.transformations, *bound.transformations),
             store=given.store is not False,
             background=bool(given.background),
@@ -219,7 +230,7 @@ class _Translation:
         replayed = dict.fromkeys(origin.item_id for origin in translated.sealed.values())
         return TranslatedResponsesRequest(
             params=params,
-            headers=dict(sampling.headers),
+            headers={**sampling.headers, **({"anthropic-beta": MCP_BETA} if tools.mcp_servers else {})},
             plan=plan,
             input_items=self.read.input_items,
             warnings=tuple(dict.fromkeys(_rename(warning) for warning in self.warnings)),
@@ -264,6 +275,13 @@ class _Translation:
             may_force=self.capabilities.forced_tool_choice and not wants_budget,
             may_format=self.capabilities.structured_outputs and output.schema is None and output.instruction is None,
         )
+
+    def _choose_container(self, tools: ReadTools) -> tuple[str, str] | None:
+        """Choose the container in which code goes on: its id for the client, and Claude's."""
+        if tools.container is not None and tools.container not in self.context.containers:
+            message = f"Container with id '{tools.container}' not found."
+            raise OpenAIError(404, message, param="tools")
+        return next(iter(self.context.containers.items()), None)
 
     def _converse(
         self, said: Sequence[Turn], decision: ToolDecision, output: OutputFormat, max_tokens: int

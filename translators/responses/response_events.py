@@ -22,6 +22,11 @@ __all__ = [
     "AnnotationAdded",
     "ApplyPatchDiffDelta",
     "ApplyPatchDiffDone",
+    "CodeInterpreterCodeDelta",
+    "CodeInterpreterCodeDone",
+    "CodeInterpreterCompleted",
+    "CodeInterpreterInProgress",
+    "CodeInterpreterInterpreting",
     "ContentPartAdded",
     "ContentPartDone",
     "CustomToolCallInputDelta",
@@ -30,6 +35,13 @@ __all__ = [
     "ErrorEvent",
     "FunctionCallArgumentsDelta",
     "FunctionCallArgumentsDone",
+    "McpCallArgumentsDelta",
+    "McpCallArgumentsDone",
+    "McpCallCompleted",
+    "McpCallFailed",
+    "McpCallInProgress",
+    "McpListToolsCompleted",
+    "McpListToolsInProgress",
     "OutputItemAdded",
     "OutputItemDone",
     "OutputTextDelta",
@@ -309,22 +321,98 @@ class ShellCommandDone(msgspec.Struct, frozen=True, gc=False, tag_field="type", 
     sequence_number: int
 
 
-class _SearchEvent(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
+class _CallEvent(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
     item_id: str
     output_index: int
     sequence_number: int
 
 
-class WebSearchInProgress(_SearchEvent, frozen=True, tag="response.web_search_call.in_progress"):
+class WebSearchInProgress(_CallEvent, frozen=True, tag="response.web_search_call.in_progress"):
     """Claude has begun to ask for a search."""
 
 
-class WebSearchSearching(_SearchEvent, frozen=True, tag="response.web_search_call.searching"):
+class WebSearchSearching(_CallEvent, frozen=True, tag="response.web_search_call.searching"):
     """The search is being made."""
 
 
-class WebSearchCompleted(_SearchEvent, frozen=True, tag="response.web_search_call.completed"):
+class WebSearchCompleted(_CallEvent, frozen=True, tag="response.web_search_call.completed"):
     """The search has found something, or nothing."""
+
+
+class CodeInterpreterInProgress(_CallEvent, frozen=True, tag="response.code_interpreter_call.in_progress"):
+    """Claude has begun to write code."""
+
+
+class CodeInterpreterCodeDelta(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="response.code_interpreter_call_code.delta"
+):
+    """A piece of the code."""
+
+    delta: str
+    item_id: str
+    output_index: int
+    sequence_number: int
+
+
+class CodeInterpreterCodeDone(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="response.code_interpreter_call_code.done"
+):
+    """All of the code."""
+
+    code: str
+    item_id: str
+    output_index: int
+    sequence_number: int
+
+
+class CodeInterpreterInterpreting(_CallEvent, frozen=True, tag="response.code_interpreter_call.interpreting"):
+    """The code is running."""
+
+
+class CodeInterpreterCompleted(_CallEvent, frozen=True, tag="response.code_interpreter_call.completed"):
+    """The code has run, whatever it returned."""
+
+
+class McpListToolsInProgress(_CallEvent, frozen=True, tag="response.mcp_list_tools.in_progress"):
+    """A server is asked for its tools."""
+
+
+class McpListToolsCompleted(_CallEvent, frozen=True, tag="response.mcp_list_tools.completed"):
+    """The server has listed its tools."""
+
+
+class McpCallInProgress(_CallEvent, frozen=True, tag="response.mcp_call.in_progress"):
+    """Claude has begun to call a tool of a server."""
+
+
+class McpCallArgumentsDelta(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="response.mcp_call_arguments.delta"
+):
+    """A piece of the arguments."""
+
+    delta: str
+    item_id: str
+    output_index: int
+    sequence_number: int
+
+
+class McpCallArgumentsDone(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="response.mcp_call_arguments.done"
+):
+    """All of the arguments."""
+
+    arguments: str
+    item_id: str
+    output_index: int
+    sequence_number: int
+
+
+class McpCallCompleted(_CallEvent, frozen=True, tag="response.mcp_call.completed"):
+    """The server has answered."""
+
+
+class McpCallFailed(_CallEvent, frozen=True, tag="response.mcp_call.failed"):
+    """The server has answered with an error."""
 
 
 type ResponseEvent = (
@@ -360,6 +448,18 @@ type ResponseEvent = (
     | WebSearchInProgress
     | WebSearchSearching
     | WebSearchCompleted
+    | CodeInterpreterInProgress
+    | CodeInterpreterCodeDelta
+    | CodeInterpreterCodeDone
+    | CodeInterpreterInterpreting
+    | CodeInterpreterCompleted
+    | McpListToolsInProgress
+    | McpListToolsCompleted
+    | McpCallInProgress
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
 )
 
 _encode = msgspec.json.Encoder().encode

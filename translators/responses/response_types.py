@@ -17,6 +17,8 @@ __all__ = [
     "NO_TOOL_USAGE",
     "ApplyPatchCallItem",
     "ApplyPatchOperation",
+    "CodeInterpreterCallItem",
+    "CodeLogs",
     "CompactionItem",
     "CustomToolCallItem",
     "FunctionCallItem",
@@ -26,6 +28,10 @@ __all__ = [
     "ItemStatus",
     "LocalShellAction",
     "LocalShellCallItem",
+    "McpCallItem",
+    "McpExecutionError",
+    "McpListToolsItem",
+    "McpTool",
     "MessageItem",
     "MessagePhase",
     "OpenPageAction",
@@ -169,6 +175,63 @@ class WebSearchCallItem(msgspec.Struct, frozen=True, kw_only=True):
     action: SearchAction | OpenPageAction
 
 
+class CodeLogs(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What code printed."""
+
+    type: Literal["logs"] = "logs"
+    logs: str
+
+
+class CodeInterpreterCallItem(msgspec.Struct, frozen=True, kw_only=True):
+    """Code that Claude ran in its sandbox. `outputs` only if `include` asked for `code_interpreter_call.outputs`."""
+
+    id: str
+    type: Literal["code_interpreter_call"] = "code_interpreter_call"
+    status: ItemStatus | Literal["interpreting", "failed"]
+    code: str = ""
+    container_id: str
+    outputs: tuple[CodeLogs, ...] | None = None
+
+
+class McpTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as its server lists it."""
+
+    annotations: None = None
+    description: str | None = None
+    input_schema: Any = None
+    name: str = ""
+
+
+class McpListToolsItem(msgspec.Struct, frozen=True, kw_only=True):
+    """The tools that a server has."""
+
+    id: str
+    type: Literal["mcp_list_tools"] = "mcp_list_tools"
+    server_label: str
+    tools: tuple[McpTool, ...] = ()
+
+
+class McpExecutionError(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool of a server answered instead of a result: the content of its answer."""
+
+    type: Literal["mcp_tool_execution_error"] = "mcp_tool_execution_error"
+    content: Any
+
+
+class McpCallItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a server's tool that Claude made itself. Nobody approved it: only such servers are taken."""
+
+    id: str
+    type: Literal["mcp_call"] = "mcp_call"
+    status: ItemStatus | Literal["calling", "failed"]
+    approval_request_id: None = None
+    arguments: str = ""
+    error: McpExecutionError | None = None
+    name: str
+    output: str | None = None
+    server_label: str
+
+
 class ToolSearchCallItem(msgspec.Struct, frozen=True, kw_only=True):
     """A search for tools, which the client makes."""
 
@@ -255,6 +318,9 @@ type OutputItem = (
     | FunctionCallItem
     | CustomToolCallItem
     | WebSearchCallItem
+    | CodeInterpreterCallItem
+    | McpListToolsItem
+    | McpCallItem
     | ToolSearchCallItem
     | ShellCallItem
     | LocalShellCallItem

@@ -8,6 +8,8 @@
 | citations_delta | response.output_text.annotation.added, at the end of its block |
 | tool_use block | an item of the type that the client declared the tool as |
 | server_tool_use of web_search and web_fetch, with its result | a web_search_call item |
+| server_tool_use of code execution, with its result | a code_interpreter_call item |
+| mcp_tool_listing; mcp_tool_use, with its result | an mcp_list_tools item; an mcp_call item |
 | the blocks of Claude's other own tools | nothing: sealed into the next reasoning item, as those of searches are |
 | message_delta | nothing: stop reason and usage are noted |
 | message_stop | the end of the item that is open; nothing if the turn is only paused |
@@ -118,7 +120,8 @@ class ResponsesStream(ClaudeTurn):
             self.response_id,
             self._seal,
             phase=None if has_tools else "final_answer",
-            shows_sources="web_search_call.action.sources" in self.plan.include,
+            include=self.plan.include,
+            container_id=self.plan.container_id,
         )
         self._output.keeps_blocks = self.plan.seals_thinking and self.plan.forced_tool is None
         self._open_block: _OpenBlock | None = None
@@ -150,6 +153,11 @@ class ResponsesStream(ClaudeTurn):
     def response(self) -> Response:
         """The response as of now: the final one after `finish` or `fail`, before that one in progress."""
         return self._last or self._snapshot("in_progress")
+
+    @property
+    def container_id(self) -> str:
+        """The id of the container that code ran in, as the client knows it. Claude's is `claude_container_id`."""
+        return self._output.container_id
 
     # What the caller does.
 
@@ -385,7 +393,7 @@ class ResponsesStream(ClaudeTurn):
                 return writer.annotate(block.cited_pages, block.text_start)
             case "thinking" if isinstance(writer, ReasoningWriter):
                 return writer.end_part()
-            case "server_tool_use":
+            case "server_tool_use" | "mcp_tool_use":
                 return self._output.end_hidden(block.builder, block.block_id)
         return []
 

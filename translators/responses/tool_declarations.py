@@ -8,6 +8,8 @@
 | local_shell, shell (the client's own), apply_patch | a tool whose input is the item's action or operation |
 | tool_search, run by the client | a tool; what is found is declared after the tools that are there |
 | tool_search, run by the server | nothing: all tools are declared at once |
+| code_interpreter | Claude's code execution |
+| mcp | the server, and its toolset |
 | others | OpenAI runs them: refused by name |
 """
 
@@ -18,6 +20,8 @@ from typing import Any
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCapabilities
 from translators.responses.client_tools import APPLY_PATCH, LOCAL_SHELL, SHELL, TOOL_SEARCH, declare_client_tool
+from translators.responses.code_interpreter import CODE_EXECUTION, build_code_execution
+from translators.responses.mcp_servers import McpServer, translate_mcp_tool
 from translators.responses.reply_plan import ToolIdentity, ToolKind
 from translators.responses.request_types import (
     AllowedToolsChoice,
@@ -28,11 +32,13 @@ from translators.responses.request_types import (
 )
 from translators.responses.tool_types import (
     ApplyPatchTool,
+    CodeInterpreterTool,
     CustomTool,
     FunctionTool,
     GrammarInput,
     HostedTool,
     LocalShellTool,
+    McpTool,
     NamespaceTool,
     ShellTool,
     Tool,
@@ -51,6 +57,7 @@ _HOSTED_CHOICES: Mapping[str, str] = {
     "web_search_2025_08_26": WEB_SEARCH,
     "web_search_preview": WEB_SEARCH,
     "web_search_preview_2025_03_11": WEB_SEARCH,
+    "code_interpreter": CODE_EXECUTION,
 }
 """Names of the tools that a choice knows by another type."""
 
@@ -61,7 +68,12 @@ class ReadTools:
 
     declarations: tuple[ToolDeclaration, ...]
     identities: Mapping[str, ToolIdentity]
-    server: tuple[dict[str, Any], ...] = ()
+    server: tuple[Mapping[str, Any], ...] = ()
+    """Tools that Claude runs itself."""
+    mcp_servers: tuple[Mapping[str, Any], ...] = ()
+    """What `mcp_servers` has to hold for them."""
+    container: str | None = None
+    """The container that the client wants code to run in."""
     warnings: tuple[TranslationWarning, ...] = ()
 
 
@@ -94,6 +106,8 @@ def read_tools(
         tuple(reading.declarations),
         reading.identities,
         reading.build_server_tools(),
+        tuple(server.server for server in reading.mcp_servers.values()),
+        reading.container,
         tuple(dict.fromkeys(reading.warnings)),
     )
 
@@ -115,6 +129,9 @@ def read_choice(request: ResponsesRequest, tools: ReadTools) -> ToolChoice | Non
                 else:
                     allowed.append(name_tool(tool.name or _HOSTED_CHOICES.get(tool.type, tool.type), tool.namespace))
             return ToolChoice(choice.mode, allowed=tuple(dict.fromkeys(allowed)))
+        case HostedChoice(type="mcp"):
+            # Claude cannot be told which server, only that some tool has to be called.
+            return ToolChoice("required")
         case HostedChoice() as choice:
             return ToolChoice("required", _HOSTED_CHOICES.get(choice.type, choice.type))
 
@@ -126,6 +143,9 @@ class _Reading:
     declarations: list[ToolDeclaration] = field(default_factory=list)
     identities: dict[str, ToolIdentity] = field(default_factory=dict)
     searches: list[WebSearchTool] = field(default_factory=list)
+    runs_code: bool = False
+    container: str | None = None
+    mcp_servers: dict[str, McpServer] = field(default_factory=dict)
     warnings: list[TranslationWarning] = field(default_factory=list)
     is_late: bool = False
 
@@ -147,10 +167,22 @@ class _Reading:
                 self._read_shell(tool, path)
             case ApplyPatchTool():
                 self._add("apply_patch", declare_client_tool(APPLY_PATCH, path))
+            case CodeInterpreterTool():
+                self._read_code_interpreter(tool, path)
+            case McpTool():
+                self._read_mcp(tool, path)
             case HostedTool():
                 self._refuse(tool.type, path)
 
-    def build_server_tools(self) -> tuple[dict[str, Any], ...]:
+    def build_server_tools(self) -> tuple[Mapping[str, Any], ...]:
+        code: tuple[Mapping[str, Any], ...] = ()
+        if self.runs_code and CODE_EXECUTION in self.identities:
+            self._warn("tools.code_interpreter", "ignored", "a tool of the client has Claude's name for it")
+        elif self.runs_code:
+            code = (build_code_execution(),)
+        return (*self._build_searches(), *code, *(server.toolset for server in self.mcp_servers.values()))
+
+    def _build_searches(self) -> tuple[Mapping[str, Any], ...]:
         if not self.searches:
             return ()
         if WEB_SEARCH in self.identities:
@@ -181,8 +213,7 @@ class _Reading:
         description = before_description + (tool.description or "")
         if tool.defer_loading:
             self._warn("tools.defer_loading", "ignored", "the tool is declared from the start")
-        if tool.allowed_callers is not None and "direct" not in tool.allowed_callers:
-            self._warn("tools.allowed_callers", "ignored", "there are no programs: the model calls the tool itself")
+        self._warn_of_callers(tool.allowed_callers)
         if tool.is_async:
             self._warn("tools.async", "ignored", "the call is answered before Claude goes on")
         if isinstance(tool, CustomTool):
@@ -218,6 +249,39 @@ class _Reading:
         if (tool.environment or {}).get("skills"):
             self._warn("tools.environment.skills", "ignored", "Claude is not told of them")
         self._add("shell", declare_client_tool(SHELL, path))
+
+    def _read_code_interpreter(self, tool: CodeInterpreterTool, path: str) -> None:
+        if isinstance(tool.container, str):
+            self.container = tool.container
+        elif tool.container is not None:
+            if tool.container.get("file_ids"):
+                self._refuse("code_interpreter with file_ids", path)
+                return
+            for name in ("memory_limit", "network_policy"):
+                if tool.container.get(name) is not None:
+                    self._warn(f"tools.code_interpreter.container.{name}", "ignored", "Claude's sandbox has its own")
+        self._warn_of_callers(tool.allowed_callers)
+        self.runs_code = True
+
+    def _read_mcp(self, tool: McpTool, path: str) -> None:
+        if tool.server_label in self.mcp_servers and self.is_late:
+            return
+        if self.is_late:
+            self._refuse("mcp", path)
+            return
+        if tool.server_description:
+            self._warn("tools.mcp.server_description", "ignored", "Claude reads the server's own descriptions")
+        if tool.defer_loading:
+            self._warn("tools.defer_loading", "ignored", "the tool is declared from the start")
+        self._warn_of_callers(tool.allowed_callers)
+        if tool.server_label in self.mcp_servers:
+            message = f"Duplicate server_label found: '{tool.server_label}'."
+            raise OpenAIError(400, message, code="invalid_value", param=f"{path}.server_label")
+        self.mcp_servers[tool.server_label] = translate_mcp_tool(tool, path)
+
+    def _warn_of_callers(self, allowed_callers: Sequence[str] | None) -> None:
+        if allowed_callers is not None and "direct" not in allowed_callers:
+            self._warn("tools.allowed_callers", "ignored", "there are no programs: the model calls the tool itself")
 
     def _refuse(self, name: str, path: str) -> None:
         if self.is_late:

@@ -12,10 +12,12 @@ from msgspec import Struct, field
 __all__ = [
     "TOOL_TYPES",
     "ApplyPatchTool",
+    "CodeInterpreterTool",
     "CustomTool",
     "FunctionTool",
     "HostedTool",
     "LocalShellTool",
+    "McpTool",
     "NamespaceTool",
     "ShellTool",
     "Tool",
@@ -117,6 +119,29 @@ class ApplyPatchTool(_Value, frozen=True):
     """Changes of the client's files."""
 
 
+class CodeInterpreterTool(_Value, frozen=True):
+    """Code that the model runs in a sandbox: a container by its id, or a new one."""
+
+    container: str | dict[str, Any] | None = None
+    allowed_callers: list[str] | None = None
+
+
+class McpTool(_Value, frozen=True):
+    """The tools of a remote MCP server, which the model calls by itself."""
+
+    server_label: str
+    server_url: str | None = None
+    authorization: str | None = None
+    headers: dict[str, str] | None = None
+    require_approval: str | dict[str, Any] | None = None
+    allowed_tools: list[str] | dict[str, Any] | None = None
+    connector_id: str | None = None
+    tunnel_id: str | None = None
+    server_description: str | None = None
+    defer_loading: bool | None = None
+    allowed_callers: list[str] | None = None
+
+
 class HostedTool(_Value, frozen=True):
     """A tool that OpenAI runs, or of a type not known yet."""
 
@@ -132,6 +157,8 @@ type Tool = (
     | LocalShellTool
     | ShellTool
     | ApplyPatchTool
+    | CodeInterpreterTool
+    | McpTool
     | HostedTool
 )
 
@@ -148,6 +175,8 @@ TOOL_TYPES: Mapping[str, type[Tool]] = MappingProxyType(
         "local_shell": LocalShellTool,
         "shell": ShellTool,
         "apply_patch": ApplyPatchTool,
+        "code_interpreter": CodeInterpreterTool,
+        "mcp": McpTool,
     }
 )
 """What becomes of a tool, by its `type`."""

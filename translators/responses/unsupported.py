@@ -11,7 +11,14 @@ from translators.translation_warning import TranslationWarning
 __all__ = ["refuse_unsupported", "warn_of_ignored"]
 
 _LOGPROBS = "message.output_text.logprobs"
-_INCLUDED = frozenset({"reasoning.encrypted_content", "web_search_call.action.sources", _LOGPROBS})
+_INCLUDED = frozenset(
+    {
+        "reasoning.encrypted_content",
+        "web_search_call.action.sources",
+        "code_interpreter_call.outputs",
+        _LOGPROBS,
+    }
+)
 """Values of `include` that are served, or refused."""
 _CLIENT_EXTRAS = frozenset({"client_metadata", "generate", "max_tokens", "messages", "seed", "stop", "stream_id"})
 """Parameters of other endpoints and clients, reported by name. Others are reported as `unknown`, because a warning's

@@ -77,6 +77,12 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 LOOK: Body = {"type": "function", "name": "look", "strict": False}
 PATCH: Body = {"type": "custom", "name": "patch"}
 SEARCH: Body = {"type": "web_search"}
+MCP: Body = {
+    "type": "mcp",
+    "server_label": "docs",
+    "server_url": "https://mcp.example.com/mcp",
+    "require_approval": "never",
+}
 FUNCTION_CALL = {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"}
 CUSTOM_CALL = {"type": "custom_tool_call", "call_id": "a", "name": "patch", "input": "x"}
 SHELL_CALL = {"type": "shell_call", "call_id": "a", "action": {"commands": ["ls"]}}
@@ -269,12 +275,12 @@ ROWS: dict[str, tuple[Body, Body]] = {
             "file_search",
             "computer",
             "computer_use_preview",
-            "mcp",
             "code_interpreter",
             "programmatic_tool_calling",
             "image_generation",
         )
     },
+    "tools.mcp": says_more(tools=[MCP]),
     "tool_choice.none": chooses(PATCH, "none"),
     "tool_choice.auto": (tools(LOOK, tool_choice="none"), tools(LOOK, tool_choice="auto")),
     "tool_choice.required": chooses(PATCH, "required"),
@@ -295,11 +301,11 @@ ROWS: dict[str, tuple[Body, Body]] = {
             "computer_use",
             "computer_use_preview",
             "image_generation",
-            "code_interpreter",
-            "mcp",
             "programmatic_tool_calling",
         )
     },
+    "tool_choice.code_interpreter": chooses({"type": "code_interpreter"}, {"type": "code_interpreter"}),
+    "tool_choice.mcp": chooses(MCP, {"type": "mcp", "server_label": "docs"}),
 }
 
 

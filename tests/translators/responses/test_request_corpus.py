@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from anthropic.types.beta.message_create_params import MessageCreateParamsStreaming as BetaParams
 from anthropic.types.message_create_params import MessageCreateParamsStreaming
 from pydantic import TypeAdapter
 
@@ -18,7 +19,7 @@ from translators.responses.request import TranslatedResponsesRequest
 
 NEEDS_CORPUS = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no recordings in {CORPUS} (CLAUDE_PROXY_CORPUS)")
 MODELS = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-opus-4-8", "claude-haiku-4-5"]
-HOSTED = {"code_interpreter", "file_search", "image_generation", "mcp"}
+HOSTED = {"file_search", "image_generation"}
 
 type Body = dict[str, Any]
 
@@ -33,8 +34,25 @@ def has_a_file_of_no_known_kind(body: Body) -> bool:
     return any("text/" not in text and not text.partition(",")[2].startswith(known) for text in data)
 
 
+def needs_more_than_an_address(tool: Body) -> bool:
+    """A server that is OpenAI's connector, wants headers, or whose tools somebody has to approve."""
+    return tool["type"] == "mcp" and (
+        "connector_id" in tool or "headers" in tool or tool.get("require_approval") != "never"
+    )
+
+
+def has_files(tool: Body) -> bool:
+    container = tool.get("container")
+    return tool["type"] == "code_interpreter" and isinstance(container, dict) and "file_ids" in container
+
+
 REFUSALS: dict[str, tuple[Callable[[Body], bool], str]] = {
     "a tool that OpenAI runs": (lambda body: any(tool["type"] in HOSTED for tool in body.get("tools", [])), "tools["),
+    "a server that needs more than its address": (
+        lambda body: any(map(needs_more_than_an_address, body.get("tools", []))),
+        "tools[",
+    ),
+    "files of a container": (lambda body: any(map(has_files, body.get("tools", []))), "tools["),
     "log probabilities": (lambda body: "message.output_text.logprobs" in body.get("include", []), "include"),
     "a temperature below 0": (lambda body: body.get("temperature", 0) < 0, "temperature"),
     "moderation that blocks": (lambda body: "block" in json.dumps(body.get("moderation")), "moderation"),
@@ -61,7 +79,12 @@ def reasons_of(body: Body) -> list[str]:
 
 def run(body: Body, model: str = MODELS[0]) -> TranslatedResponsesRequest:
     stored = {"type": "message", "role": "user", "content": "What was stored."}
-    context = {"catalog": ModelCatalog(model), "resolve_item": lambda _: stored}
+    named = [tool["container"] for tool in body.get("tools", []) if isinstance(tool.get("container"), str)]
+    context = {
+        "catalog": ModelCatalog(model),
+        "resolve_item": lambda _: stored,
+        "containers": dict.fromkeys(named, "container_01"),
+    }
     return translate(context=context, **{"model": "gpt-5.5", **body})
 
 
@@ -88,15 +111,17 @@ def requests() -> list[tuple[str, Body]]:
 @pytest.mark.parametrize("model", MODELS)
 def test_recorded_requests_become_parameters_that_claude_accepts(requests, model):
     specification = json.loads((CORPUS / "specs" / "anthropic.json").read_text(encoding="utf-8"))
-    reference = {"$ref": "#/components/schemas/CreateMessageParams", "components": specification["components"]}
-    schema = jsonschema.Draft202012Validator(reference)
-    types = TypeAdapter(MessageCreateParamsStreaming)
+    judges = {}
+    for name, types in (("CreateMessageParams", MessageCreateParamsStreaming), ("BetaCreateMessageParams", BetaParams)):
+        reference = {"$ref": f"#/components/schemas/{name}", "components": specification["components"]}
+        judges[name] = jsonschema.Draft202012Validator(reference), TypeAdapter(types)
     faults = []
     for name, body in requests:
         if reasons_of(body):
             continue
         translated = run(body, model)
         params = json.loads(msgspec.json.encode(translated.params))
+        schema, types = judges["BetaCreateMessageParams" if "mcp_servers" in params else "CreateMessageParams"]
         types.validate_python(params)
         faults += [f"{name}: {error.message[:200]}" for error in schema.iter_errors(without_newer_fields(params))]
         judged = refusal(translated)

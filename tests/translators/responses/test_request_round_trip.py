@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.translators.claude_messages import cut_message
 from tests.translators.responses.conftest import read_answer
 from tests.translators.responses.translated import Body, refusal, says, translate
+from translators.errors import OpenAIError
 from translators.model_catalog import CAPABILITIES, ModelCatalog
 from translators.responses.request import TranslatedResponsesRequest
 
@@ -25,6 +26,8 @@ TOOLS: list[Body] = [
     {"type": "shell"},
     {"type": "local_shell"},
     {"type": "apply_patch"},
+    {"type": "code_interpreter", "container": {"type": "auto"}},
+    {"type": "mcp", "server_label": "docs", "server_url": "https://docs.example.com", "require_approval": "never"},
     {"type": "web_search"},
 ]
 INPUTS: list[tuple[str, Body]] = [
@@ -71,7 +74,8 @@ class Claude:
     """Writes answers whose signatures and ids are each its own."""
 
     def __init__(self, tools: list[Body]) -> None:
-        self.names = {tool["name"].rpartition("_")[0] + "_": tool["name"] for tool in tools}
+        named = [tool["name"] for tool in tools if "name" in tool]
+        self.names = {name.rpartition("_")[0] + "_": name for name in named}
         self.number = 0
 
     def next(self) -> int:
@@ -91,6 +95,10 @@ class Claude:
                     blocks.append({"type": "redacted_thinking", "data": f"data{number}"})
                 case "search":
                     blocks += search(number)
+                case "code":
+                    blocks += run_code(number)
+                case "mcp":
+                    blocks += call_server(number)
                 case "text":
                     blocks.append({"type": "text", "text": f"I say {number}."})
                 case (name, given):
@@ -114,8 +122,28 @@ def search(number: int) -> list[Body]:
     ]
 
 
+def run_code(number: int) -> list[Body]:
+    call_id = f"srvtoolu_{number}"
+    ran = {"type": "bash_code_execution_result", "stdout": "4", "stderr": "", "return_code": 0, "content": []}
+    return [
+        {"type": "server_tool_use", "id": call_id, "name": "bash_code_execution", "input": {"command": "echo 4"}},
+        {"type": "bash_code_execution_tool_result", "tool_use_id": call_id, "content": ran},
+    ]
+
+
+def call_server(number: int) -> list[Body]:
+    call_id = f"mcptoolu_{number}"
+    said = [{"type": "text", "text": "Because."}]
+    return [
+        {"type": "mcp_tool_use", "id": call_id, "name": "ask", "server_name": "docs", "input": {"question": "Why?"}},
+        {"type": "mcp_tool_result", "tool_use_id": call_id, "is_error": False, "content": said},
+    ]
+
+
 _kind = st.one_of(
-    st.sampled_from(["thinking", "omitted", "redacted", "search"]), st.just("text"), st.sampled_from(INPUTS)
+    st.sampled_from(["thinking", "omitted", "redacted", "search", "code", "mcp"]),
+    st.just("text"),
+    st.sampled_from(INPUTS),
 )
 
 
@@ -323,6 +351,46 @@ def test_a_web_search_without_its_results_is_left_out_and_reported():
     again = ask(*items, says("user", "More"))
     assert [block["type"] for block in again.params["messages"][1]["content"]] == ["text"]
     assert any(warning.param == "input.web_search_call" for warning in again.warnings)
+
+
+@pytest.mark.parametrize(
+    ("kind", "types", "param"),
+    [
+        ("code", ["server_tool_use", "bash_code_execution_tool_result"], "input.code_interpreter_call"),
+        ("mcp", ["mcp_tool_use", "mcp_tool_result"], "input.mcp_call"),
+    ],
+)
+def test_a_call_of_claudes_own_tools_returns_with_what_came_of_it(kind, types, param):
+    items = answer_with(kind, "text")
+    again = ask(*items, says("user", "More"))
+    assert [block["type"] for block in again.params["messages"][1]["content"]] == [*types, "text"]
+    assert not any(warning.param == param for warning in again.warnings)
+    lost = ask(*(item for item in items if item["type"] != "reasoning"), says("user", "More"))
+    assert [block["type"] for block in lost.params["messages"][1]["content"]] == ["text"]
+    assert any(warning.param == param for warning in lost.warnings)
+
+
+def test_calls_of_a_server_that_is_not_declared_any_more_are_left_out():
+    items = answer_with("mcp", "text")
+    others = [tool for tool in TOOLS if tool["type"] != "mcp"]
+    again = translate(input=[says("user", "Hello"), *items, says("user", "More")], tools=others)
+    assert [block["type"] for block in again.params["messages"][1]["content"]] == ["text"]
+    assert refusal(again) is None
+
+
+def test_code_goes_on_in_its_container_under_the_id_that_the_client_knows():
+    (call, *_) = answer_with("code", "text")
+    again = ask(call, says("user", "More"), context={"containers": {call["container_id"]: "container_01"}})
+    assert again.params["container"] == "container_01"
+    assert again.plan.container_id == call["container_id"]
+    assert "container" not in ask(call, says("user", "More")).params
+
+
+def test_a_container_that_is_not_known_is_refused():
+    with pytest.raises(OpenAIError) as caught:
+        translate(tools=[{"type": "code_interpreter", "container": "cntr_1"}])
+    assert caught.value.status == 404
+    assert "cntr_1" in caught.value.message
 
 
 def test_a_search_that_was_cut_before_its_result_is_left_out():

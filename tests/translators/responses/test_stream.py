@@ -494,8 +494,8 @@ def test_S26_a_call_without_a_name_or_an_id_is_kept(cut, read):
 
 
 def test_S27_claudes_own_tools_are_no_calls_of_the_clients(cut, read):
-    running = {"type": "server_tool_use", "id": "srvtoolu_9", "name": "code_execution", "input": {"code": "1"}}
-    ran = {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_9", "content": {"stdout": "1"}}
+    running = {"type": "server_tool_use", "id": "srvtoolu_9", "name": "tool_search_tool_bm25", "input": {"query": "1"}}
+    ran = {"type": "tool_search_tool_result", "tool_use_id": "srvtoolu_9", "content": {"tool_references": []}}
     answer = read(cut([{"type": "text", "text": "a"}, running, ran, TEXT]))
     assert answer.types == ["message", "reasoning", "message"]
     assert answer.sealed == [running, ran]

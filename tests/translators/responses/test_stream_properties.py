@@ -92,7 +92,7 @@ PLANS = st.builds(
     forced_tool=st.sampled_from([None, None, "calc", "patch", "shell"]),
     allowed_tools=st.sampled_from([None, frozenset({"calc", "patch"})]),
     is_compaction=st.sampled_from([False, False, False, True]),
-    include=st.sampled_from([frozenset(), frozenset({"web_search_call.action.sources"})]),
+    include=st.frozensets(st.sampled_from(["web_search_call.action.sources", "code_interpreter_call.outputs"])),
 )
 PLAIN = ResponsesPlan("gpt-5.5", tools=TOOLS)
 SIZES = st.integers(1, 9)
@@ -137,8 +137,8 @@ def test_every_message_says_the_same(cut, read, blocks, stop_reason, size):
                 assert item["arguments"] == block["input"]
             case "custom_tool_call" if isinstance(block["input"].get("input"), str) and len(block["input"]) == 1:
                 assert item["input"] == block["input"]["input"]
-    searches = [block for block in blocks if block.get("name") == "web_search"]
-    assert len(answer.of_type("web_search_call")) == len(searches)
+    for name, kind in (("web_search", "web_search_call"), ("code_execution", "code_interpreter_call")):
+        assert len(answer.of_type(kind)) == sum(block.get("name") == name for block in blocks)
 
 
 @given(CONTENTS, SIZES)
@@ -151,7 +151,7 @@ def test_all_that_no_item_shows_is_sealed_in_its_order(cut, read, blocks, size):
 @given(CONTENTS, SIZES)
 def test_items_stand_in_the_order_of_their_blocks(cut, read, blocks, size):
     answer = read(cut(blocks, size=size), plan=PLAIN)
-    shown = {"message": "text", "function_call": "call", "custom_tool_call": "call", "web_search_call": "search"}
+    shown = {"message": "text", "web_search_call": "search", "code_interpreter_call": "search"}
     order = [shown.get(kind, "call") for kind in answer.types if kind != "reasoning"]
     expected = []
     for block in blocks:
@@ -161,7 +161,7 @@ def test_items_stand_in_the_order_of_their_blocks(cut, read, blocks, size):
                     expected.append("text")
             case "tool_use" if block["name"] in KINDS:
                 expected.append("call")
-            case "server_tool_use" if block["name"] == "web_search":
+            case "server_tool_use" if block["name"] in ("web_search", "code_execution"):
                 expected.append("search")
             case "thinking" | "redacted_thinking" | "server_tool_use" | "web_search_tool_result":
                 expected.append("hidden")
