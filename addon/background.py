@@ -16,6 +16,7 @@ from mitmproxy.utils import asyncio_utils
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange, Figures
 from addon.gateway import Gateway
+from addon.response_cache import CacheUse
 from addon.response_request import PreparedResponse
 from addon.store import Key, StoreUnavailableError
 from translators.errors import OpenAIError
@@ -66,6 +67,7 @@ class BackgroundResponse:
     prepared: PreparedResponse
     figures: Figures
     response_headers: dict[str, str] = field(default_factory=dict)
+    cache_use: CacheUse = "off"
     events: list[bytes] = field(default_factory=list)
     """All events so far, encoded; the index of each is its sequence number."""
     done: bool = False
@@ -78,6 +80,11 @@ class BackgroundResponse:
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Claude's answer has ended, so that there is nothing more to watch."""
     _started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def scope(self) -> str:
+        """The client, as what is stored knows it."""
+        return self.prepared.owner
 
     @property
     def response(self) -> Response:

@@ -111,7 +111,9 @@ class _Completion:
             if content := stream.content_to_remember:
                 self._exchange.gateway.memory.remember(self._scope, stream.tool_call_ids, content)
 
-        await ClaudeCall(self._exchange, self._request, stream, sink, on_complete=remember).run()
+        is_only = self._request.copies == 1
+        call = ClaudeCall(self._exchange, self._request, stream, sink, on_complete=remember, may_reuse=is_only)
+        await call.run()
         if ending := stream.finish():
             await sink(ending)
         return stream

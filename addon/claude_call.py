@@ -7,9 +7,10 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from addon.claude import ClaudeStream, UpstreamBrokenError
+from addon.claude import UpstreamBrokenError
 from addon.exchange import Figures
 from addon.gateway import Gateway
+from addon.response_cache import CACHE_HEADER, Answer, CacheUse, name_request
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError
 from translators.phases import IllegalEventOrderError
@@ -35,6 +36,14 @@ class Caller(Protocol):
 
     response_headers: dict[str, str]
     """What Claude's answer adds to the headers of ours."""
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """Whether an answer may be given that was given before."""
+
+    @property
+    def scope(self) -> str:
+        """`scope_of` of the client's credentials."""
 
 
 class TranslatedCall(Protocol):
@@ -104,6 +113,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         sink: takes the pieces of one read at a time; it returns when the client has taken enough of them.
         on_complete: called once the answer is whole, before the client can know it.
         on_retry: called with the request that takes the place of one whose thinking Claude refused.
+        may_reuse: whether an answer may be given that was given before. Not where several are to differ.
     """
 
     def __init__(  # noqa: PLR0913 - for whom, what is asked, and who is told
@@ -115,6 +125,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         *,
         on_complete: Callable[[], None] = lambda: None,
         on_retry: Callable[[Request], None] = lambda _: None,
+        may_reuse: bool = True,
     ) -> None:
         self._caller = caller
         self._request = request
@@ -122,6 +133,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         self._sink = sink
         self._on_complete = on_complete
         self._on_retry = on_retry
+        self._cache_use: CacheUse = caller.cache_use if may_reuse else "off"
 
     async def run(self) -> None:
         """Have the whole answer translated, its continuations included.
@@ -180,11 +192,11 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         finally:
             await answer.close()
 
-    async def _ask(self, params: dict[str, Any]) -> ClaudeStream:
-        caller, claude = self._caller, self._caller.gateway.claude
+    async def _ask(self, params: dict[str, Any]) -> Answer:
+        caller = self._caller
         caller.figures.asked_claude = caller.figures.asked_claude or time.perf_counter()
         try:
-            answer = await claude.stream(msgspec.json.encode(params), self._request.headers)
+            answer = await self._find(params)
         except OpenAIError as error:
             is_first = params is self._request.params
             if not (is_first and self._request.replays_thinking and _refuses_thinking(error)):
@@ -193,10 +205,28 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             self._request = self._request.without_thinking()
             self._on_retry(self._request)
             caller.figures.warnings = self._request.warnings
-            answer = await claude.stream(msgspec.json.encode(self._request.params), self._request.headers)
+            answer = await self._find(self._request.params)
         caller.figures.retries += answer.retries
         caller.figures.claude_request_id = answer.headers.get("request-id")
         caller.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
+        if caller.figures.cache is not None:
+            caller.response_headers[CACHE_HEADER] = caller.figures.cache
+        return answer
+
+    async def _find(self, params: dict[str, Any]) -> Answer:
+        """Find an answer that was given before, where that is wanted, or ask for one."""
+        caller, body, headers = self._caller, msgspec.json.encode(params), self._request.headers
+        gateway = caller.gateway
+        if self._cache_use == "off":
+            return await gateway.claude.stream(body, headers)
+        owner = "" if gateway.settings.cache.shared else caller.scope
+        name = name_request(owner, body, headers)
+        answer, outcome = await gateway.cache.answer(
+            name, lambda: gateway.claude.stream(body, headers), self._cache_use
+        )
+        # A turn of several segments counts as made if one of them was.
+        if caller.figures.cache != "miss":
+            caller.figures.cache = outcome
         return answer
 
     def _count(self, usage: Usage) -> None:
@@ -205,7 +235,8 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         figures.input_tokens += (usage.input_tokens or 0) + cached + written
         figures.cached_tokens += cached
         figures.cache_write_tokens += written
-        figures.cost += self._caller.gateway.prices.cost(figures.claude_model, usage)
+        if figures.cache not in ("hit", "shared"):
+            figures.cost += self._caller.gateway.prices.cost(figures.claude_model, usage)
         figures.output_tokens += usage.output_tokens or 0
 
 

@@ -90,7 +90,7 @@ class _Completion:
 
     async def _choice(self, index: int, prompt: TranslatedPrompt, sink: Sink) -> CompletionStream:
         stream = CompletionStream(self._request.plan, self._id, self._created, index, prompt.echo)
-        await ClaudeCall(self._exchange, prompt, stream, sink).run()
+        await ClaudeCall(self._exchange, prompt, stream, sink, may_reuse=self._request.copies == 1).run()
         if ending := stream.finish():
             await sink(ending)
         return stream

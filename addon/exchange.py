@@ -15,7 +15,9 @@ from addon.content_encoding import decode_body
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
 from addon.metrics import Ending, refusal_reason
+from addon.response_cache import CacheOutcome, CacheUse
 from addon.routing import Claim, Endpoint
+from addon.thinking_memory import scope_of
 from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
@@ -74,6 +76,8 @@ class Figures:
     """Part of `input_tokens`, as `cached_tokens` is."""
     cost: float = 0.0
     """Dollars, by list prices."""
+    cache: CacheOutcome | None = None
+    """What the cache had to do with the answer. Claude bills nothing but a miss."""
     response_model: str | None = None
     """The model as Claude's answer names it."""
     writes: int = 0
@@ -95,6 +99,8 @@ class Exchange:
     answer: Answer
     authorization: str | None
     """The client's own credentials, which never go to Claude."""
+    cache_use: CacheUse = "off"
+    """Whether an answer may be given that was given before."""
     restore_destination: Callable[[], None] = lambda: None
     request_id: str = field(default_factory=new_request_id)
     figures: Figures = field(default_factory=Figures)
@@ -184,6 +190,11 @@ class Exchange:
             await asyncio.wait([self._task])
 
     # What an answer uses.
+
+    @property
+    def scope(self) -> str:
+        """The client, as what is stored and remembered knows it."""
+        return scope_of(self.authorization)
 
     def decoded_body(self) -> bytes:
         """Undo the body's content encodings.
@@ -341,6 +352,7 @@ class Exchange:
             duration=_seconds(self.started, ended),
             overhead=self._overhead(ended),
             retries=figures.retries,
+            cache=figures.cache,
             warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
         )
         self._observe(ended)

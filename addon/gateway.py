@@ -12,6 +12,7 @@ from addon.claude import ClaudeClient
 from addon.exporter import MetricsServer
 from addon.metrics import Metrics
 from addon.prices import Prices
+from addon.response_cache import ResponseCache
 from addon.settings import Settings
 from addon.simulated_claude.server import start as start_simulated_claude
 from addon.state_folder import open_store, read_secret
@@ -43,6 +44,7 @@ class Gateway:
     """Gives the secret that seals `encrypted_content`. It is read at its first use."""
     metrics: Metrics
     prices: Prices
+    cache: ResponseCache
     keeps_bodies: bool = False
     """Streamed answers are put together for mitmproxy's views and saved flows."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -100,6 +102,7 @@ async def open_gateway(settings: Settings) -> Gateway:
         cache(lambda: read_secret(settings.store)),
         metrics,
         Prices(catalog.models),
+        ResponseCache(settings.cache, store),
         closers=closers,
     )
 

@@ -19,6 +19,7 @@ from addon.logs import configure_logging
 from addon.metrics import refusal_reason
 from addon.options import add_options, read_settings
 from addon.replay import answer_replayed
+from addon.response_cache import CACHE_HEADER, cache_use
 from addon.routing import Claim, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
 from translators.errors import OpenAIError
@@ -202,6 +203,7 @@ class ClaudeProxyAddon:
             gateway,
             ANSWERS[claim.endpoint],
             authorization=headers.get("authorization") or headers.get("api-key"),
+            cache_use=cache_use(gateway.settings.cache, headers.get(CACHE_HEADER)),
         )
         if gateway.keeps_bodies:
             exchange.kept_body = bytearray()

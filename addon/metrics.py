@@ -153,6 +153,12 @@ METRICS: tuple[Metric, ...] = (
         ("param", "action"),
     ),
     Metric(
+        "counter",
+        "claude_proxy_cache_requests_total",
+        "Requests that the cache was asked for: hit, shared with one under way, miss.",
+        ("outcome",),
+    ),
+    Metric(
         "histogram",
         "claude_proxy_event_loop_lag_seconds",
         "How much too late the event loop woke, looked at once a second.",
@@ -287,6 +293,8 @@ class Metrics:
         if outcome == "client_left":
             phase: Phase = "request" if not ending.has_body else "waiting" if ending.status is None else "answering"
             child("claude_proxy_client_disconnects_total", phase).inc()
+        if figures.cache is not None:
+            child("claude_proxy_cache_requests_total", figures.cache).inc()
         for warning in figures.warnings:
             child("claude_proxy_translation_warnings_total", _parameter(warning.param), warning.action).inc()
         if figures.claude_model is not None and (operation := _OPERATIONS.get(ending.endpoint)):
@@ -315,7 +323,7 @@ class Metrics:
         self._observe_tokens(figures, asked, labels)
 
     def _observe_tokens(self, figures: "Figures", model: str, labels: tuple[str, ...]) -> None:
-        if not (figures.input_tokens or figures.output_tokens):
+        if figures.cache in ("hit", "shared") or not (figures.input_tokens or figures.output_tokens):
             return
         child = self._child
         cached, written = figures.cached_tokens, figures.cache_write_tokens

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, Con
 
 __all__ = [
     "OPENAI_HOSTS",
+    "CacheSettings",
     "ClaudeSettings",
     "InterceptionSettings",
     "LimitSettings",
@@ -275,6 +276,39 @@ class ThinkingSettings(Section):
     )
     memory_ttl: Annotated[Seconds, Names("CLAUDE_PROXY_THINKING_MEMORY_TTL", "claude_thinking_memory_ttl")] = Field(
         default=3600, description="How long a turn's thinking is remembered, in seconds."
+    )
+
+
+class CacheSettings(Section):
+    """Answers that are given again for the same request."""
+
+    mode: Annotated[
+        Literal["off", "asked", "on"],
+        Names("CLAUDE_PROXY_CACHE", "claude_cache", "--cache"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="off",
+        description="Give an answer again for the very same request: never, to requests with the header "
+        "x-claude-proxy-cache: on, or to all without x-claude-proxy-cache: off.",
+    )
+    backend: Annotated[
+        Literal["memory", "store"],
+        Names("CLAUDE_PROXY_CACHE_BACKEND", "claude_cache_backend"),
+        BeforeValidator(_lower),
+    ] = Field(default="memory", description="Where answers are kept: in each process, or in the store, for all.")
+    shared: Annotated[bool, Names("CLAUDE_PROXY_CACHE_SHARED", "claude_cache_shared")] = Field(
+        default=False, description="Give one client the answer that another one got."
+    )
+    seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_CACHE_TTL", "claude_cache_ttl")] = Field(
+        default=3600, description="How long an answer is given again, in seconds."
+    )
+    max_bytes: Annotated[int, Names("CLAUDE_PROXY_CACHE_MAX_BYTES", "claude_cache_max_bytes")] = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        description="Memory for answers in each process, in bytes: the oldest are forgotten first.",
+    )
+    max_answer_bytes: Annotated[int, Names("CLAUDE_PROXY_CACHE_MAX_ANSWER_BYTES", "claude_cache_max_answer_bytes")] = (
+        Field(default=4 * 1024 * 1024, ge=1024, description="Largest answer that is kept, in bytes.")
     )
 
 

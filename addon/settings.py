@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from addon.setting_sections import (
+    CacheSettings,
     ClaudeSettings,
     InterceptionSettings,
     LimitSettings,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     stream: StreamSettings = StreamSettings()
     thinking: ThinkingSettings = ThinkingSettings()
     store: StoreSettings = StoreSettings()
+    cache: CacheSettings = CacheSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @override

@@ -25,12 +25,14 @@ type Kind = Literal[
     "files",
     "content",
     "container",
+    "cache",
 ]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
 response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
 a conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of
 one day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
-`content`: the bytes of one; `container`: Claude's id of the container that code ran in."""
+`content`: the bytes of one; `container`: Claude's id of the container that code ran in; `cache`: an answer
+that is given again."""
 
 
 class Key(NamedTuple):

@@ -1,0 +1,286 @@
+"""Answers of Claude that are given again for the same request, where operator and client want that.
+
+What is kept are Claude's events, under the very request that Claude was asked with: so whole and streamed answers serve
+each other, and every client gets ids and times of its own. Equal requests that come while the first is being answered
+share its answer.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import msgspec
+import structlog
+from cachetools import TTLCache
+from mitmproxy.utils import asyncio_utils
+
+from addon.claude import UpstreamBrokenError
+from addon.setting_sections import CacheSettings
+from addon.store import Key, Store, StoreUnavailableError
+from translators.claude_events import Event
+from translators.errors import OpenAIError
+
+__all__ = ["CACHE_HEADER", "Answer", "CacheOutcome", "CacheUse", "ResponseCache", "cache_use", "name_request"]
+
+CACHE_HEADER = "x-claude-proxy-cache"
+"""In a request `on`, `off` or `refresh`; in an answer what came of it."""
+
+type CacheUse = Literal["off", "on", "refresh"]
+"""Whether kept answers are given and answers kept; `refresh` only keeps."""
+type CacheOutcome = Literal["hit", "shared", "miss"]
+"""The answer was kept, was being made for another request, or was made for this one."""
+
+log = structlog.get_logger(__name__)
+
+
+class Answer(Protocol):
+    """One answer of Claude, streaming."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Claude's response headers, names in lower case."""
+
+    @property
+    def retries(self) -> int:
+        """How often it was asked again."""
+
+    def events(self) -> AsyncIterator[list[Event]]:
+        """Iterate over the events as they come.
+
+        Raises:
+            UpstreamBrokenError: the connection broke, or sent what is no event.
+        """
+
+    async def close(self) -> None:
+        """End the call."""
+
+
+def cache_use(settings: CacheSettings, asked: str | None) -> CacheUse:
+    """Decide what becomes of a request, by the settings and its own header."""
+    match settings.mode, (asked or "").strip().lower():
+        case "off", _:
+            return "off"
+        case _, "refresh":
+            return "refresh"
+        case _, ("off" | "false" | "0" | "no-store"):
+            return "off"
+        case "on", _:
+            return "on"
+        case _, ("on" | "true" | "1"):
+            return "on"
+    return "off"
+
+
+def name_request(owner: str, body: bytes, headers: Mapping[str, str]) -> str:
+    """Name a request to Claude: another byte, header or client is another request."""
+    digest = hashlib.sha256()
+    for part in (owner.encode(), *(f"{name}: {value}".encode() for name, value in sorted(headers.items())), body):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+class _KeptAnswer(msgspec.Struct, frozen=True):
+    events: list[Event]
+
+
+_decoder = msgspec.json.Decoder(_KeptAnswer)
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class ResponseCache:
+    """Whole answers by the name of their request, forgotten after a time or when there are too many.
+
+    Args:
+        settings: how much is kept, for how long, and where.
+        store: keeps them where the settings say so: for several processes, and over a restart.
+    """
+
+    def __init__(self, settings: CacheSettings, store: Store) -> None:
+        self._settings = settings
+        self._store = store if settings.backend == "store" else None
+        self._kept: TTLCache[str, bytes] = TTLCache(settings.max_bytes, settings.seconds_to_live, getsizeof=len)
+        self._under_way: dict[str, _AnswerUnderWay] = {}
+
+    async def answer(
+        self, name: str, ask: Callable[[], Awaitable[Answer]], use: CacheUse
+    ) -> tuple[Answer, CacheOutcome]:
+        """Find the answer, or have it made; say which.
+
+        Args:
+            name: of the request (`name_request`).
+            ask: asks Claude.
+            use: `on`, or `refresh` to have it made anew.
+
+        Raises:
+            OpenAIError: Claude refused.
+        """
+        if use == "on":
+            encoded = await self._load(name)
+            if encoded is not None:
+                return _GivenAgain(_decoder.decode(encoded).events), "hit"
+            if (under_way := self._under_way.get(name)) is not None:
+                return await under_way.follow(), "shared"
+        made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), lambda: self._forget(name, made))
+        self._under_way[name] = made
+        return await made.follow(), "miss"
+
+    async def _load(self, name: str) -> bytes | None:
+        if self._store is None:
+            return self._kept.get(name)
+        key = Key("cache", "", name)
+        try:
+            return (await self._store.load([key])).get(key)
+        except StoreUnavailableError as error:
+            log.warning("cache_not_read", reason=error.reason)
+            return None
+
+    async def _keep(self, name: str, events: Sequence[Event]) -> None:
+        encoded = msgspec.json.encode(_KeptAnswer(list(events)))
+        if len(encoded) > min(self._settings.max_answer_bytes, self._settings.max_bytes):
+            return
+        if self._store is None:
+            self._kept[name] = encoded
+            return
+        try:
+            await self._store.save({Key("cache", "", name): encoded}, self._settings.seconds_to_live)
+        except StoreUnavailableError as error:
+            log.warning("cache_not_written", reason=error.reason)
+
+    def _forget(self, name: str, under_way: "_AnswerUnderWay") -> None:
+        if self._under_way.get(name) is under_way:
+            del self._under_way[name]
+
+
+class _GivenAgain:
+    """A kept answer."""
+
+    headers = _NO_HEADERS
+    retries = 0
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        yield self._events
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class _AnswerUnderWay:
+    """An answer that is being made, for all who have asked for it. When the last of them leaves, it is given up."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[Answer]],
+        keep: Callable[[Sequence[Event]], Awaitable[None]],
+        forget: Callable[[], None],
+    ) -> None:
+        self._ask = ask
+        self._keep = keep
+        self._forget = forget
+        self.answer: Answer | None = None
+        self.batches: list[list[Event]] = []
+        self.failure: OpenAIError | UpstreamBrokenError | None = None
+        self.done = False
+        self.followers = 0
+        self._grown = asyncio.Event()
+        self._task = asyncio_utils.create_task(self._make(), name="answer for the cache", keep_ref=True)
+
+    async def follow(self) -> "_Followed":
+        """Wait until the answer has begun, and follow it from its first event on.
+
+        Raises:
+            OpenAIError: Claude refused.
+        """
+        followed = _Followed(self)
+        try:
+            while self.answer is None and self.failure is None:
+                await self.grown()
+        except BaseException:
+            await followed.close()
+            raise
+        if isinstance(self.failure, OpenAIError):
+            await followed.close()
+            raise self.failure
+        return followed
+
+    async def grown(self) -> None:
+        """Wait for the next events, or the end."""
+        await self._grown.wait()
+
+    async def leave(self) -> None:
+        """Note that one who follows does not any more."""
+        self.followers -= 1
+        if self.followers == 0 and not self.done:
+            self._forget()
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _make(self) -> None:
+        try:
+            self.answer = await self._ask()
+            self._wake()
+            try:
+                async for events in self.answer.events():
+                    self.batches.append(events)
+                    self._wake()
+            finally:
+                await self.answer.close()
+        except (OpenAIError, UpstreamBrokenError) as error:
+            self.failure = error
+        finally:
+            # Those who come from now on find the kept answer, or have it made anew.
+            self.done = True
+            if self.failure is None and self.batches and self.batches[-1][-1].type == "message_stop":
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._keep([event for events in self.batches for event in events])
+            self._forget()
+            self._wake()
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
+
+
+class _Followed:
+    """The answer as one of those sees it who asked for it."""
+
+    def __init__(self, under_way: _AnswerUnderWay) -> None:
+        self._under_way = under_way
+        self._is_open = True
+        under_way.followers += 1
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Claude's response headers."""
+        answer = self._under_way.answer
+        return answer.headers if answer is not None else _NO_HEADERS
+
+    @property
+    def retries(self) -> int:
+        """How often Claude was asked again."""
+        answer = self._under_way.answer
+        return answer.retries if answer is not None else 0
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        under_way, number = self._under_way, 0
+        while True:
+            if number < len(under_way.batches):
+                number += 1
+                yield under_way.batches[number - 1]
+            elif under_way.failure is not None:
+                raise under_way.failure
+            elif under_way.done:
+                return
+            else:
+                await under_way.grown()
+
+    async def close(self) -> None:
+        """Leave the answer to the others."""
+        if self._is_open:
+            self._is_open = False
+            await self._under_way.leave()
