@@ -15,11 +15,11 @@ __all__ = [
     "Turn",
     "canonical",
     "content_blocks",
-    "last_user_text",
     "prefix_digests",
     "system_blocks",
     "text_of",
     "turns_of",
+    "user_texts",
 ]
 
 type Block = Mapping[str, Any]
@@ -70,9 +70,9 @@ def text_of(blocks: Iterable[Block]) -> str:
     return "\n".join(block["text"] for block in blocks if block.get("type") == "text")
 
 
-def last_user_text(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Read the text of the last user turn; empty where it holds none."""
-    return next((text_of(turn.blocks) for turn in reversed(turns_of(messages)) if turn.role == "user"), "")
+def user_texts(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Read the text of each user turn; empty where it holds none."""
+    return [text_of(turn.blocks) for turn in turns_of(messages) if turn.role == "user"]
 
 
 def canonical(value: Any) -> Any:

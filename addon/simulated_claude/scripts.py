@@ -3,11 +3,15 @@
 A script is a JSON object. It comes, first found first used, from the request header `x-simulate`, from `[[simulate:
 {...}]]` in the last user text (for clients that cannot set a header of the call to Claude), or from a file: a list of
 objects, each with a `match` (a substring of the last user text) or, without one, used once and in order.
+
+A list, `[[simulate: [{...}, {...}]]]`, scripts what follows from a text: its entries answer one call each, of all whose
+conversation holds that text, the calls with tool results too.
 """
 
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +23,7 @@ __all__ = ["Script", "ScriptedError", "Scripts", "scripted_error", "without_inli
 
 INLINE_START = re.compile(r"\[\[simulate:\s*")
 INLINE_END = re.compile(r"\s*\]\]")
+_INLINE = "[[simulate: ...]]"
 
 
 class ScriptedError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +40,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     match: str | None = None
     """File entries only: the substring of the last user text that this entry answers."""
     times: int | None = None
-    """Apply to the first so many matching requests, and then answer as usual. `id` keeps the counters apart."""
+    """Apply to the first so many matching requests, and then answer as usual (in a list: then go on to the next entry).
+    `id` keeps the counters apart."""
     id: str = ""
 
     text: str | None = None
@@ -64,9 +70,9 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     chunk_bytes: int | None = None
 
 
-def _parse_script(text: str, source: str) -> Script:
+def _parse_script[T](text: str, source: str, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(text, type=Script)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.MsgspecError as malformed:
         raise invalid_request(f"{source}: not a script of the simulated Claude: {malformed}") from malformed
 
@@ -108,12 +114,24 @@ class Scripts:
         except msgspec.MsgspecError as malformed:
             raise ValueError(f"{path}: not a list of scripts: {malformed}") from malformed
 
-    def find(self, header: str | None, last_user_text: str) -> Script | None:
-        """Find the script for a request, and count it as used. Raises ClaudeError for one that cannot be read."""
+    def find(self, header: str | None, user_texts: Sequence[str]) -> Script | None:
+        """Find the script for a request, and count it as used.
+
+        Args:
+            header: the value of `x-simulate`.
+            user_texts: what the user said in each turn, the last turn last.
+
+        Raises:
+            ClaudeError: the script cannot be read.
+        """
         if header is not None:
-            return self._use(header, _parse_script(header, "x-simulate"))
-        if inline := _find_inline_script(last_user_text):
-            return self._use(inline[2], _parse_script(inline[2], "[[simulate: ...]]"))
+            return self._use(header, _parse_script(header, "x-simulate", Script))
+        last_user_text = user_texts[-1] if user_texts else ""
+        inline = next(filter(None, map(_find_inline_script, reversed(user_texts))), None)
+        if inline is not None and inline[2].startswith("["):
+            return self._next(inline[2], _parse_script(inline[2], _INLINE, list[Script]))
+        if inline is not None and inline == _find_inline_script(last_user_text):
+            return self._use(inline[2], _parse_script(inline[2], _INLINE, Script))
         for index, entry in enumerate(self._entries):
             if entry.match is None or entry.match in last_user_text:
                 times = 1 if entry.match is None and entry.times is None else entry.times
@@ -121,6 +139,11 @@ class Scripts:
                     self._used[f"#{index}"] += 1
                     return entry
         return None
+
+    def _next(self, key: str, scripts: list[Script]) -> Script | None:
+        each = [script for script in scripts for _ in range(script.times or 1)]
+        self._used[key] += 1
+        return each[self._used[key] - 1] if self._used[key] <= len(each) else None
 
     def _use(self, key: str, script: Script) -> Script | None:
         if script.times is None:

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from addon.simulated_claude.answers import make_answer
-from addon.simulated_claude.conversation import last_user_text
+from addon.simulated_claude.conversation import user_texts
 from addon.simulated_claude.errors import ClaudeError, error_body
 from addon.simulated_claude.events import encode_event, make_events, make_message
 from addon.simulated_claude.fast import answer_fast
@@ -185,7 +185,7 @@ async def _read(request: web.Request, *, counting: bool) -> tuple[dict[str, Any]
     model = check_request(headers, body, counting=counting)
     if isinstance(model, ClaudeError):
         raise model
-    script = request.app[SIMULATION].scripts.find(headers.get("x-simulate"), last_user_text(body["messages"]))
+    script = request.app[SIMULATION].scripts.find(headers.get("x-simulate"), user_texts(body["messages"]))
     return body, model, script
 
 

@@ -35,6 +35,27 @@ async def test_the_users_words_script_the_text_and_are_not_quoted(client):
     assert "simulate:" not in plain.content[0].text
 
 
+async def test_a_list_scripts_the_calls_that_follow_from_a_text(client):
+    call = {"content": [{"type": "tool_use", "name": "f", "input": {"a": 1}}]}
+    words = f"x [[simulate: {json.dumps([call, {'text': 'Done.', 'times': 2}])}]]"
+    messages: list[dict[str, Any]] = [{"role": "user", "content": words}]
+    first = await client.messages.create(**request(messages=messages))
+    result = {"type": "tool_result", "tool_use_id": first.content[0].id, "content": "1"}
+    messages += [first.to_param(), {"role": "user", "content": [result]}]
+    said = [(await client.messages.create(**request(messages=messages))).content[0].text for _ in range(3)]
+    assert said[:2] == ["Done.", "Done."]
+    assert said[2].startswith("The tools answered:")
+
+
+async def test_a_later_text_has_its_own_script(client):
+    earlier = [
+        {"role": "user", "content": '[[simulate: [{"text": "One."}, {"text": "Two."}]]]'},
+        {"role": "assistant", "content": "One."},
+    ]
+    later = [*earlier, {"role": "user", "content": '[[simulate: {"text": "Three."}]]'}]
+    assert (await client.messages.create(**request(messages=later))).content[0].text == "Three."
+
+
 async def test_content_is_answered_verbatim_with_missing_ids_and_signatures_made(client):
     content = [
         {"type": "thinking", "thinking": "Hm."},
