@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from msgspec import to_builtins
 
+from addon.codex import is_codex
 from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
 from addon.file_records import with_files
@@ -118,7 +119,7 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
             default_max_tokens=settings.max_tokens,
             max_tokens_limit=settings.max_tokens_limit,
             show_thinking=settings.show_thinking,
-            shows_refusal=_shows_text_alone(exchange),
+            refuses_in_text=is_codex(exchange.flow.request),
             prompt_caching=settings.prompt_caching,
         ),
     )
@@ -137,9 +138,3 @@ def encode_events(events: Iterable[ResponseEvent]) -> bytes:
 
 def _raw_items(given: object) -> list[dict[str, Any]]:
     return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
-
-
-def _shows_text_alone(exchange: Exchange) -> bool:
-    # Codex prints nothing of a message whose only part is a refusal.
-    originator: str = exchange.flow.request.headers.get("originator", "")
-    return originator.startswith("codex")

@@ -70,8 +70,8 @@ class ResponsesPlan:
     """Tag of all that Claude gets before the answer: sealed into the envelopes of the answer."""
     shows_summary: bool = False
     """`reasoning.summary` was asked: thinking with a text becomes parts of the summary."""
-    shows_refusal: bool = False
-    """A refusal is written as text too, for a client that shows no other part of a message (Codex)."""
+    refuses_in_text: bool = False
+    """A refusal is written as text, for a client that leaves out a message with any other part (Codex)."""
     include: frozenset[str] = frozenset()
     """Values of `include`, as given."""
     json_object: bool = False

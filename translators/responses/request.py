@@ -87,8 +87,8 @@ class ResponsesContext:
     """Claude's ids of the containers that `find_container_ids` found, the most wanted first."""
     show_thinking: Literal["asked", "always", "never"] = "asked"
     """Whom a summary of the thinking is shown: those that ask for one, all, or nobody."""
-    shows_refusal: bool = False
-    """The client shows no other part of a message than text."""
+    refuses_in_text: bool = False
+    """The client leaves out a message that has any other part than text."""
     prompt_caching: bool = True
     """Ask Claude to cache the conversation's prefix."""
 
@@ -217,7 +217,7 @@ class _Translation:
             seals_thinking=decision.instruction is None and not self.read.is_compaction,
             prefix=bound.prefix,
             shows_summary=self._shows_thinking(),
-            shows_refusal=self.context.shows_refusal,
+            refuses_in_text=self.context.refuses_in_text,
             include=frozenset(given.include or ()),
             json_object=output.instruction is not None,
             is_compaction=self.read.is_compaction,

@@ -601,12 +601,17 @@ def test_E8_a_refusal_completes_with_a_refusal_part(cut, read):
     assert len(answer.output) == 1
 
 
-@pytest.mark.parametrize("shows_refusal", [False, True])
-def test_E8_a_refusal_is_text_too_for_clients_that_show_nothing_else(cut, read, shows_refusal):
+@pytest.mark.parametrize(
+    ("blocks", "text"),
+    [([], "Not this."), ([TEXT], f"{TEXT['text']}\n\nNot this.")],
+    ids=["before all", "in the middle"],
+)
+def test_E8_a_refusal_is_text_for_clients_that_know_no_other_part(cut, read, blocks, text):
     details = {"type": "refusal", "category": None, "explanation": "Not this."}
-    answer = read(cut([], "refusal", stop_details=details), plan=replace(PLAN, shows_refusal=shows_refusal))
-    assert answer.refusals == ["Not this."]
-    assert answer.text == ("Not this." if shows_refusal else "")
+    answer = read(cut(blocks, "refusal", stop_details=details), plan=replace(PLAN, refuses_in_text=True))
+    assert answer.refusals == []
+    assert answer.text == text
+    assert [len(item["content"]) for item in answer.output] == [1]
 
 
 # Compaction.
