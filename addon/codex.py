@@ -2,10 +2,24 @@
 
 from mitmproxy import http
 
-__all__ = ["is_codex"]
+from translators.errors import OpenAIError
+
+__all__ = ["headers_of_error", "is_codex"]
 
 
 def is_codex(request: http.Request) -> bool:
     """Whether Codex asks. It says so itself: `codex_exec`, `codex_cli_rs` and the like."""
     originator: str = request.headers.get("originator", "")
     return originator.startswith("codex")
+
+
+def headers_of_error(error: OpenAIError, request: http.Request) -> dict[str, str]:
+    """Return the headers that go along with an error.
+
+    A 503 `server_is_overloaded` costs five requests of Codex, which then says that the model is at capacity. With
+    `retry-after` it costs thirty.
+    """
+    headers = dict(error.headers)
+    if error.code == "server_is_overloaded" and is_codex(request):
+        headers.pop("retry-after", None)
+    return headers

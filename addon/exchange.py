@@ -11,6 +11,7 @@ import structlog
 from mitmproxy import http
 from mitmproxy.utils import asyncio_utils
 
+from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
@@ -319,7 +320,9 @@ class Exchange:
             if self._status is None:
                 self._status = error.status
                 await self._way_back().respond(
-                    error.status, self._headers("application/json", dict(error.headers)), self.encode_error(error)
+                    error.status,
+                    self._headers("application/json", headers_of_error(error, self.flow.request)),
+                    self.encode_error(error),
                 )
             elif self._relays:
                 await self._way_back().abort(error.message)

@@ -36,3 +36,24 @@ async def test_a_refusal_is_a_part_that_the_client_knows(
     assert message.type == "message"
     assert [part.type for part in message.content] == kinds
     assert "Not this." in message.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("headers", "names"),
+    [({}, {"retry-after", "retry-after-ms"}), (CODEX, {"retry-after-ms"})],
+    ids=["others", "codex"],
+)
+async def test_an_overload_is_nothing_that_codex_asks_thirty_times_for(
+    client: openai.AsyncOpenAI, headers: dict[str, str], names: set[str]
+) -> None:
+    with pytest.raises(openai.InternalServerError) as raised:
+        await client.responses.create(**scripted(status=529), extra_headers=headers)
+    assert (raised.value.status_code, raised.value.code) == (503, "server_is_overloaded")
+    assert {name for name in raised.value.response.headers if name.startswith("retry-after")} == names
+
+
+@pytest.mark.parametrize("headers", [{}, CODEX], ids=["others", "codex"])
+async def test_a_rate_limit_names_its_time_to_all(client: openai.AsyncOpenAI, headers: dict[str, str]) -> None:
+    with pytest.raises(openai.RateLimitError) as raised:
+        await client.responses.create(**scripted(status=429, headers={"retry-after": "7"}), extra_headers=headers)
+    assert raised.value.response.headers["retry-after"] == "7"
