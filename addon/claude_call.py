@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -60,6 +61,10 @@ class TranslatedCall(Protocol):
     @property
     def warnings(self) -> tuple[TranslationWarning, ...]:
         """What does not reach Claude as the client sent it."""
+
+    @property
+    def input_param(self) -> str:
+        """OpenAI's name of the parameter that holds the input, which may be too long."""
 
     @property
     def replays_thinking(self) -> bool:
@@ -154,6 +159,10 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 if stream.claude_container_id is not None:
                     params = {**params, "container": stream.claude_container_id}
                 await self._segment({**params, "messages": [*params["messages"], paused]})
+        except OpenAIError as error:
+            if error.code == "context_length_exceeded":
+                raise replace(error, param=self._request.input_param) from error
+            raise
         finally:
             self._count(stream.claude_usage)
 

@@ -5,7 +5,7 @@ for Claude's side https://platform.claude.com/docs/en/api/errors.
 
 | Claude | OpenAI |
 |---|---|
-| 400 prompt too long, in each wording | 400 context_length_exceeded, param messages |
+| 400 prompt too long, in each wording | 400 context_length_exceeded, param messages (the endpoint names its own) |
 | 400 credit balance or usage limit, 402, 429 spend limits | 429 insufficient_quota, `x-should-retry: false` |
 | 400 | 400, the message and the error code passed on |
 | 401 | 401 invalid_api_key, without Claude's message |

@@ -1,6 +1,7 @@
 """Errors, as the SDK raises them: their class, code, param and headers; what it tries again, and how streams break."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,12 @@ HELLO: Any = [{"role": "user", "content": "Hello"}]
 both_forms = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
 
+def user(text: str) -> Any:
+    return [{"role": "user", "content": text}]
+
+
 def scripted(**script: Any) -> Any:
-    return [{"role": "user", "content": simulate(**script)}]
+    return user(simulate(**script))
 
 
 @pytest.mark.parametrize(
@@ -114,11 +119,23 @@ def test_E1_an_overloaded_claude_says_when_to_come_back(client: OpenAI) -> None:
     assert float(raised.value.response.headers["retry-after"]) > 0
 
 
-def test_E2_a_prompt_that_is_too_long_is_known_by_its_code(client: OpenAI) -> None:
+@pytest.mark.parametrize(
+    ("ask", "param"),
+    [
+        (lambda client, text: client.chat.completions.create(model="gpt-4o", messages=user(text)), "messages"),
+        (lambda client, text: client.responses.create(model="gpt-4o", input=text), "input"),
+        (lambda client, text: client.responses.compact(model="gpt-4o", input=text), "input"),
+        (lambda client, text: client.completions.create(model="gpt-3.5-turbo-instruct", prompt=text), "prompt"),
+    ],
+    ids=["chat completions", "responses", "compaction", "completions"],
+)
+def test_E2_a_prompt_that_is_too_long_is_known_by_its_code_and_param(
+    client: OpenAI, ask: Callable[[OpenAI, str], Any], param: str
+) -> None:
     error = {"message": "prompt is too long: 250000 tokens > 200000 maximum"}
     with pytest.raises(openai.BadRequestError) as raised:
-        client.chat.completions.create(model="gpt-4o", messages=scripted(status=400, error=error))
-    assert (raised.value.code, raised.value.param) == ("context_length_exceeded", "messages")
+        ask(client, simulate(status=400, error=error))
+    assert (raised.value.code, raised.value.param) == ("context_length_exceeded", param)
     assert "maximum context length is 200000 tokens" in raised.value.message
 
 

@@ -7,7 +7,7 @@ with the bytes of a shorter.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from translators.chat_completions.output_format import translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
@@ -61,6 +61,8 @@ class TranslationContext:
 @dataclass(frozen=True, slots=True)
 class TranslatedRequest:
     """The call, or calls, to make to Claude."""
+
+    input_param: ClassVar[str] = "messages"
 
     params: dict[str, Any]
     """Body of POST /v1/messages, ready to be encoded as JSON; always a stream."""

@@ -6,7 +6,7 @@ endpoint was made for do not think: it is switched off, or held as low as the mo
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from translators.completions.request_types import CompletionRequest
 from translators.completions.unsupported import read_prompts, refuse_unsupported, warn_of_ignored
@@ -59,6 +59,8 @@ class CompletionPlan:
 @dataclass(frozen=True, slots=True)
 class TranslatedPrompt:
     """One prompt's call to Claude."""
+
+    input_param: ClassVar[str] = "prompt"
 
     params: dict[str, Any]
     """Body of POST /v1/messages, ready to be encoded as JSON; always a stream."""

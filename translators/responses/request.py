@@ -7,7 +7,7 @@ shorter. What a response or a conversation stored before is an argument.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from translators.content import Block
 from translators.errors import OpenAIError
@@ -96,6 +96,8 @@ class ResponsesContext:
 @dataclass(frozen=True, slots=True)
 class TranslatedResponsesRequest:
     """The call to make to Claude."""
+
+    input_param: ClassVar[str] = "input"
 
     params: dict[str, Any]
     """Body of POST /v1/messages, ready to be encoded as JSON; always a stream."""
