@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import msgspec
 
-from addon.exchange import Exchange
+from addon.exchange import Exchange, Figures
 from translators.claude_events import MalformedEventError, Usage, parse_event
 from translators.errors import OpenAIError
 from translators.sse import EventTooLargeError, SseParser
@@ -48,25 +48,20 @@ async def answer_anthropic(exchange: Exchange) -> None:
     figures.stream = asked.stream
     figures.asked_claude = time.perf_counter()
     response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
+    figures.claude_request_id = response.headers.get("request-id")
+    counter = _Counter("text/event-stream" in response.headers.get("content-type", ""))
+    returned = [(name, value) for name, value in response.headers.raw if name.lower() not in _NOT_RETURNED]
     try:
-        figures.claude_request_id = response.headers.get("request-id")
-        counter = _Counter("text/event-stream" in response.headers.get("content-type", ""))
-        returned = [(name, value) for name, value in response.headers.raw if name.lower() not in _NOT_RETURNED]
-        await exchange.relay(response.status_code, returned, _chunks(response, counter))
-        usage = counter.finish()
-        figures.cached_tokens = usage.cache_read_input_tokens or 0
-        written = usage.cache_creation_input_tokens or 0
-        figures.input_tokens = (usage.input_tokens or 0) + figures.cached_tokens + written
-        figures.cache_write_tokens = written
-        figures.cost = exchange.gateway.prices.cost(asked.model, usage)
-        figures.output_tokens = usage.output_tokens or 0
+        await exchange.relay(response.status_code, returned, _chunks(response, counter, figures))
     finally:
+        figures.count(counter.finish(), exchange.gateway.prices)
         await response.aclose()
 
 
-async def _chunks(response: httpx2.Response, counter: "_Counter") -> AsyncIterator[bytes]:
+async def _chunks(response: httpx2.Response, counter: "_Counter", figures: Figures) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.aiter_raw():
+            figures.first_event = figures.first_event or time.perf_counter()
             counter.feed(chunk)
             yield chunk
     except (httpx2.TransportError, httpx2.StreamError) as error:

@@ -44,8 +44,9 @@ class UpstreamBrokenError(Exception):
 class ClaudeStream:
     """One answer of Claude, streaming. Its first events are there, and are no error."""
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpx2.Response, on_unknown: Callable[[], None] = lambda: None) -> None:
         self._response = response
+        self._on_unknown = on_unknown
         self._reads = self._read()
         self._first: list[Event] = []
         self.retries = 0
@@ -87,7 +88,9 @@ class ClaudeStream:
                 try:
                     for payload in parser.feed(chunk):
                         if (event := parse_event(payload)) is not None:
-                            events.append(event)  # noqa: PERF401 - those before the unreadable one count
+                            events.append(event)
+                        else:
+                            self._on_unknown()
                 except (MalformedEventError, EventTooLargeError) as error:
                     unreadable = error
                 if events:
@@ -120,6 +123,7 @@ class ClaudeClient:
         base_url: where Claude is, if not where the settings say (the simulated one).
         on_upstream: told what comes of each try: a status, or a word for what took its place.
         on_retry: told of each call that is made again.
+        on_unknown_event: told of each event in a stream that is passed over.
     """
 
     def __init__(
@@ -129,8 +133,10 @@ class ClaudeClient:
         *,
         on_upstream: Callable[[str], None] = lambda _: None,
         on_retry: Callable[[], None] = lambda: None,
+        on_unknown_event: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_upstream = on_upstream
+        self._on_unknown_event = on_unknown_event
         self._on_retry = on_retry
         claude = settings.claude
         key = claude.api_key.get_secret_value() if claude.api_key else None
@@ -196,14 +202,14 @@ class ClaudeClient:
 
     async def _open(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
         try:
-            answer = ClaudeStream(await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers}))
+            response = await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers})
         except anthropic.APIStatusError as error:
-            response, now = error.response, datetime.now(UTC)
-            refusal = translate_claude_error(error.status_code, response.content, response.headers, now)
+            refused, now = error.response, datetime.now(UTC)
+            refusal = translate_claude_error(error.status_code, refused.content, refused.headers, now)
             # A spent budget has a status that is tried again, and does not come back.
             is_final = refusal.headers.get("x-should-retry") == "false"
             self._on_upstream(str(error.status_code))
-            raise _FailedTryError(refusal, None if is_final else _retry_after(response, now)) from error
+            raise _FailedTryError(refusal, None if is_final else _retry_after(refused, now)) from error
         except anthropic.APITimeoutError as error:
             self._on_upstream("timeout")
             raise _FailedTryError(
@@ -213,6 +219,7 @@ class ClaudeClient:
             self._on_upstream("unreachable")
             unreachable = OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable")
             raise _FailedTryError(unreachable, 0) from error
+        answer = ClaudeStream(response, self._on_unknown_event)
         try:
             await answer.read_first()
         except OpenAIError as error:
@@ -267,12 +274,18 @@ class ClaudeClient:
         try:
             count = await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers), extra_body=beta)
         except anthropic.APIStatusError as error:
+            self._on_upstream(str(error.status_code))
             response = error.response
             raise translate_claude_error(
                 error.status_code, response.content, response.headers, datetime.now(UTC)
             ) from error
+        except anthropic.APITimeoutError as error:
+            self._on_upstream("timeout")
+            raise OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout") from error
         except anthropic.APIConnectionError as error:
+            self._on_upstream("unreachable")
             raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
+        self._on_upstream("200")
         return count.input_tokens
 
 

@@ -164,7 +164,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 raise replace(error, param=self._request.input_param) from error
             raise
         finally:
-            self._count(stream.claude_usage)
+            self._caller.figures.count(stream.claude_usage, self._caller.gateway.prices)
 
     async def _segment(self, params: dict[str, Any]) -> None:
         """Send one request to Claude, and on to the sink everything of its answer."""
@@ -237,16 +237,6 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         if caller.figures.cache != "miss":
             caller.figures.cache = outcome
         return answer
-
-    def _count(self, usage: Usage) -> None:
-        figures = self._caller.figures
-        cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-        figures.input_tokens += (usage.input_tokens or 0) + cached + written
-        figures.cached_tokens += cached
-        figures.cache_write_tokens += written
-        if figures.cache not in ("hit", "shared"):
-            figures.cost += self._caller.gateway.prices.cost(figures.claude_model, usage)
-        figures.output_tokens += usage.output_tokens or 0
 
 
 def _cut_off(reason: str) -> OpenAIError:

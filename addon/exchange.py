@@ -16,9 +16,11 @@ from addon.content_encoding import decode_body
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
 from addon.metrics import Ending, refusal_reason
+from addon.prices import Prices
 from addon.response_cache import CacheOutcome, CacheUse
 from addon.routing import Claim, Endpoint
 from addon.thinking_memory import scope_of
+from translators.claude_events import Usage
 from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
@@ -88,6 +90,16 @@ class Figures:
     asked_claude: float | None = None
     first_event: float | None = None
     first_byte: float | None = None
+
+    def count(self, usage: Usage, prices: Prices) -> None:
+        """Add what one answer of Claude used, whole or as far as it came."""
+        cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        self.input_tokens += (usage.input_tokens or 0) + cached + written
+        self.cached_tokens += cached
+        self.cache_write_tokens += written
+        self.output_tokens += usage.output_tokens or 0
+        if self.cache not in ("hit", "shared"):
+            self.cost += prices.cost(self.claude_model, usage)
 
 
 @dataclass(eq=False)
@@ -353,7 +365,7 @@ class Exchange:
             output_tokens=figures.output_tokens,
             time_to_first_token=_seconds(self.started, figures.first_byte),
             duration=_seconds(self.started, ended),
-            overhead=self._overhead(ended),
+            overhead=self._overhead(),
             retries=figures.retries,
             cache=figures.cache,
             warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
@@ -369,7 +381,7 @@ class Exchange:
             status=self._status,
             started=self.started,
             ended=ended,
-            overhead=self._overhead(ended),
+            overhead=self._overhead(),
             has_body=self._task is not None,
         )
         metrics.observe_end(ending, figures, self.gateway.catalog)
@@ -377,13 +389,13 @@ class Exchange:
         if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
             metrics.observe_refusal(reason)
 
-    def _overhead(self, ended: float) -> float | None:
+    def _overhead(self) -> float | None:
         # Our own time until the first byte: all of it but the wait for Claude's first event.
         figures = self.figures
         if figures.first_byte is None:
             return None
         if figures.asked_claude is None or figures.first_event is None:
-            return _seconds(self.started, ended)
+            return _seconds(self.started, figures.first_byte)
         return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - figures.first_event), 6)
 
 

@@ -1,7 +1,6 @@
 """Shows metrics to Prometheus: those of all processes that count in one folder, or those of this process."""
 
 import asyncio
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import override
@@ -12,14 +11,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from addon.metric_table import METRICS
 from addon.metrics_folder import reap
 
-__all__ = ["PROCESSES", "MetricsServer", "folder_registry"]
+__all__ = ["MetricsServer", "folder_registry"]
 
-PROCESSES = "claude_proxy_processes"
-"""The one metric that is not counted by the processes themselves."""
-
-_TRIES = 5
+_PROCESSES = next(metric for metric in METRICS if metric.name == "claude_proxy_processes")
 
 
 class FolderCollector(Collector):
@@ -27,27 +24,21 @@ class FolderCollector(Collector):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._sum = MultiProcessCollector(None, str(folder))  # type: ignore[no-untyped-call] # it has no annotations
 
     @override
     def collect(self) -> Iterable[Metric]:
         living = reap(self._folder)
-        yield GaugeMetricFamily(PROCESSES, "Processes of the proxy that are alive.", len(living))
-        yield from self._gather()
+        yield GaugeMetricFamily(_PROCESSES.name, _PROCESSES.help, len(living))
+        # A process that has just begun has an empty file, and one that was killed then leaves it for ever.
+        files = [str(file) for file in self._folder.glob("*.db") if _size(file) > 0]
+        yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call] # it has no annotations
 
-    def _gather(self) -> Iterable[Metric]:
-        for _ in range(_TRIES - 1):
-            try:
-                return self._read()
-            except (OSError, ValueError, struct.error):
-                # A process has begun or ended in this moment: a file is half made, or gone.
-                continue
-        return self._read()
 
-    def _read(self) -> Iterable[Metric]:
-        found: Iterable[Metric] = self._sum.collect()  # type: ignore[no-untyped-call] # see __init__
-        return found
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def folder_registry(folder: Path) -> CollectorRegistry:

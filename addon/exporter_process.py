@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from addon.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, prepared_folder
+from addon.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, check_folder, prepared_folder
 from addon.setting_sections import MetricsSettings
 
 __all__ = ["exporter_beside", "run_exporter"]
@@ -57,8 +57,10 @@ def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None
     """Show the metrics of a folder until SIGTERM or SIGINT comes, or `beside` ends.
 
     Raises:
+        SettingsError: the folder cannot be used.
         OSError: the address cannot be taken.
     """
+    check_folder(folder)
     from addon.exporter import MetricsServer, folder_registry  # noqa: PLC0415 - not for those who only start one
 
     ended = threading.Event()

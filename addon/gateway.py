@@ -88,7 +88,13 @@ async def open_gateway(settings: Settings) -> Gateway:
     closers.append(metrics.watch_event_loop().stop)
     if settings.metrics.port is not None:
         closers.append(_show_metrics(metrics, settings.metrics.port))
-    claude = ClaudeClient(settings, base_url, on_upstream=metrics.observe_upstream, on_retry=metrics.observe_retry)
+    claude = ClaudeClient(
+        settings,
+        base_url,
+        on_upstream=metrics.observe_upstream,
+        on_retry=metrics.observe_retry,
+        on_unknown_event=metrics.observe_unknown_event,
+    )
     closers.append(claude.close)
     store = open_store(settings.store)
     closers.append(store.close)

@@ -20,5 +20,6 @@ async def answer_input_tokens(exchange: Exchange) -> None:
     request = prepared.request
     exchange.figures.asked_claude = time.perf_counter()
     count = await exchange.gateway.claude.count_tokens(request.params, request.headers)
+    exchange.figures.first_event = time.perf_counter()
     exchange.figures.input_tokens = count
     await exchange.respond(msgspec.json.encode({"object": "response.input_tokens", "input_tokens": count}))

@@ -17,6 +17,7 @@ from addon.exchange import Exchange, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging
 from addon.metrics import refusal_reason
+from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import add_options, read_settings
 from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
@@ -70,6 +71,8 @@ class ClaudeProxyAddon:
         try:
             settings = self._given_settings or read_settings(ctx.options)
             settings.require_key()
+            if (folder := folder_in_use()) is not None:
+                check_folder(folder)
         except (exceptions.OptionsError, SettingsError) as error:
             if self._gateway is not None:
                 raise exceptions.OptionsError(str(error)) from error

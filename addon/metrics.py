@@ -1,9 +1,7 @@
-"""What Prometheus sees: the table of all metrics, and one observation of each exchange at its end.
+"""What Prometheus sees of an exchange: one observation at its end, and single counts on the way.
 
 Every label has a closed set of values: models are those of the catalog and of the operator's aliases, parameters those
-of the tables of docs/compatibility.md, and nothing else that a client says ever becomes one. The four `gen_ai_` names
-and their labels are those of Envoy AI Gateway (`internal/metrics/genai.go`), so that its dashboards work: the
-OpenTelemetry conventions for generative AI, whose metrics are still in development, version 1.42.0.
+of the tables of docs/compatibility.md, and nothing else that a client says ever becomes one.
 """
 
 import asyncio
@@ -13,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,6 +23,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from addon.metric_table import METRICS, Metric
 from addon.metrics_folder import folder_in_use, hold_alive
 from addon.routing import Endpoint
 from translators.chat_completions.parameters import PARAMETERS as CHAT_COMPLETIONS_PARAMETERS
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from addon.exchange import Figures
     from translators.errors import OpenAIError
 
-__all__ = ["METRICS", "OTHER", "Ending", "Metric", "Metrics", "RefusalReason", "refusal_reason"]
+__all__ = ["OTHER", "Ending", "Metrics", "Phase", "RefusalReason", "refusal_reason"]
 
 OTHER = "other"
 """The label of what has no name of its own."""
@@ -44,136 +43,6 @@ OTHER = "other"
 type RefusalReason = Literal["auth", "draining", "host", "not_found", "rate", "request", "size", "store"]
 type Phase = Literal["request", "waiting", "answering"]
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One row of the table. Buckets make it a histogram."""
-
-    kind: Literal["counter", "gauge", "histogram"]
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    in_multiprocess: bool = True
-    """Whether it is there when several processes are added up."""
-
-
-_GEN_AI = (
-    "gen_ai_operation_name",
-    "gen_ai_provider_name",
-    "gen_ai_original_model",
-    "gen_ai_request_model",
-    "gen_ai_response_model",
-)
-_TOKENS = tuple(4.0**power for power in range(14))
-_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
-"""Answers of a model may take longer than the convention's last bucket of 81.92 s."""
-_FIRST_TOKEN = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 7.5, 10, 20, 40, 80)
-_BETWEEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5)
-_OVERHEAD = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
-_LAG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
-
-METRICS: tuple[Metric, ...] = (
-    Metric(
-        "histogram",
-        "gen_ai_server_request_duration_seconds",
-        "Time from a request's headers to the end of its answer; error_type is empty for success.",
-        (*_GEN_AI, "error_type"),
-        _SECONDS,
-    ),
-    Metric(
-        "histogram",
-        "gen_ai_client_token_usage",
-        "Tokens of an answer; input holds cached_input and cache_creation_input.",
-        (*_GEN_AI, "gen_ai_token_type"),
-        _TOKENS,
-    ),
-    Metric(
-        "histogram",
-        "gen_ai_server_time_to_first_token_seconds",
-        "Time from a request's headers to the first byte of its streamed answer.",
-        _GEN_AI,
-        _FIRST_TOKEN,
-    ),
-    Metric(
-        "histogram",
-        "gen_ai_server_time_per_output_token_seconds",
-        "Mean time per output token after the first, of a whole streamed answer.",
-        _GEN_AI,
-        _BETWEEN,
-    ),
-    Metric(
-        "counter",
-        "claude_proxy_requests_total",
-        "Exchanges that have ended.",
-        ("endpoint", "mode", "stream", "status_class", "outcome"),
-    ),
-    Metric("gauge", "claude_proxy_requests_in_flight", "Exchanges that have not ended.", ("endpoint",)),
-    Metric(
-        "histogram",
-        "claude_proxy_request_duration_seconds",
-        "Time from a request's headers to the end of its answer.",
-        ("endpoint",),
-        _SECONDS,
-    ),
-    Metric(
-        "histogram",
-        "claude_proxy_time_per_chunk_seconds",
-        "Mean time between two writes of a streamed answer.",
-        ("endpoint",),
-        _BETWEEN,
-    ),
-    Metric(
-        "histogram",
-        "claude_proxy_overhead_seconds",
-        "The proxy's own share of the time to the first byte.",
-        ("endpoint",),
-        _OVERHEAD,
-    ),
-    Metric("counter", "claude_proxy_tokens_total", "Tokens by kind; the kinds do not overlap.", ("model", "kind")),
-    Metric("counter", "claude_proxy_cost_dollars_total", "Cost by list prices, in US dollars.", ("model",)),
-    Metric(
-        "counter",
-        "claude_proxy_upstream_responses_total",
-        "Answers of Claude to single tries: the status, or timeout, unreachable, broken, error_event.",
-        ("status",),
-    ),
-    Metric("counter", "claude_proxy_upstream_retries_total", "Calls to Claude that were made again."),
-    Metric(
-        "counter",
-        "claude_proxy_client_disconnects_total",
-        "Clients that left: while they sent the request, while they waited, in the answer.",
-        ("phase",),
-    ),
-    Metric("counter", "claude_proxy_refused_total", "Requests refused by the proxy itself.", ("reason",)),
-    Metric(
-        "counter",
-        "claude_proxy_translation_warnings_total",
-        "Parameters that did not reach Claude as they were sent.",
-        ("param", "action"),
-    ),
-    Metric(
-        "counter",
-        "claude_proxy_cache_requests_total",
-        "Requests that the cache was asked for: hit, shared with one under way, miss.",
-        ("outcome",),
-    ),
-    Metric(
-        "histogram",
-        "claude_proxy_event_loop_lag_seconds",
-        "How much too late the event loop woke, looked at once a second.",
-        (),
-        _LAG,
-    ),
-    Metric(
-        "gauge",
-        "claude_proxy_build_info",
-        "1; the labels hold the versions.",
-        ("version", "mitmproxy", "anthropic", "python"),
-        in_multiprocess=False,
-    ),
-)
-"""Every metric that the code makes. The documentation, the dashboard and the alerts are checked against it."""
 
 _OPERATIONS: Mapping[Endpoint, str] = MappingProxyType(
     {
@@ -221,10 +90,14 @@ class Metrics:
         if self.folder is not None:
             hold_alive(self.folder)
         self._registry = CollectorRegistry()
-        self._metrics: dict[str, Any] = {
-            metric.name: self._make(metric) for metric in METRICS if metric.in_multiprocess or self.folder is None
-        }
+        shown = {"always"} if self.folder else {"always", "of_one_process"}
+        self._metrics: dict[str, Any] = {metric.name: self._make(metric) for metric in METRICS if metric.shown in shown}
         self._children: dict[tuple[str, ...], Any] = {}
+        # Where they are few, all are there from the start: Prometheus does not see the first step of one that begins.
+        for reason in get_args(RefusalReason.__value__):
+            self._child("claude_proxy_refused_total", reason)
+        for phase in get_args(Phase.__value__):
+            self._child("claude_proxy_client_disconnects_total", phase)
         if self.folder is None:
             ProcessCollector(registry=self._registry)
             self._child("claude_proxy_build_info", *_versions()).set(1)
@@ -268,6 +141,10 @@ class Metrics:
     def observe_retry(self) -> None:
         """Count a call that is made again."""
         self._metrics["claude_proxy_upstream_retries_total"].inc()
+
+    def observe_unknown_event(self) -> None:
+        """Count an event of Claude's that is passed over because its type is not known."""
+        self._metrics["claude_proxy_stream_events_unknown_total"].inc()
 
     def observe_refusal(self, reason: RefusalReason) -> None:
         """Count a request that is not answered."""

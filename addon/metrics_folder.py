@@ -13,7 +13,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["FOLDER_VARIABLE", "folder_in_use", "hold_alive", "living_processes", "prepared_folder", "reap"]
+from addon.settings import SettingsError
+
+__all__ = [
+    "FOLDER_VARIABLE",
+    "check_folder",
+    "folder_in_use",
+    "hold_alive",
+    "living_processes",
+    "prepared_folder",
+    "reap",
+]
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 IS_SUPPORTED = sys.platform != "win32"
@@ -27,15 +37,33 @@ def folder_in_use() -> Path | None:
     return Path(named) if named else None
 
 
+def check_folder(folder: Path) -> None:
+    """Make the folder if it is not there yet.
+
+    Raises:
+        SettingsError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError([f"Metrics cannot be kept in the folder {folder}: {reason}."]) from error
+
+
 @contextlib.contextmanager
 def prepared_folder() -> Iterator[Path]:
     """Have this process and those that it starts count in a folder: the one that the environment names, else a new one.
 
     Enter it before anything imports `prometheus_client`. What dead processes have left there is wiped.
+
+    Raises:
+        SettingsError: the folder that the environment names cannot be used.
     """
     named = folder_in_use()
     folder = named or Path(tempfile.mkdtemp(prefix="claude-proxy-metrics-"))
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    check_folder(folder)
     if not living_processes(folder):
         for file in [*folder.glob("*.db"), *folder.glob("*.alive")]:
             file.unlink(missing_ok=True)
@@ -58,8 +86,10 @@ def reap(folder: Path) -> set[str]:
 
     What they have counted stays: a counter must not fall.
     """
+    # In this order: whoever begins in between is among the living, and not among the files.
+    files = [*folder.glob("gauge_live*.db"), *folder.glob("*.alive")]
     living = living_processes(folder)
-    for file in [*folder.glob("gauge_live*.db"), *folder.glob("*.alive")]:
+    for file in files:
         if file.stem.rpartition("_")[2] not in living:
             file.unlink(missing_ok=True)
     return living
@@ -82,6 +112,9 @@ else:
         if key in _held:
             return
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A dead process may have had the same number: what it had in flight is not ours.
+        for file in folder.glob(f"gauge_live*_{os.getpid()}.db"):
+            file.unlink(missing_ok=True)
         number, name = tempfile.mkstemp(dir=folder)
         fcntl.flock(number, fcntl.LOCK_EX)
         # Only a locked file gets the name by which it is found.

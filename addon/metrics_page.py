@@ -10,6 +10,8 @@ from translators.errors import OpenAIError
 
 __all__ = ["answer_metrics"]
 
+_FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
+
 
 async def answer_metrics(exchange: Exchange) -> None:
     """Answer with all metrics in Prometheus' text format.
@@ -17,8 +19,12 @@ async def answer_metrics(exchange: Exchange) -> None:
     Raises:
         OpenAIError: 403 for a client on another machine, unless all may ask.
     """
-    gateway = exchange.gateway
-    if gateway.settings.metrics.clients == "loopback" and not _is_loopback(exchange.flow.client_conn.peername[0]):
+    gateway, flow = exchange.gateway, exchange.flow
+    # A reverse proxy on this machine asks for clients that are elsewhere.
+    is_near = _is_loopback(flow.client_conn.peername[0]) and not _FORWARDED.intersection(
+        map(str.lower, flow.request.headers)
+    )
+    if gateway.settings.metrics.clients == "loopback" and not is_near:
         raise OpenAIError(403, "Metrics are shown to clients on the same machine only.", code="metrics_not_shown")
     # Reading the files of many processes takes its time, which the streams need not wait for.
     body = await asyncio.to_thread(gateway.metrics.encode)

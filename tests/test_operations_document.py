@@ -1,4 +1,4 @@
-"""docs/operations.md names every setting as the code has it, and the README agrees with it."""
+"""docs/operations.md names every setting and every metric as the code has it, and the README agrees with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from addon.metric_table import METRICS
 from addon.settings import ALL_SETTINGS
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,15 @@ def test_the_table_of_settings_is_that_of_the_code():
     _, _, table = (ROOT / "docs/operations.md").read_text().partition("| setting | meaning |")
     written = table.partition("\n\n")[0].splitlines()[2:]
     assert written == [row_of(setting) for setting in ALL_SETTINGS]
+
+
+def test_the_table_of_metrics_is_that_of_the_code():
+    _, _, table = (ROOT / "docs/operations.md").read_text().partition("| metric | kind |")
+    rows = []
+    for metric in METRICS:
+        labels = " ".join(f"`{label}`" for label in metric.labels)
+        rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
+    assert table.partition("\n\n")[0].splitlines()[2:] == rows
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS, ids=lambda setting: setting.dotted)
