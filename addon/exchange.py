@@ -15,7 +15,7 @@ from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
-from addon.metrics import Ending, refusal_reason
+from addon.metrics import Ending, Outcome, refusal_reason
 from addon.prices import Prices
 from addon.response_cache import CacheOutcome, CacheUse
 from addon.routing import Claim, Endpoint
@@ -134,7 +134,7 @@ class Exchange:
     _client: ClientSide | None = None
     _task: asyncio.Task[None] | None = None
     _status: int | None = None
-    _outcome: str = "unanswered"
+    _outcome: Outcome = "unanswered"
     _error: OpenAIError | None = None
     _keep_alive: KeepAlive | None = None
     _relays: bool = False

@@ -35,13 +35,15 @@ if TYPE_CHECKING:
     from addon.exchange import Figures
     from translators.errors import OpenAIError
 
-__all__ = ["OTHER", "Ending", "Metrics", "Phase", "RefusalReason", "refusal_reason"]
+__all__ = ["OTHER", "Ending", "Metrics", "Outcome", "Phase", "RefusalReason", "refusal_reason"]
 
 OTHER = "other"
 """The label of what has no name of its own."""
 
 type RefusalReason = Literal["auth", "draining", "host", "not_found", "rate", "request", "size", "store"]
 type Phase = Literal["request", "waiting", "answering"]
+type Outcome = Literal["ok", "client_error", "upstream_error", "client_left", "cut", "internal_error", "unanswered"]
+"""How an exchange ended: `client_left` is nobody's failure, `cut` is the proxy's end, `upstream_error` also a 429."""
 
 
 _OPERATIONS: Mapping[Endpoint, str] = MappingProxyType(
@@ -71,8 +73,7 @@ class Ending:
 
     endpoint: Endpoint
     mode: str
-    outcome: str
-    """As in the log line: a closed set of words."""
+    outcome: Outcome
     status: int | None
     started: float
     ended: float
