@@ -7,12 +7,14 @@ counts of its events are read on the way, for the log.
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import msgspec
 
 from addon.exchange import Exchange, Figures
-from translators.claude_events import MalformedEventError, Usage, parse_event
+from translators.claude_events import Event, MalformedEventError, Usage, parse_event
+from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError
 from translators.sse import EventTooLargeError, SseParser
 from translators.usage import override_usage
@@ -49,12 +51,15 @@ async def answer_anthropic(exchange: Exchange) -> None:
     figures.asked_claude = time.perf_counter()
     response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
     figures.claude_request_id = response.headers.get("request-id")
-    counter = _Counter("text/event-stream" in response.headers.get("content-type", ""))
+    logs_content = exchange.gateway.settings.logging.content != "off"
+    counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
     returned = [(name, value) for name, value in response.headers.raw if name.lower() not in _NOT_RETURNED]
     try:
         await exchange.relay(response.status_code, returned, _chunks(response, counter, figures))
     finally:
         figures.count(counter.finish(), exchange.gateway.prices)
+        if content := counter.content:
+            figures.answers.append(content)
         await response.aclose()
 
 
@@ -77,15 +82,20 @@ class _Asked(msgspec.Struct):
 
 class _Whole(msgspec.Struct):
     usage: Usage = Usage()
+    content: list[Any] = []
 
 
 class _Counter:
     """Reads the usage out of what passes by. What it cannot read (compressed, broken, no message) counts nothing."""
 
-    def __init__(self, is_stream: bool) -> None:
+    def __init__(self, is_stream: bool, *, keeps_content: bool) -> None:
+        self._keeps_content = keeps_content
+        self.content: list[Any] = []
+        """Claude's blocks, if they are kept."""
         self._parser = SseParser() if is_stream else None
         self._usage = Usage()
         self._body = bytearray()
+        self._builders: list[ContentBlockBuilder] = []
 
     def feed(self, chunk: bytes) -> None:
         if self._parser is None:
@@ -96,13 +106,24 @@ class _Counter:
                 event = parse_event(payload)
                 if event is not None:
                     self._usage = override_usage(self._usage, event.message.usage if event.message else event.usage)
+                    if self._keeps_content:
+                        self._keep(event)
         except (MalformedEventError, EventTooLargeError):
             self._parser = SseParser()
+
+    def _keep(self, event: Event) -> None:
+        if isinstance(event.content_block, msgspec.Raw):
+            self._builders.append(ContentBlockBuilder(event.content_block))
+        elif event.delta is not None and event.delta.type and self._builders:
+            self._builders[-1].add(event.delta)
 
     def finish(self) -> Usage:
         if self._parser is None:
             with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-                return msgspec.json.decode(self._body, type=_Whole).usage
+                whole = msgspec.json.decode(self._body, type=_Whole)
+                self.content = whole.content if self._keeps_content else []
+                return whole.usage
+        self.content = [block for builder in self._builders if (block := builder.build()) is not None]
         return self._usage
 
 

@@ -14,6 +14,7 @@ import structlog
 from mitmproxy.utils import asyncio_utils
 
 from addon.claude_call import ClaudeCall
+from addon.content_logging import content_fields
 from addon.exchange import Exchange, Figures
 from addon.gateway import Gateway
 from addon.response_cache import CacheUse
@@ -249,6 +250,7 @@ class BackgroundResponse:
             output_tokens=figures.output_tokens,
             duration=round(time.perf_counter() - self._started, 6),
             retries=figures.retries,
+            **content_fields(self.gateway.settings.logging.content, b"", figures.answers),
         )
 
 

@@ -164,7 +164,10 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 raise replace(error, param=self._request.input_param) from error
             raise
         finally:
-            self._caller.figures.count(stream.claude_usage, self._caller.gateway.prices)
+            figures, gateway = self._caller.figures, self._caller.gateway
+            figures.count(stream.claude_usage, gateway.prices)
+            if gateway.settings.logging.content != "off":
+                figures.answers.append(stream.content)
 
     async def _segment(self, params: dict[str, Any]) -> None:
         """Send one request to Claude, and on to the sink everything of its answer."""

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from mitmproxy import http
@@ -13,6 +13,7 @@ from mitmproxy.utils import asyncio_utils
 
 from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
+from addon.content_logging import content_fields
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
 from addon.metrics import Ending, Outcome, refusal_reason
@@ -90,6 +91,8 @@ class Figures:
     asked_claude: float | None = None
     first_event: float | None = None
     first_byte: float | None = None
+    answers: list[Any] = field(default_factory=list)
+    """What Claude answered, one for each call, if the log is to say anything of it."""
 
     def count(self, usage: Usage, prices: Prices) -> None:
         """Add what one answer of Claude used, whole or as far as it came."""
@@ -369,8 +372,19 @@ class Exchange:
             retries=figures.retries,
             cache=figures.cache,
             warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
+            **self._content(),
         )
         self._observe(ended)
+
+    def _content(self) -> dict[str, str]:
+        how = self.gateway.settings.logging.content
+        if how == "off" or self.figures.claude_model is None:
+            return {}
+        try:
+            prompt = self.decoded_body()
+        except OpenAIError:
+            prompt = self.body
+        return content_fields(how, prompt, self.figures.answers)
 
     def _observe(self, ended: float) -> None:
         metrics, figures = self.gateway.metrics, self.figures

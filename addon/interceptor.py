@@ -95,6 +95,8 @@ class ClaudeProxyAddon:
         configure_logging(settings.logging.level, settings.logging.format)
         for sentence in settings.not_in_force():
             log.warning("setting_not_in_force", detail=sentence)
+        if settings.logging.content == "full":
+            log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
         self._gateway = await open_gateway(settings)
         self._gateway.keeps_bodies = self._keeps_bodies
 

@@ -214,6 +214,14 @@ class LoggingSettings(Section):
         Names("CLAUDE_PROXY_LOG_FORMAT", "claude_log_format", "--log-format"),
         BeforeValidator(_lower),
     ] = Field(default="json", description="One JSON object a line, or text for people.")
+    content: Annotated[
+        Literal["off", "hash", "full"],
+        Names("CLAUDE_PROXY_LOG_CONTENT", "claude_log_content"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="off",
+        description="What the log says of prompts and answers: nothing, their length and hash, or all but keys.",
+    )
 
 
 class RateLimitingSettings(Section):
