@@ -48,8 +48,13 @@ async def answer_anthropic(exchange: Exchange) -> None:
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
-    figures.asked_claude = time.perf_counter()
-    response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
+    with figures.asking():
+        response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
+        await _send_on(exchange, response)
+
+
+async def _send_on(exchange: Exchange, response: httpx2.Response) -> None:
+    figures = exchange.figures
     figures.claude_request_id = response.headers.get("request-id")
     logs_content = exchange.gateway.settings.logging.content != "off"
     counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)

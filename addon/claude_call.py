@@ -171,6 +171,10 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
 
     async def _segment(self, params: dict[str, Any]) -> None:
         """Send one request to Claude, and on to the sink everything of its answer."""
+        with self._caller.figures.asking():
+            await self._ask_and_send_on(params)
+
+    async def _ask_and_send_on(self, params: dict[str, Any]) -> None:
         stream, figures = self._stream, self._caller.figures
         answer = await self._ask(params)
         try:
@@ -206,7 +210,6 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
 
     async def _ask(self, params: dict[str, Any]) -> Answer:
         caller = self._caller
-        caller.figures.asked_claude = caller.figures.asked_claude or time.perf_counter()
         try:
             answer = await self._find(params)
         except OpenAIError as error:

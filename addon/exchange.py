@@ -1,9 +1,10 @@
 """One exchange with a client, from its request's headers to the log line at its end."""
 
 import asyncio
+import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from addon.prices import Prices
 from addon.response_cache import CacheOutcome, CacheUse
 from addon.routing import Claim, Endpoint
 from addon.thinking_memory import scope_of
+from addon.tracing import Request
 from translators.claude_events import Usage
 from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
@@ -65,9 +67,18 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """One call to Claude, its retries included. Times as in `Figures`; the error is a code."""
+
+    started: float
+    ended: float
+    error: str | None
+
+
 @dataclass
 class Figures:
-    """What log line and metrics say of an exchange. Times are of `time.perf_counter`, None until they come."""
+    """What log line, metrics and trace say of an exchange. Times are of `time.perf_counter`, None until they come."""
 
     model: str | None = None
     claude_model: str | None = None
@@ -91,8 +102,26 @@ class Figures:
     asked_claude: float | None = None
     first_event: float | None = None
     first_byte: float | None = None
+    calls: list[CallTimes] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
     """What Claude answered, one for each call, if the log is to say anything of it."""
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Note the times of a call to Claude, which is what happens inside."""
+        started = time.perf_counter()
+        self.asked_claude = self.asked_claude or started
+        error = None
+        try:
+            yield
+        except OpenAIError as failure:
+            error = failure.code or str(failure.status)
+            raise
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            self.calls.append(CallTimes(started, time.perf_counter(), error))
 
     def count(self, usage: Usage, prices: Prices) -> None:
         """Add what one answer of Claude used, whole or as far as it came."""
@@ -351,6 +380,7 @@ class Exchange:
     def _finish(self) -> None:
         figures = self.figures
         ended = time.perf_counter()
+        ending = self._ending(ended)
         self.flow.comment = _comment(figures, ended - self.started)
         log.info(
             "exchange",
@@ -372,9 +402,17 @@ class Exchange:
             retries=figures.retries,
             cache=figures.cache,
             warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
+            **self._trace(ending),
             **self._content(),
         )
-        self._observe(ended)
+        self._observe(ending)
+
+    def _trace(self, ending: Ending) -> dict[str, str]:
+        tracing, request = self.gateway.tracing, self.flow.request
+        if tracing is None:
+            return {}
+        trace_id = tracing.record(Request(request.method, request.headers, self.request_id), ending, self.figures)
+        return {"trace_id": trace_id} if trace_id else {}
 
     def _content(self) -> dict[str, str]:
         how = self.gateway.settings.logging.content
@@ -386,9 +424,8 @@ class Exchange:
             prompt = self.body
         return content_fields(how, prompt, self.figures.answers)
 
-    def _observe(self, ended: float) -> None:
-        metrics, figures = self.gateway.metrics, self.figures
-        ending = Ending(
+    def _ending(self, ended: float) -> Ending:
+        return Ending(
             endpoint=self.claim.endpoint,
             mode=self.flow.client_conn.proxy_mode.type_name,
             outcome=self._outcome,
@@ -398,6 +435,9 @@ class Exchange:
             overhead=self._overhead(),
             has_body=self._task is not None,
         )
+
+    def _observe(self, ending: Ending) -> None:
+        metrics, figures = self.gateway.metrics, self.figures
         metrics.observe_end(ending, figures, self.gateway.catalog)
         # What Claude was asked for is no refusal of ours, whatever it said.
         if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):

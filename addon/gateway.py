@@ -18,6 +18,7 @@ from addon.simulated_claude.server import start as start_simulated_claude
 from addon.state_folder import open_store, read_secret
 from addon.store import Store
 from addon.thinking_memory import ThinkingMemory
+from addon.tracing import Tracing, open_tracing
 from translators.model_catalog import ModelCatalog
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Gateway:
     metrics: Metrics
     prices: Prices
     cache: ResponseCache
+    tracing: Tracing | None = None
+    """Where spans go; None where nobody wants any."""
     keeps_bodies: bool = False
     """Streamed answers are put together for mitmproxy's views and saved flows."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -96,6 +99,9 @@ async def open_gateway(settings: Settings) -> Gateway:
         on_unknown_event=metrics.observe_unknown_event,
     )
     closers.append(claude.close)
+    tracing = open_tracing() if settings.tracing.enabled else None
+    if tracing is not None:
+        closers.append(tracing.close)
     store = open_store(settings.store)
     closers.append(store.close)
     catalog = await _updated(ModelCatalog(settings.claude.default_model, settings.claude.aliases), claude)
@@ -109,6 +115,7 @@ async def open_gateway(settings: Settings) -> Gateway:
         metrics,
         Prices(catalog.models),
         ResponseCache(settings.cache, store),
+        tracing,
         closers=closers,
     )
 

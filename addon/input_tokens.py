@@ -18,8 +18,8 @@ async def answer_input_tokens(exchange: Exchange) -> None:
     """
     prepared = await prepare_response(exchange, exchange.decoded_body())
     request = prepared.request
-    exchange.figures.asked_claude = time.perf_counter()
-    count = await exchange.gateway.claude.count_tokens(request.params, request.headers)
+    with exchange.figures.asking():
+        count = await exchange.gateway.claude.count_tokens(request.params, request.headers)
     exchange.figures.first_event = time.perf_counter()
     exchange.figures.input_tokens = count
     await exchange.respond(msgspec.json.encode({"object": "response.input_tokens", "input_tokens": count}))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from addon.exchange import Figures
     from translators.errors import OpenAIError
 
-__all__ = ["OTHER", "Ending", "Metrics", "Outcome", "Phase", "RefusalReason", "refusal_reason"]
+__all__ = ["OPERATIONS", "OTHER", "Ending", "Metrics", "Outcome", "Phase", "RefusalReason", "refusal_reason"]
 
 OTHER = "other"
 """The label of what has no name of its own."""
@@ -46,7 +46,7 @@ type Outcome = Literal["ok", "client_error", "upstream_error", "client_left", "c
 """How an exchange ended: `client_left` is nobody's failure, `cut` is the proxy's end, `upstream_error` also a 429."""
 
 
-_OPERATIONS: Mapping[Endpoint, str] = MappingProxyType(
+OPERATIONS: Mapping[Endpoint, str] = MappingProxyType(
     {
         Endpoint.CHAT_COMPLETIONS: "chat",
         Endpoint.COMPLETIONS: "text_completion",
@@ -175,7 +175,7 @@ class Metrics:
             child("claude_proxy_cache_requests_total", figures.cache).inc()
         for warning in figures.warnings:
             child("claude_proxy_translation_warnings_total", _parameter(warning.param), warning.action).inc()
-        if figures.claude_model is not None and (operation := _OPERATIONS.get(ending.endpoint)):
+        if figures.claude_model is not None and (operation := OPERATIONS.get(ending.endpoint)):
             self._observe_model(ending, figures, catalog, operation)
 
     def _observe_model(self, ending: Ending, figures: "Figures", catalog: ModelCatalog, operation: str) -> None:

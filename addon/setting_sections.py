@@ -4,6 +4,7 @@ Each setting carries its own names (`Names`), so that the command line, the mitm
 made from this one table. How the sources are merged is in `addon.settings`.
 """
 
+import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "StoreSettings",
     "StreamSettings",
     "ThinkingSettings",
+    "TracingSettings",
     "split_commas",
 ]
 
@@ -93,6 +95,15 @@ def _header_value(value: SecretStr) -> SecretStr:
 def _redis_url(value: SecretStr) -> SecretStr:
     if not re.match(r"(redis|rediss|unix)://.", value.get_secret_value()):
         raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
+    return value
+
+
+def _needs_otel(value: bool) -> bool:
+    if value:
+        try:
+            importlib.metadata.version("opentelemetry-exporter-otlp-proto-http")
+        except importlib.metadata.PackageNotFoundError:
+            raise ValueError("traces need more packages: pip install 'claude-proxy[otel]'") from None
     return value
 
 
@@ -347,6 +358,16 @@ class MetricsSettings(Section):
         le=65535,
         description="Port on 127.0.0.1 where this one process shows its metrics, for `mitmdump -s`; unset means none, "
         "0 takes a free one.",
+    )
+
+
+class TracingSettings(Section):
+    """Whether OpenTelemetry hears of exchanges. Where and how is said by its own variables, `OTEL_...`."""
+
+    enabled: Annotated[bool, Names("CLAUDE_PROXY_TRACES", "claude_traces"), AfterValidator(_needs_otel)] = Field(
+        default=False,
+        description="Send a trace of each exchange by OTLP over HTTP, to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra "
+        "otel.",
     )
 
 

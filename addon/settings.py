@@ -30,6 +30,7 @@ from addon.setting_sections import (
     StoreSettings,
     StreamSettings,
     ThinkingSettings,
+    TracingSettings,
     split_commas,
 )
 
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     cache: CacheSettings = CacheSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @override
     @classmethod

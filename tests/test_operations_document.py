@@ -8,6 +8,7 @@ import pytest
 
 from addon.metric_table import METRICS
 from addon.settings import ALL_SETTINGS
+from addon.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,6 +52,14 @@ def test_the_table_of_metrics_is_that_of_the_code():
         labels = " ".join(f"`{label}`" for label in metric.labels)
         rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
     assert table.partition("\n\n")[0].splitlines()[2:] == rows
+
+
+def test_the_table_of_attributes_is_that_of_the_code():
+    text = (ROOT / "docs/operations.md").read_text()
+    _, _, table = text.partition("| attribute | meaning |")
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in SPAN_ATTRIBUTES.items()]
+    assert table.partition("\n\n")[0].splitlines()[2:] == rows
+    assert f"version {GEN_AI_SCHEMA.rpartition('/')[2]}" in text
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS, ids=lambda setting: setting.dotted)
