@@ -4,28 +4,73 @@ import asyncio
 import contextlib
 import os
 import signal
-import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import certifi
+from addon.app_environment import app_environment, ca_bundle
+from addon.serving import ready_or_ended
+from addon.settings import Settings
 
-__all__ = ["app_environment", "ca_bundle", "run_app", "upstream_mode"]
+__all__ = ["for_one_app", "run_app", "run_with_proxy", "upstream_mode"]
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """What a shell returns for a command that it cannot start."""
 
-PLACEHOLDER_KEY = "sk-claude-proxy"
-"""OpenAI's clients refuse to start without a key. Claude Proxy never passes it on."""
 
-_REPLACING_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Each names the file that replaces the system's roots: Python and OpenSSL, requests, curl."""
+def run_with_proxy(settings: Settings, command: Sequence[str], confdir: Path | None, options: Sequence[str]) -> int:
+    """Run `command` to its end with a proxy of its own; return its exit status.
 
-_ADDING_CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "DENO_CERT", "CODEX_CA_CERTIFICATE")
-"""Each names a file that is added to the roots: Node and Bun, Deno, Codex."""
+    Args:
+        settings: those of `for_one_app`.
+        command: the app and its arguments.
+        confdir: where mitmproxy keeps its certificate authority; None for its own default.
+        options: mitmproxy options, each `name=value`.
+
+    Raises:
+        StartError: the proxy cannot start.
+    """
+    # What is imported here takes seconds: not for --help or a wrong flag.
+    from addon.event_loop import run_in_event_loop  # noqa: PLC0415
+    from addon.listening import open_sockets  # noqa: PLC0415
+    from addon.logs import configure_logging  # noqa: PLC0415
+    from addon.master import build_master  # noqa: PLC0415
+
+    modes, more_options = upstream_mode(os.environ)
+    listening = open_sockets(modes, settings.server.host)
+
+    async def run() -> int:
+        master = build_master(settings, listening, confdir=confdir, more_options=[*more_options, *options])
+        running = asyncio.create_task(master.run())
+        await ready_or_ended(master, running)
+        if running.done():
+            await running
+            return 1
+        try:
+            return await run_app(command, master.listeners[0].url, master.ca)
+        finally:
+            await master.stop(0, 0)
+            await running
+
+    # Standard output belongs to the app alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        configure_logging(settings.logging.level, settings.logging.format)
+        return run_in_event_loop(run)
+
+
+def for_one_app(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """Fit the settings to one app: its own output stands out (warnings only, as text), its own proxy is used."""
+    defaults = {"level": "WARNING", "format": "console"}
+    logging = settings.logging.model_copy(
+        update={name: value for name, value in defaults.items() if name not in settings.logging.model_fields_set}
+    )
+    server = settings.server.model_copy(update={"host": "127.0.0.1", "port": 0})
+    # The proxy that the app would have used without us leads to Claude as well.
+    proxy = settings.claude.proxy or environment.get("HTTPS_PROXY") or environment.get("https_proxy") or None
+    claude = settings.claude.model_copy(update={"proxy": proxy})
+    return settings.model_copy(update={"logging": logging, "server": server, "claude": claude})
 
 
 async def run_app(command: Sequence[str], proxy_url: str, ca: Path) -> int:
@@ -56,33 +101,6 @@ async def run_app(command: Sequence[str], proxy_url: str, ca: Path) -> int:
 def _cannot_start(name: str, reason: str, status: int) -> int:
     print(f"claude-proxy: {name}: {reason}.", file=sys.stderr)
     return status
-
-
-def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bundle: Path) -> dict[str, str]:
-    """Build the app's environment: the variables that make each runtime use the proxy and trust its certificates."""
-    own = [name.strip() for name in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").split(",")]
-    no_proxy = ",".join(dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1", "::1") if name))
-    return {
-        "OPENAI_API_KEY": PLACEHOLDER_KEY,
-        **environment,
-        "HTTPS_PROXY": proxy_url,
-        "https_proxy": proxy_url,
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
-        "NODE_USE_ENV_PROXY": "1",  # without it, Node's own fetch ignores the proxy
-        **dict.fromkeys(_REPLACING_CA_VARIABLES, str(bundle)),
-        # Where the user has set one of these already, the bundle holds that file's roots as well.
-        **{name: str(bundle if environment.get(name) else ca) for name in _ADDING_CA_VARIABLES},
-    }
-
-
-def ca_bundle(environment: Mapping[str, str], ca: Path) -> bytes:
-    """Join the proxy's CA with every root that the app would trust without us: the system's and the user's own."""
-    system = ssl.get_default_verify_paths().cafile or certifi.where()
-    own = [environment.get(name) for name in (*_REPLACING_CA_VARIABLES, *_ADDING_CA_VARIABLES)]
-    files = dict.fromkeys([system, *filter(None, own)])  # each once, in this order
-    roots = [Path(file).read_bytes() for file in files if Path(file).is_file()]
-    return b"\n".join([*roots, ca.read_bytes()])
 
 
 def upstream_mode(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:

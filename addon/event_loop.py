@@ -1,11 +1,15 @@
 """The event loop of the `claude-proxy` command: uvloop where it exists, made to work with mitmproxy's eager tasks."""
 
 import asyncio
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["new_event_loop"]
+__all__ = ["END_SIGNALS", "call_on_signals", "new_event_loop", "run_in_event_loop"]
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 if sys.platform == "win32":
 
@@ -40,3 +44,36 @@ else:
     def new_event_loop() -> asyncio.AbstractEventLoop:
         """Make uvloop's event loop."""
         return _EagerLoop()
+
+
+def run_in_event_loop[Result](start: Callable[[], Awaitable[Result]]) -> Result:
+    """Run what `start` makes to its end, in a loop of its own."""
+
+    async def started() -> Result:
+        return await start()
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(started())
+
+
+@contextlib.contextmanager
+def call_on_signals(numbers: Sequence[signal.Signals], on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Have signals call `on_signal` inside the running event loop; afterwards they are ignored."""
+    loop = asyncio.get_running_loop()
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, on_signal, number)
+    except NotImplementedError:  # the event loops of Windows
+        for number in numbers:
+            signal.signal(
+                number, lambda number, _frame: loop.call_soon_threadsafe(on_signal, signal.Signals(number)) and None
+            )
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            # The process is ending: a signal that comes now must not change its exit status.
+            signal.signal(number, signal.SIG_IGN)

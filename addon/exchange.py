@@ -453,8 +453,11 @@ class Exchange:
         return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - figures.first_event), 6)
 
 
-async def _refuse_draining(_exchange: Exchange) -> None:
+async def _refuse_draining(exchange: Exchange) -> None:
     headers = {"retry-after": "1"}
+    if exchange.flow.request.http_version.startswith("HTTP/1"):
+        # The next try must find another process. HTTP/2 forbids the header.
+        headers["connection"] = "close"
     raise OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)
 
 

@@ -54,8 +54,16 @@ class Gateway:
     """The task of each exchange that is being answered."""
     background: "dict[tuple[str, str], BackgroundResponse]" = field(default_factory=dict)
     """The responses that are made in the background, by owner and id."""
+    leaving: bool = False
+    """The end is announced: `/health/ready` says so, while requests are still answered."""
     draining: bool = False
+    """New requests are refused."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    def apply(self, settings: Settings) -> None:
+        """Put settings in force for the next exchanges: those of `addon.reload.RELOADABLE` differ from before."""
+        self.settings = settings
+        self.catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases, self.catalog.models)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""

@@ -4,6 +4,7 @@ import msgspec
 
 from addon.exchange import Exchange
 from addon.store import Key
+from translators.errors import OpenAIError
 
 __all__ = ["answer_health", "answer_ready"]
 
@@ -16,10 +17,13 @@ async def answer_health(exchange: Exchange) -> None:
 
 
 async def answer_ready(exchange: Exchange) -> None:
-    """Answer that the process takes requests. While it drains, the exchange itself refuses.
+    """Answer that the process takes requests.
 
     Raises:
+        OpenAIError: 503 as soon as the process is told to end, before it refuses any other request.
         StoreUnavailableError: the store cannot be read.
     """
+    if exchange.gateway.leaving:
+        raise OpenAIError(503, "The proxy is shutting down.", "server_error", "shutting_down")
     await exchange.gateway.store.load([Key("response", "", "ready")])
     await exchange.respond(msgspec.json.encode({"status": "ok"}))

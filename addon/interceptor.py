@@ -4,12 +4,14 @@ Each hook starts with the house guard: a flow that is answered (by `proxyauth`, 
 nobody's.
 """
 
+import asyncio
 import logging
 
 import structlog
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, mode_specs
+from mitmproxy.utils import asyncio_utils
 
 from addon.answers import ANSWERS
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
@@ -18,7 +20,8 @@ from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
-from addon.options import add_options, read_settings
+from addon.options import OPTION_NAMES, add_options, option_of, read_settings
+from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
 from addon.routing import Claim, Pass, Refuse, Route, Router
@@ -51,6 +54,8 @@ class ClaudeProxyAddon:
         self._keeps_bodies = keeps_bodies
         self._router = Router((), "refuse")
         self._gateway: Gateway | None = None
+        self._reloader: Reloader | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, Exchange] = {}
 
     # mitmproxy's life cycle.
@@ -62,29 +67,43 @@ class ClaudeProxyAddon:
         # The default dials the real host before any hook is asked.
         ctx.options.update(connection_strategy="lazy")
 
-    def configure(self, updated: set[str]) -> None:  # noqa: ARG002 - the settings are read as a whole
+    def configure(self, updated: set[str]) -> None:
         """Read and check the settings. A mistake at the start is one line of the log, on which mitmproxy ends.
 
         Raises:
-            OptionsError: settings that cannot be used, or that would change while the proxy runs.
+            OptionsError: settings that cannot be used, or that cannot change while the proxy runs.
         """
+        if self._reloader is not None:
+            if OPTION_NAMES & updated:
+                self._reconfigure(updated)
+            return
         try:
             settings = self._given_settings or read_settings(ctx.options)
             settings.require_key()
             if (folder := folder_in_use()) is not None:
                 check_folder(folder)
         except (exceptions.OptionsError, SettingsError) as error:
-            if self._gateway is not None:
-                raise exceptions.OptionsError(str(error)) from error
             # Raised from a script it would be shown with its traceback.
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
             return
-        if self._gateway is not None and settings != self._gateway.settings:
-            raise exceptions.OptionsError(
-                "Settings of Claude Proxy take effect at the start: restart it to change them."
-            )
+        self.apply(settings)
+
+    def _reconfigure(self, updated: set[str]) -> None:
+        """Take options that were changed in mitmproxy's user interfaces."""
+        assert self._reloader is not None  # noqa: S101 - for the type checker
+        settings = read_settings(ctx.options)
+        kept = find_changes(self._reloader.settings, settings).kept
+        if refused := [name for name in kept if option_of(name) in updated]:
+            raise exceptions.OptionsError(f"{', '.join(refused)}: takes effect at the start of Claude Proxy only.")
+        self._reloader.take(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Put settings in force, from the next request on: all of them at once."""
         self._settings = settings
         self._router = Router(settings.interception.hosts, settings.interception.untranslated)
+        if self._gateway is not None:
+            configure_logging(settings.logging.level, settings.logging.format)
+            self._gateway.apply(settings)
 
     async def running(self) -> None:
         """Open what lives as long as the process."""
@@ -99,12 +118,27 @@ class ClaudeProxyAddon:
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
         self._gateway = await open_gateway(settings)
         self._gateway.keeps_bodies = self._keeps_bodies
+        if self._given_settings is None:
+            self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply)
+            self._watching = asyncio_utils.create_task(self._reloader.watch(), name="settings watch", keep_ref=False)
 
     async def done(self) -> None:
-        """Let the running exchanges end, then close."""
+        """Accept nothing new, let the running exchanges end, then close."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if (gateway := self._gateway) is None:
+            return
+        if not gateway.draining:
+            # Inside mitmdump, whose end begins here; what it has no delay for is not asked of it.
+            gateway.leaving = True
+            await ctx.master.addons.get("proxyserver").servers.update([])
+            await gateway.drain(gateway.settings.server.drain_timeout)
+        await gateway.close()
+
+    def announce_end(self) -> None:
+        """Say that the proxy is not ready any more. It still answers."""
         if self._gateway is not None:
-            await self.drain(5.0)
-            await self._gateway.close()
+            self._gateway.leaving = True
 
     async def drain(self, seconds: float) -> None:
         """Refuse new exchanges and wait for the running ones, for `seconds` at most."""

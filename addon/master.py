@@ -4,14 +4,12 @@ mitmdump carries about forty addons and every hook walks them all; this master c
 """
 
 import asyncio
-import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, override
 
@@ -25,54 +23,15 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
 from addon.interceptor import ClaudeProxyAddon
+from addon.listening import BACKLOG, Listener, Listening
 from addon.settings import Settings
+from addon.start_error import StartError
 
-__all__ = ["BACKLOG", "STANDALONE", "Listener", "ProxyMaster", "StartError", "build_master"]
-
-STANDALONE_HOST = "standalone.claude-proxy.invalid"
-STANDALONE = f"reverse:http://{STANDALONE_HOST}"
-"""A reverse proxy to a name that never resolves (RFC 6761): nothing can leak to a real host."""
-
-BACKLOG = 4096
-"""Connections that may wait to be accepted. mitmproxy's 100 overflow when many clients connect within one second."""
-
+__all__ = ["ProxyMaster", "build_master"]
 
 _GARBAGE_THRESHOLD = 5_000
 """New objects between two collections, where Python's own default is 2,000. With 20,000, requests of 100 KB wait so
 long to be collected that the process grows by 35 MiB more."""
-
-
-class StartError(Exception):
-    """The proxy cannot start: `problems` holds one sentence each."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One address that the proxy listens on; `mode` as it was given."""
-
-    mode: str
-    host: str
-    port: int
-
-    @property
-    def is_standalone(self) -> bool:
-        """Whether clients use it as a base URL, not as a proxy."""
-        return self.mode.startswith("reverse:")
-
-    @property
-    def is_public(self) -> bool:
-        """Whether other machines can reach it."""
-        return not ipaddress.ip_address(self.host).is_loopback
-
-    @property
-    def url(self) -> str:
-        """The address for people and for clients on the same machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 class ErrorCheck(logging.Handler):
@@ -133,7 +92,9 @@ class ListeningAddons(AddonManager):
 class ProxyMaster(Master):
     """Runs the proxy until `stop`. `ready` is set once it listens and answers."""
 
-    def __init__(self, settings: Settings, options: Options, *, full: bool) -> None:
+    def __init__(
+        self, settings: Settings, options: Options, listening: Sequence[Listening], *, full: bool, with_udp: bool
+    ) -> None:
         super().__init__(options)
         if not full:
             self.addons = ListeningAddons(self)
@@ -143,6 +104,10 @@ class ProxyMaster(Master):
         self.proxy = ClaudeProxyAddon(settings, keeps_bodies=full)
         self.addons.add(*_addons(full=full))
         self._servers: proxyserver.Servers = self.addons.get("proxyserver").servers
+        self._sockets: Mapping[str, Sequence[socket.socket]] = {each.mode: each.sockets for each in listening}
+        self._with_udp = with_udp
+        # It is sent when the servers are made and have not started.
+        self._servers.changed.connect(self._place_sockets)
         self._error_check = ErrorCheck(self)
         self.addons.add(self.proxy, self._error_check)
 
@@ -155,6 +120,12 @@ class ProxyMaster(Master):
             if server.listen_addrs
         ]
 
+    def _place_sockets(self) -> None:
+        for server in self._servers:
+            sockets = self._sockets.get(server.mode.full_spec)
+            if sockets and isinstance(server, AsyncioServerInstance) and not server.is_running:
+                server.listen = partial(_listen, server, sockets, with_udp=self._with_udp)  # type: ignore[method-assign] # for this one server
+
     @property
     def ca(self) -> Path:
         """The certificate that clients of the proxy modes have to trust."""
@@ -163,18 +134,20 @@ class ProxyMaster(Master):
     @override
     async def running(self) -> None:
         await super().running()
-        for server in self._servers:
-            if isinstance(server, AsyncioServerInstance):
-                _raise_backlog(server)
         # Errors of the addons' own start count as well; `Master.run` looks at them right after this.
         await self._error_check.shutdown_if_errored()
         _settle_garbage_collector()
         self.ready.set()
 
-    async def stop(self, drain_seconds: float) -> None:
-        """Accept nothing new, let the running exchanges end for `drain_seconds` at most, then end `run`."""
+    async def stop(self, drain_delay: float, drain_timeout: float) -> None:
+        """End `run`: say at once that the proxy is not ready, accept for `drain_delay` more, then nothing new.
+
+        The running exchanges have `drain_timeout` to end. Both are in seconds.
+        """
+        self.proxy.announce_end()
+        await asyncio.sleep(drain_delay)
         await self._servers.update([])
-        await self.proxy.drain(drain_seconds)
+        await self.proxy.drain(drain_timeout)
         self.should_exit.set()
 
     def failed_listeners(self) -> list[str]:
@@ -190,37 +163,44 @@ class ProxyMaster(Master):
         return problems
 
 
-def build_master(
+def build_master(  # noqa: PLR0913 - each is one thing that a user may choose
     settings: Settings,
-    modes: Sequence[str],
+    listening: Sequence[Listening],
     *,
     full: bool = False,
+    with_udp: bool = True,
     confdir: Path | None = None,
     more_options: Sequence[str] = (),
 ) -> ProxyMaster:
-    """Build a proxy that listens in `modes` once it runs. Call it inside the event loop that will run it.
+    """Build a proxy that listens as it is told once it runs. Call it inside the event loop that will run it.
 
     Args:
         settings: checked already: `require_key` has been called.
-        modes: mitmproxy's mode specifications, such as `regular@8080`.
+        listening: the modes, and their open sockets.
         full: with all of mitmproxy's own addons, and with whole bodies in its flows.
+        with_udp: also on UDP, where a mode has both (HTTP/3 of `reverse:https`).
         confdir: where mitmproxy keeps its certificate authority; None for its own default.
         more_options: mitmproxy options, each `name=value`.
 
     Raises:
         StartError: an option or a mode is wrong.
     """
-    master = ProxyMaster(settings, Options(), full=full)
+    master = ProxyMaster(settings, Options(), listening, full=full, with_udp=with_udp)
     try:
         master.options.update(
             listen_host=settings.server.host,
-            mode=list(modes),
+            mode=[each.mode for each in listening],
             keep_host_header=True,
             store_streamed_bodies=False,
             validate_inbound_headers=True,
             **({"confdir": str(confdir)} if confdir else {}),
         )
         master.options.set(*more_options)
+        if master.options.listen_host != settings.server.host or master.options.listen_port is not None:
+            raise exceptions.OptionsError(
+                "listen_host and listen_port are not used here: --host and --port are, and addresses of modes "
+                "(regular@127.0.0.1:8080)."
+            )
     except exceptions.OptionsError as error:
         raise StartError([str(error)]) from error
     return master
@@ -250,15 +230,16 @@ def _settle_garbage_collector() -> None:
     gc.set_threshold(_GARBAGE_THRESHOLD)
 
 
-def _raise_backlog(server: AsyncioServerInstance[Any]) -> None:
-    """Lengthen the queue of a socket that listens already: a second listen(2) only changes its length."""
-    for asyncio_server in server._servers:  # noqa: SLF001 - mitmproxy has no way to say the backlog
-        for listening in getattr(asyncio_server, "sockets", ()):
-            with (
-                contextlib.suppress(OSError),
-                socket.fromfd(listening.fileno(), listening.family, listening.type) as same,
-            ):
-                same.listen(BACKLOG)
+async def _listen(
+    server: AsyncioServerInstance[Any], sockets: Sequence[socket.socket], _host: str, _port: int, *, with_udp: bool
+) -> list[Any]:
+    """Take the place of a server's own `listen`, which would open sockets of its own."""
+    servers: list[Any] = [
+        await asyncio.start_server(server.handle_stream, sock=each, backlog=BACKLOG) for each in sockets
+    ]
+    if with_udp and server.mode.transport_protocol == "both":
+        servers += [await server.start_udp_based_server(*each.getsockname()[:2]) for each in sockets]
+    return servers
 
 
 def _last_line(record: logging.LogRecord) -> str:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from mitmproxy.optmanager import OptManager
 
 
+OPTION_NAMES = frozenset(setting.names.option for setting in ALL_SETTINGS if setting.names.option is not None)
+
+
+def option_of(dotted: str) -> str | None:
+    """Name the option of a setting, such as `claude_aliases` of `claude.aliases`; None if there is none."""
+    return next(setting.names.option for setting in ALL_SETTINGS if setting.dotted == dotted)
+
+
 def add_options(loader: Loader) -> None:
     """Register one option per setting that may be one. Each shows the default that holds when nothing else is set."""
     for setting in ALL_SETTINGS:

@@ -138,10 +138,19 @@ class ServerSettings(Section):
     port: Annotated[int, Names("PORT", flag="--port")] = Field(
         default=8000, ge=0, le=65535, description="Port of the standalone endpoint; 0 takes a free one."
     )
-    workers: Annotated[int, Names("CLAUDE_PROXY_WORKERS")] = Field(
-        default=1,
-        ge=1,
-        description="Number of processes. Accepted, takes effect in a later version: one process serves.",
+    workers: Annotated[int, Names("CLAUDE_PROXY_WORKERS", flag="--workers")] = Field(
+        default=1, ge=1, le=256, description="Number of processes that `serve` answers with, all on the same port."
+    )
+    drain_delay: Annotated[float, Names("CLAUDE_PROXY_DRAIN_DELAY")] = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long `serve` still accepts requests after SIGTERM, not ready any more, in seconds.",
+    )
+    drain_timeout: Annotated[float, Names("CLAUDE_PROXY_DRAIN_TIMEOUT", "claude_drain_timeout", "--drain-timeout")] = (
+        Field(
+            default=10, ge=0, allow_inf_nan=False, description="How long running answers may take to end, in seconds."
+        )
     )
 
 

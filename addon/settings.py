@@ -103,7 +103,6 @@ class Settings(BaseSettings):
     def not_in_force(self) -> tuple[str, ...]:
         """Name what was asked for and changes nothing in this version: one sentence each, for the log."""
         asked = [
-            ("server.workers", self.server.workers > 1),
             ("rate_limiting.requests_per_minute", self.rate_limiting.requests_per_minute is not None),
             ("rate_limiting.burst_size", self.rate_limiting.burst_size is not None),
         ]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from addon.app_runner import PLACEHOLDER_KEY, app_environment, ca_bundle, upstream_mode
+from addon.app_environment import PLACEHOLDER_KEY, app_environment, ca_bundle
+from addon.app_runner import upstream_mode
 
 PROXY = "http://127.0.0.1:5000"
 CA, BUNDLE = Path("/x/ca.pem"), Path("/x/bundle.pem")

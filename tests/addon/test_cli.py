@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from addon.master import BACKLOG, STANDALONE, build_master
+from addon.listening import BACKLOG, STANDALONE, open_sockets
+from addon.master import build_master
 from addon.settings import ALL_SETTINGS, load_settings
 
 COMMAND = [sys.executable, "-m", "addon.cli"]
@@ -197,11 +198,9 @@ def test_serve_answers_says_where_it_listens_and_logs_one_line_per_exchange(serv
 
 
 def test_serve_listens_in_several_modes_at_once(serve, confdir):
-    with socket.create_server(("127.0.0.1", 0)) as free:  # mitmproxy refuses port 0 twice
-        port = free.getsockname()[1]
-    server = serve("--port", "0", "--mode", "standalone", "--mode", f"regular@{port}")
+    server = serve("--port", "0", "--mode", "standalone", "--mode", "regular@0")
     base_url = server.wait_for(r"OPENAI_BASE_URL=(\S+)")[1]
-    proxy = server.wait_for(rf"regular@{port} on (http://\S+)")[1]
+    proxy = server.wait_for(r"regular@\d+ on (http://\S+)")[1]
     with ask(base_url) as answer:
         assert answer.status == 200
     trust = ssl.create_default_context(cafile=confdir / "mitmproxy-ca-cert.pem")
@@ -213,7 +212,7 @@ def test_serve_listens_in_several_modes_at_once(serve, confdir):
 
 
 def test_settings_come_from_the_users_own_environment_names(serve, tmp_path):
-    (tmp_path / "config.json").write_text('{"rate_limiting": {"requests_per_minute": 5}, "server": {"workers": 2}}')
+    (tmp_path / "config.json").write_text('{"rate_limiting": {"requests_per_minute": 5}}')
     server = serve(HOST="127.0.0.1", PORT="0", LOG_LEVEL="WARNING")
     with ask(server.wait_for(r"OPENAI_BASE_URL=(\S+)")[1]) as answer:
         assert answer.status == 200
@@ -221,7 +220,6 @@ def test_settings_come_from_the_users_own_environment_names(serve, tmp_path):
     events = [json.loads(line) for line in server.lines["stdout"]]
     assert {event["level"] for event in events} == {"warning"}
     warned = " ".join(event["detail"] for event in events)
-    assert "server.workers is set but not in force yet" in warned
     assert "rate_limiting.requests_per_minute is set but not in force yet" in warned
 
 
@@ -240,14 +238,15 @@ def test_a_signal_lets_a_running_answer_end(serve, number):
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO of a listening socket is Linux's")
 async def test_the_queue_of_connections_is_longer_than_mitmproxys(clean_environment, confdir):
     system_limit = int(Path("/proc/sys/net/core/somaxconn").read_text())  # noqa: ASYNC240 - no server runs yet
-    master = build_master(load_settings({"claude": {"simulate": True}}), [f"{STANDALONE}@0"], confdir=confdir)
+    listening = open_sockets([f"{STANDALONE}@0"], "127.0.0.1")
+    master = build_master(load_settings({"claude": {"simulate": True}}), listening, confdir=confdir)
     running = asyncio.create_task(master.run())
     await master.ready.wait()
     (server,) = master.addons.get("proxyserver").servers
     listening = server._servers[0].sockets[0]
     with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
         info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    await master.stop(0)
+    await master.stop(0, 0)
     await running
     assert struct.unpack_from("I", info, 28)[0] == min(BACKLOG, system_limit) > 100
 

@@ -1,0 +1,144 @@
+"""`claude-proxy serve`: one process that serves, or the start of several (`addon.workers`)."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from addon.exporter_process import exporter_beside
+from addon.settings import Settings
+
+if TYPE_CHECKING:
+    from addon.listening import Listener
+    from addon.master import ProxyMaster
+    from addon.reload import Reloader
+
+__all__ = ["STANDALONE_MODE", "Serving", "announce", "ready_or_ended", "serve"]
+
+STANDALONE_MODE = "standalone"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What `serve` was told besides the settings."""
+
+    modes: tuple[str, ...] = (STANDALONE_MODE,)
+    full: bool = False
+    confdir: Path | None = None
+    more_options: tuple[str, ...] = ()
+
+
+def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) -> int:
+    """Serve until a signal ends it. Returns the exit status.
+
+    Args:
+        settings: checked: they have a key.
+        serving: where and how.
+        reread: reads the settings again from where they came from.
+
+    Raises:
+        StartError: it cannot start.
+    """
+    with exporter_beside(settings.metrics):
+        # What is imported here takes seconds, and has to count in the folder of the metrics.
+        from addon.listening import SHARES_PORTS, STANDALONE  # noqa: PLC0415
+        from addon.logs import configure_logging  # noqa: PLC0415
+
+        standalone = f"{STANDALONE}@{settings.server.port}"
+        serving = replace(
+            serving, modes=tuple(standalone if mode == STANDALONE_MODE else mode for mode in serving.modes)
+        )
+        configure_logging(settings.logging.level, settings.logging.format)
+        if settings.server.workers > 1 and SHARES_PORTS:
+            from addon.workers import serve_with_workers  # noqa: PLC0415
+
+            return serve_with_workers(settings, serving, reread)
+        if settings.server.workers > 1:
+            print(
+                f"claude-proxy: server.workers is {settings.server.workers}, but one process serves: this system cannot "
+                "deal the connections to one port out to several.",
+                file=sys.stderr,
+            )
+        return _serve_alone(settings, serving, reread)
+
+
+def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Settings]) -> int:
+    from addon.event_loop import run_in_event_loop  # noqa: PLC0415 - see serve
+    from addon.listening import open_sockets  # noqa: PLC0415
+    from addon.master import build_master  # noqa: PLC0415
+    from addon.reload import Reloader  # noqa: PLC0415
+
+    listening = open_sockets(serving.modes, settings.server.host)
+
+    async def run() -> int:
+        master = build_master(
+            settings, listening, full=serving.full, confdir=serving.confdir, more_options=serving.more_options
+        )
+        reloader = Reloader(settings, reread, master.proxy.apply)
+        with _signals(master, reloader):
+            running = asyncio.create_task(master.run())
+            await ready_or_ended(master, running)
+            if not running.done():
+                announce(master.listeners, settings)
+            watching = asyncio.create_task(reloader.watch())
+            await running
+            watching.cancel()
+        return 0
+
+    try:
+        return run_in_event_loop(run)
+    finally:
+        for each in listening:
+            each.close()
+
+
+def _signals(master: "ProxyMaster", reloader: "Reloader"):
+    from addon.event_loop import END_SIGNALS, call_on_signals  # noqa: PLC0415 - see serve
+
+    stopping: list[asyncio.Task[None]] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        if number not in END_SIGNALS:
+            reloader.reload()
+            return
+        # The first signal lets exchanges end, the second does not wait.
+        server = reloader.settings.server
+        wait = (0.0, 0.0) if stopping else (server.drain_delay, server.drain_timeout)
+        stopping.append(asyncio.create_task(master.stop(*wait)))
+
+    return call_on_signals([*END_SIGNALS, *reload_signals()], on_signal)
+
+
+def reload_signals() -> Sequence[signal.Signals]:
+    """Name the signal that has the settings read again, where there is one."""
+    return [number for number in signal.Signals if number.name == "SIGHUP"]
+
+
+async def ready_or_ended(master: "ProxyMaster", running: asyncio.Task[None]) -> None:
+    """Wait until the proxy listens, or cannot."""
+    ready = asyncio.create_task(master.ready.wait())
+    await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+
+
+def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
+    """Say where the proxy listens, on standard error for people and in the log."""
+    import structlog  # noqa: PLC0415 - see serve
+
+    whom = "the simulated Claude" if settings.claude.simulate else settings.claude.base_url
+    for listener in listeners:
+        if listener.is_standalone:
+            sentence = f"OPENAI_BASE_URL={listener.url}/v1"
+        else:
+            sentence = f"{listener.mode} on {listener.url}"
+        structlog.get_logger().info("listening", mode=listener.mode, host=listener.host, port=listener.port)
+        print(f"Claude Proxy listens: {sentence} (answers come from {whom})", file=sys.stderr, flush=True)
+    if any(listener.is_public for listener in listeners):
+        print(
+            "Claude Proxy asks no client for a key: whoever reaches this port can use yours.",
+            file=sys.stderr,
+            flush=True,
+        )
