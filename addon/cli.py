@@ -13,7 +13,7 @@ from typing import Any
 from addon.app_runner import for_one_app, run_with_proxy
 from addon.exporter_process import run_exporter
 from addon.metrics_folder import FOLDER_VARIABLE, folder_in_use
-from addon.serving import STANDALONE_MODE, Serving, serve
+from addon.serving import END_SIGNALS, STANDALONE_MODE, Serving, serve
 from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, load_settings, nest
 from addon.start_error import StartError
 
@@ -149,7 +149,7 @@ def _run(flags: argparse.Namespace) -> int:
 
 def _simulate(flags: argparse.Namespace) -> int:
     # They import what takes seconds: not for --help or a wrong flag.
-    from addon.event_loop import END_SIGNALS, call_on_signals, run_in_event_loop  # noqa: PLC0415
+    from addon.event_loop import call_on_signals, run_in_event_loop  # noqa: PLC0415
     from addon.simulated_claude.server import start  # noqa: PLC0415
 
     async def simulate() -> int:

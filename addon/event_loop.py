@@ -7,9 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["END_SIGNALS", "call_on_signals", "new_event_loop", "run_in_event_loop"]
-
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+__all__ = ["call_on_signals", "new_event_loop", "run_in_event_loop"]
 
 if sys.platform == "win32":
 
@@ -56,6 +54,15 @@ def run_in_event_loop[Result](start: Callable[[], Awaitable[Result]]) -> Result:
         return runner.run(started())
 
 
+def _calling_in(
+    loop: asyncio.AbstractEventLoop, on_signal: Callable[[signal.Signals], None]
+) -> Callable[[int, object], None]:
+    def call(number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(on_signal, signal.Signals(number))
+
+    return call
+
+
 @contextlib.contextmanager
 def call_on_signals(numbers: Sequence[signal.Signals], on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
     """Have signals call `on_signal` inside the running event loop; afterwards they are ignored."""
@@ -65,9 +72,7 @@ def call_on_signals(numbers: Sequence[signal.Signals], on_signal: Callable[[sign
             loop.add_signal_handler(number, on_signal, number)
     except NotImplementedError:  # the event loops of Windows
         for number in numbers:
-            signal.signal(
-                number, lambda number, _frame: loop.call_soon_threadsafe(on_signal, signal.Signals(number)) and None
-            )
+            signal.signal(number, _calling_in(loop, on_signal))
         yield
         return
     try:

@@ -4,8 +4,8 @@ Each hook starts with the house guard: a flow that is answered (by `proxyauth`, 
 nobody's.
 """
 
-import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 import structlog
 from mitmproxy import ctx, exceptions, http, tls
@@ -27,6 +27,9 @@ from addon.response_cache import CACHE_HEADER, cache_use
 from addon.routing import Claim, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
 from translators.errors import OpenAIError
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["ClaudeProxyAddon"]
 

@@ -112,6 +112,12 @@ def open_sockets(modes: Sequence[str], host: str, *, shared: bool = False) -> li
     return opened
 
 
+def _reason(error: OSError) -> str:
+    # Those of addresses have numbers of their own.
+    text = str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    return f"{text[:1].lower()}{text[1:]}"
+
+
 def _with_port(spec: str, mode: mode_specs.ProxyMode, port: int) -> str:
     if mode.custom_listen_port != 0:
         return spec
@@ -123,29 +129,28 @@ def _listen(host: str, port: int, *, shared: bool) -> list[socket.socket]:
     """Listen on every address of a host, all with the same port. What asyncio does, and SO_REUSEPORT."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
-    try:
-        for family, _type, _protocol, _name, address in dict.fromkeys(found):
-            each = socket.socket(family, socket.SOCK_STREAM)
-            sockets.append(each)
+    missing: OSError | None = None
+    for family, _type, _protocol, _name, address in dict.fromkeys(found):
+        each = socket.socket(family, socket.SOCK_STREAM)
+        try:
             if os.name == "posix":
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if shared:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                each.bind((address[0], port, *address[2:]))
-            except OSError as error:
-                if error.errno != errno.EADDRNOTAVAIL or len(found) == 1:
-                    raise
-                sockets.pop().close()  # a family that this machine does not have
-                continue
+            each.bind((address[0], port, *address[2:]))
             each.listen(BACKLOG)
-            port = port or each.getsockname()[1]
-        if not sockets:
-            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-    except OSError:
-        for each in sockets:
+        except OSError as error:
             each.close()
-        raise
+            if error.errno == errno.EADDRNOTAVAIL:  # a family that this machine does not have, if there is another
+                missing = error
+                continue
+            for opened in sockets:
+                opened.close()
+            raise
+        sockets.append(each)
+        port = port or each.getsockname()[1]
+    if not sockets and missing is not None:
+        raise missing
     return sockets

@@ -196,13 +196,11 @@ def build_master(  # noqa: PLR0913 - each is one thing that a user may choose
             **({"confdir": str(confdir)} if confdir else {}),
         )
         master.options.set(*more_options)
-        if master.options.listen_host != settings.server.host or master.options.listen_port is not None:
-            raise exceptions.OptionsError(
-                "listen_host and listen_port are not used here: --host and --port are, and addresses of modes "
-                "(regular@127.0.0.1:8080)."
-            )
     except exceptions.OptionsError as error:
         raise StartError([str(error)]) from error
+    if master.options.listen_host != settings.server.host or master.options.listen_port is not None:
+        instead = "--host and --port are, and addresses of modes (regular@127.0.0.1:8080)"
+        raise StartError([f"listen_host and listen_port are not used here: {instead}."])
     return master
 
 

@@ -32,8 +32,8 @@ RELOADABLE = frozenset(
         "stream.keep_alive_seconds",
     }
 )
-"""Settings that hold from the next request on. All that is read of them is read from `Gateway.settings`, or made anew by
-`Gateway.apply`; every other setting takes effect at the start."""
+"""Settings that hold from the next request on: all that is read of them is read from `Gateway.settings`, or made anew
+by `Gateway.apply`. Every other setting takes effect at the start."""
 
 _POLL_SECONDS = 1.0
 
@@ -97,7 +97,7 @@ class Reloader:
             new.require_key()
         except SettingsError as error:
             for problem in error.problems:
-                log.error("settings_not_reloaded", detail=problem)
+                log.error("settings_not_reloaded", detail=problem)  # noqa: TRY400 - a sentence for the operator
             return
         self.take(new)
 

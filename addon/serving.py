@@ -1,6 +1,7 @@
 """`claude-proxy serve`: one process that serves, or the start of several (`addon.workers`)."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from addon.master import ProxyMaster
     from addon.reload import Reloader
 
-__all__ = ["STANDALONE_MODE", "Serving", "announce", "ready_or_ended", "serve"]
+__all__ = ["END_SIGNALS", "STANDALONE_MODE", "Serving", "announce", "ready_or_ended", "reload_signals", "serve"]
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The first one lets exchanges end, the second does not wait."""
 
 STANDALONE_MODE = "standalone"
 
@@ -53,13 +57,13 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
         )
         configure_logging(settings.logging.level, settings.logging.format)
         if settings.server.workers > 1 and SHARES_PORTS:
-            from addon.workers import serve_with_workers  # noqa: PLC0415
+            from addon.workers import Workers  # noqa: PLC0415
 
-            return serve_with_workers(settings, serving, reread)
+            return Workers(settings, serving, reread).run()
         if settings.server.workers > 1:
             print(
-                f"claude-proxy: server.workers is {settings.server.workers}, but one process serves: this system cannot "
-                "deal the connections to one port out to several.",
+                f"claude-proxy: server.workers is {settings.server.workers}, but one process serves: this system "
+                "cannot deal the connections to one port out to several.",
                 file=sys.stderr,
             )
         return _serve_alone(settings, serving, reread)
@@ -95,8 +99,8 @@ def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Sett
             each.close()
 
 
-def _signals(master: "ProxyMaster", reloader: "Reloader"):
-    from addon.event_loop import END_SIGNALS, call_on_signals  # noqa: PLC0415 - see serve
+def _signals(master: "ProxyMaster", reloader: "Reloader") -> contextlib.AbstractContextManager[None]:
+    from addon.event_loop import call_on_signals  # noqa: PLC0415 - see serve
 
     stopping: list[asyncio.Task[None]] = []
 
@@ -104,7 +108,6 @@ def _signals(master: "ProxyMaster", reloader: "Reloader"):
         if number not in END_SIGNALS:
             reloader.reload()
             return
-        # The first signal lets exchanges end, the second does not wait.
         server = reloader.settings.server
         wait = (0.0, 0.0) if stopping else (server.drain_delay, server.drain_timeout)
         stopping.append(asyncio.create_task(master.stop(*wait)))

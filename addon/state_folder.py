@@ -9,13 +9,14 @@ import tempfile
 from pathlib import Path
 
 import structlog
+from pydantic import SecretStr
 
 from addon.redis_store import RedisStore
 from addon.setting_sections import StoreSettings
 from addon.sqlite_store import IN_MEMORY, SqliteStore
 from addon.store import Store
 
-__all__ = ["open_store", "read_secret", "state_folder"]
+__all__ = ["open_store", "read_secret", "share_secret", "state_folder"]
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +50,28 @@ def read_secret(settings: StoreSettings) -> bytes:
         return _derive(settings.secret.get_secret_value().encode())
     if settings.secret_file is None and str(settings.path) == IN_MEMORY:
         return secrets.token_bytes(32)
-    path = settings.secret_file or (settings.path.parent if settings.path else state_folder()) / "secret"
+    path = _secret_file(settings)
     try:
         return _derive(_read_or_make(path))
     except OSError as error:
         log.warning("secret_not_kept", file=str(path), error=error.strerror)
         return secrets.token_bytes(32)
+
+
+def share_secret(settings: StoreSettings) -> StoreSettings:
+    """Return settings with which several processes have the same secret, even where it cannot be kept."""
+    if settings.secret is not None and settings.secret.get_secret_value():
+        return settings
+    try:
+        _read_or_make(_secret_file(settings))
+    except OSError as error:
+        log.warning("secret_not_kept", file=str(_secret_file(settings)), error=error.strerror)
+        return settings.model_copy(update={"secret": SecretStr(secrets.token_hex(32))})
+    return settings
+
+
+def _secret_file(settings: StoreSettings) -> Path:
+    return settings.secret_file or (settings.path.parent if settings.path else state_folder()) / "secret"
 
 
 def _read_or_make(path: Path) -> bytes:
