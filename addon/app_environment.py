@@ -3,13 +3,19 @@
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
 
-__all__ = ["PLACEHOLDER_KEY", "app_environment", "ca_bundle"]
+from addon.java_trust_store import java_options
+
+__all__ = ["JAVA_TRUST_STORE", "PLACEHOLDER_KEY", "app_environment", "ca_bundle"]
 
 PLACEHOLDER_KEY = "sk-claude-proxy"
 """OpenAI's clients refuse to start without a key. Claude Proxy never passes it on."""
+
+JAVA_TRUST_STORE = "java-trust-store.p12"
+"""Name of the file beside the bundle."""
 
 _REPLACING_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Each names the file that replaces the system's roots: Python and OpenSSL, requests, curl."""
@@ -19,9 +25,15 @@ _ADDING_CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "DENO_CERT", "CODEX_CA_CERTIFICAT
 
 
 def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bundle: Path) -> dict[str, str]:
-    """Build the app's environment: the variables that make each runtime use the proxy and trust its certificates."""
+    """Build the app's environment: the variables that make each runtime use the proxy and trust its certificates.
+
+    Go, Ruby, .NET, Python and most else follow HTTPS_PROXY and SSL_CERT_FILE. git needs nothing: its traffic is
+    tunnelled as it is.
+    """
     own = [name.strip() for name in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").split(",")]
     no_proxy = ",".join(dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1", "::1") if name))
+    proxy = urlsplit(proxy_url)
+    java = java_options(proxy.hostname or "", proxy.port or 0, bundle.with_name(JAVA_TRUST_STORE))
     return {
         "OPENAI_API_KEY": PLACEHOLDER_KEY,
         **environment,
@@ -29,10 +41,12 @@ def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bu
         "https_proxy": proxy_url,
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
-        "NODE_USE_ENV_PROXY": "1",  # without it, Node's own fetch ignores the proxy
+        "NODE_USE_ENV_PROXY": "1",  # without it, Node's own fetch ignores the proxy; Node 20 has none
         **dict.fromkeys(_REPLACING_CA_VARIABLES, str(bundle)),
         # Where the user has set one of these already, the bundle holds that file's roots as well.
         **{name: str(bundle if environment.get(name) else ca) for name in _ADDING_CA_VARIABLES},
+        # Of two options of one name Java takes the last.
+        "JAVA_TOOL_OPTIONS": f"{environment.get('JAVA_TOOL_OPTIONS', '')} {java}".strip(),
     }
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from addon.app_environment import app_environment, ca_bundle
+from addon.app_environment import JAVA_TRUST_STORE, app_environment, ca_bundle
+from addon.java_trust_store import encode_trust_store
 from addon.serving import ready_or_ended
 from addon.settings import Settings
 
@@ -86,7 +87,9 @@ async def run_app(command: Sequence[str], proxy_url: str, ca: Path) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="claude-proxy-") as folder:
         bundle = Path(folder) / "ca-bundle.pem"
-        bundle.write_bytes(ca_bundle(os.environ, ca))
+        roots = ca_bundle(os.environ, ca)
+        bundle.write_bytes(roots)
+        bundle.with_name(JAVA_TRUST_STORE).write_bytes(encode_trust_store(roots, os.environ))
         try:
             app = await asyncio.create_subprocess_exec(*command, env=app_environment(os.environ, proxy_url, ca, bundle))
         except FileNotFoundError:

@@ -13,8 +13,9 @@ from addon.file_records import with_files
 from addon.stored_completions import store_completion
 from addon.thinking_memory import scope_of
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
-from translators.chat_completions.request import TranslatedRequest, TranslationContext, translate_request
+from translators.chat_completions.request import TranslatedRequest, TranslationContext, called_tools, translate_request
 from translators.chat_completions.request_body import parse_request
+from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.chat_completions.response import ChatCompletionBuilder, encode_usage_chunk
 from translators.chat_completions.stream import ChatCompletionStream
 from translators.sse import DONE
@@ -30,24 +31,26 @@ async def answer_chat_completion(exchange: Exchange) -> None:
     Raises:
         OpenAIError: the request's mistake, or Claude's refusal.
     """
-    completion = _Completion(exchange)
+    request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
+    if (shared := exchange.gateway.shared_thinking) is not None:
+        await shared.fetch(scope_of(exchange.authorization), called_tools(request))
+    completion = _Completion(exchange, request)
     await completion.answer()
 
 
 class _Completion:
     """One request and the choices that are asked for."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, request: ChatCompletionRequest) -> None:
         self._exchange = exchange
         self._scope = scope_of(exchange.authorization)
         self._id = f"chatcmpl-{uuid.uuid4().hex[:29]}"
         self._created = int(time.time())
-        self._request = self._translate()
+        self._request = self._translate(request)
 
-    def _translate(self) -> TranslatedRequest:
+    def _translate(self, request: ChatCompletionRequest) -> TranslatedRequest:
         exchange, gateway = self._exchange, self._exchange.gateway
         settings = gateway.settings.claude
-        request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
         translated = translate_request(
             request,
             TranslationContext(
@@ -107,9 +110,12 @@ class _Completion:
     async def _choice(self, index: int, sink: Sink) -> ChatCompletionStream:
         stream = ChatCompletionStream(self._request.reply, self._id, self._created, index)
 
-        def remember() -> None:
+        async def remember() -> None:
+            gateway = self._exchange.gateway
             if content := stream.content_to_remember:
-                self._exchange.gateway.memory.remember(self._scope, stream.tool_call_ids, content)
+                gateway.memory.remember(self._scope, stream.tool_call_ids, content)
+                if gateway.shared_thinking is not None:
+                    await gateway.shared_thinking.keep(self._scope, stream.tool_call_ids, content)
 
         is_only = self._request.copies == 1
         call = ClaudeCall(self._exchange, self._request, stream, sink, on_complete=remember, may_reuse=is_only)

@@ -116,7 +116,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         request: the translated request.
         stream: translates the events.
         sink: takes the pieces of one read at a time; it returns when the client has taken enough of them.
-        on_complete: called once the answer is whole, before the client can know it.
+        on_complete: awaited once the answer is whole, before the client can know it.
         on_retry: called with the request that takes the place of one whose thinking Claude refused.
         may_reuse: whether an answer may be given that was given before. Not where several are to differ.
     """
@@ -128,7 +128,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         stream: AnswerStream[Piece],
         sink: Callable[[list[Piece]], Awaitable[None]],
         *,
-        on_complete: Callable[[], None] = lambda: None,
+        on_complete: Callable[[], Awaitable[None]] | None = None,
         on_retry: Callable[[Request], None] = lambda _: None,
         may_reuse: bool = True,
     ) -> None:
@@ -193,8 +193,8 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                     except (IllegalEventOrderError, MalformedEventError) as error:
                         failure = _cut_off(str(error))
                         break
-                if stream.completed:
-                    self._on_complete()
+                if stream.completed and self._on_complete is not None:
+                    await self._on_complete()
                 if pieces:
                     await self._sink(pieces)
                 if failure:

@@ -14,6 +14,7 @@ from addon.metrics import Metrics
 from addon.prices import Prices
 from addon.response_cache import ResponseCache
 from addon.settings import Settings
+from addon.shared_thinking import SharedThinking
 from addon.simulated_claude.server import start as start_simulated_claude
 from addon.state_folder import open_store, read_secret
 from addon.store import Store
@@ -40,6 +41,8 @@ class Gateway:
     claude: ClaudeClient
     catalog: ModelCatalog
     memory: ThinkingMemory
+    shared_thinking: SharedThinking | None
+    """The same beyond this process; None where this process answers alone."""
     store: Store
     secret: Callable[[], bytes]
     """Gives the secret that seals `encrypted_content`. It is read at its first use."""
@@ -113,13 +116,19 @@ async def open_gateway(settings: Settings) -> Gateway:
     store = open_store(settings.store)
     closers.append(store.close)
     catalog = await _updated(ModelCatalog(settings.claude.default_model, settings.claude.aliases), claude)
+    thinking = settings.thinking
+    memory = ThinkingMemory(thinking.memory_size, thinking.memory_ttl)
+    secret = cache(lambda: read_secret(settings.store))
+    is_one_of_many = settings.server.workers > 1 or settings.store.redis_url is not None
+    shares = is_one_of_many and thinking.memory_size > 0
     return Gateway(
         settings,
         claude,
         catalog,
-        ThinkingMemory(settings.thinking.memory_size, settings.thinking.memory_ttl),
+        memory,
+        SharedThinking(memory, store, secret, thinking.memory_ttl) if shares else None,
         store,
-        cache(lambda: read_secret(settings.store)),
+        secret,
         metrics,
         Prices(catalog.models),
         ResponseCache(settings.cache, store),

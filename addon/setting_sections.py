@@ -295,7 +295,7 @@ class StreamSettings(Section):
 
 
 class ThinkingSettings(Section):
-    """The memory that gives Claude its own thinking back on the next turn."""
+    """The memory that gives Claude its own thinking back on the next turn. Several processes share it in the store."""
 
     memory_size: Annotated[int, Names("CLAUDE_PROXY_THINKING_MEMORY_SIZE", "claude_thinking_memory_size")] = Field(
         default=128 * 1024 * 1024,

@@ -29,6 +29,9 @@ def test_the_app_gets_the_proxy_and_the_certificates_of_each_runtime():
         "NODE_EXTRA_CA_CERTS": str(CA),
         "DENO_CERT": str(CA),
         "CODEX_CA_CERTIFICATE": str(CA),
+        "JAVA_TOOL_OPTIONS": "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=5000 "
+        "-Dhttp.nonProxyHosts=localhost|127.*|[::1] -Djavax.net.ssl.trustStore=/x/java-trust-store.p12 "
+        "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit",
     }
 
 

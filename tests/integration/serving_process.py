@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 
@@ -21,6 +24,8 @@ class ServingProcess:
 
     process: asyncio.subprocess.Process
     port: int
+    log: Path
+    """What it writes to standard output."""
 
     def client(self, key: str = "sk-one", *, strict: bool = True) -> AsyncOpenAI:
         """Make the stock client."""
@@ -33,6 +38,23 @@ class ServingProcess:
             _strict_response_validation=strict,
         )
 
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """Read the log lines so far: all, or the events of some names."""
+        lines = map(json.loads, self.log.read_text().splitlines())
+        return [line for line in lines if not names or line["event"] in names]
+
+    async def event(self, name: str, number: int = 0) -> dict[str, Any]:
+        """Wait for an event."""
+        async with asyncio.timeout(60):
+            while len(found := self.events(name)) <= number:
+                await asyncio.sleep(0.02)
+        return found[number]
+
+    def workers(self) -> list[int]:
+        """Find the processes that it has begun, the oldest first."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(number) for number in children.split()]
+
     async def kill(self) -> None:
         """End it without a chance to say a word."""
         self.process.send_signal(signal.SIGKILL)
@@ -40,7 +62,9 @@ class ServingProcess:
 
 
 @contextlib.asynccontextmanager
-async def serving_process(claude_url: str, folder: Path, **environment: str) -> AsyncIterator[ServingProcess]:
+async def serving_process(
+    claude_url: str, folder: Path, *arguments: str, **environment: str
+) -> AsyncIterator[ServingProcess]:
     """Start one, whose state is in the folder unless the environment says otherwise."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     given = {
@@ -51,20 +75,18 @@ async def serving_process(claude_url: str, folder: Path, **environment: str) -> 
         "CLAUDE_PROXY_EXPORTER": "false",
         **environment,
     }
-    command = [sys.executable, "-m", "addon.cli", "serve", "--port", "0"]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        env=inherited | given,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = [sys.executable, "-m", "addon.cli", "serve", "--port", "0", *arguments]
+    log = folder / f"{uuid.uuid4().hex}.log"
+    with log.open("wb") as stdout:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, env=inherited | given, stdout=stdout, stderr=asyncio.subprocess.PIPE
+        )
     try:
         assert process.stderr is not None
         async with asyncio.timeout(60):
             while (found := re.search(rb":(\d+)/v1", line := await process.stderr.readline())) is None:
                 assert line, "the proxy ended before it listened"
-        yield ServingProcess(process, int(found[1]))
+        yield ServingProcess(process, int(found[1]), log)
     finally:
         if process.returncode is None:
             process.terminate()

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from translators.chat_completions.output_format import translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
-from translators.chat_completions.request_types import ChatCompletionRequest, JsonObjectFormat, JsonSchemaFormat
+from translators.chat_completions.request_types import (
+    AssistantMessage,
+    ChatCompletionRequest,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+)
 from translators.chat_completions.stored import KeptRequest, keep_request
 from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
 from translators.chat_completions.turns import translate_messages
@@ -33,7 +38,7 @@ from translators.translation_warning import Action, TranslationWarning
 if TYPE_CHECKING:
     from translators.content import Block
 
-__all__ = ["TranslatedRequest", "TranslationContext", "translate_request"]
+__all__ = ["TranslatedRequest", "TranslationContext", "called_tools", "translate_request"]
 
 
 def _recall_nothing(_: str) -> None:
@@ -86,6 +91,12 @@ class TranslatedRequest:
             warnings=(*self.warnings, warning),
             replays_thinking=False,
         )
+
+
+def called_tools(request: ChatCompletionRequest) -> list[str]:
+    """Name the tool calls that `TranslationContext.recall` will be asked for: the first of each answer."""
+    answers = (message for message in request.messages if isinstance(message, AssistantMessage))
+    return [answer.tool_calls[0].id for answer in answers if answer.tool_calls]
 
 
 def translate_request(request: ChatCompletionRequest, context: TranslationContext) -> TranslatedRequest:

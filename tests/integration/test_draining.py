@@ -1,0 +1,192 @@
+"""The end of a proxy that is busy: not ready at once, nothing new, and running streams end or say why they do not."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.serving_process import ROOT, serving_process
+
+STREAMS = 200
+
+
+class Client:
+    """One connection, whose answers are read as bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port: int) -> "Client":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def ask(self, path: str = "/v1/chat/completions") -> None:
+        named = {"input": "hi"} if path.endswith("responses") else {"messages": [{"role": "user", "content": "hi"}]}
+        body = json.dumps({"model": "gpt-4o", "stream": True, **named}).encode()
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+        self.writer.write(head.encode() + body)
+
+    async def get(self, path: str) -> bytes:
+        self.writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return head + await self.reader.readexactly(length)
+
+
+async def endless(call: Call) -> None:
+    await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(tmp_path: Path, workers: int) -> None:
+    async with raw_upstream(endless) as upstream:
+        async with serving_process(
+            upstream.base_url, tmp_path, "--drain-timeout", "2", "--workers", str(workers), LOG_LEVEL="WARNING"
+        ) as proxy:
+            paths = ["/v1/chat/completions", "/v1/responses"]
+            clients = [await Client.connect(proxy.port) for _ in range(STREAMS)]
+            for number, client in enumerate(clients):
+                client.ask(paths[number % 2])
+            await asyncio.gather(*(client.reader.readuntil(b"Once") for client in clients))
+            proxy.process.terminate()
+            started = time.monotonic()
+            rests = await asyncio.gather(*(client.reader.read() for client in clients))
+            assert await proxy.process.wait() == 0
+            assert time.monotonic() - started > 1.5
+    for number, rest in enumerate(rests):
+        assert b"shutting down" in rest
+        assert b"[DONE]" not in rest
+        if number % 2:
+            assert b"event: response.failed" in rest or b"event: error" in rest
+        else:
+            assert b'data: {"error":{' in rest
+
+
+async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finished(tmp_path: Path) -> None:
+    goes_on = asyncio.Event()
+
+    async def paused(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await goes_on.wait()
+        await call.send(
+            text_delta(" more")
+            + b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+            + b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn",'
+            b'"stop_sequence":null},"usage":{"output_tokens":2}}\n\n'
+            + b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+        )
+        call.writer.close()
+
+    async with raw_upstream(paused) as upstream:
+        async with serving_process(
+            upstream.base_url, tmp_path, "--drain-timeout", "30", CLAUDE_PROXY_DRAIN_DELAY="2"
+        ) as proxy:
+            running, idle = await Client.connect(proxy.port), await Client.connect(proxy.port)
+            running.ask()
+            await running.reader.readuntil(b"Once")
+            assert (await idle.get("/health/ready")).startswith(b"HTTP/1.1 200")
+            proxy.process.terminate()
+            await until_not_ready(idle)
+            # For the delay, it only says so: whoever has not heard of it is answered.
+            late = await Client.connect(proxy.port)
+            assert (await late.get("/v1/responses/resp_none")).startswith(b"HTTP/1.1 404")
+            await until_refused(proxy.port)
+            refused = await idle.get("/v1/models")
+            assert refused.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1" in refused.lower()
+            assert b"connection: close" in refused.lower()
+            assert await idle.reader.read() == b""
+            assert (await late.get("/health")).startswith(b"HTTP/1.1 200")
+            goes_on.set()
+            rest = await running.reader.readuntil(b"[DONE]")
+            assert b" more" in rest
+            assert await proxy.process.wait() == 0
+
+
+async def until_not_ready(client: Client) -> None:
+    async with asyncio.timeout(10):
+        while not (await client.get("/health/ready")).startswith(b"HTTP/1.1 503"):
+            await asyncio.sleep(0.02)
+
+
+async def until_refused(port: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.05)
+
+
+async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    async with raw_upstream(endless) as upstream:
+        async with serving_process(upstream.base_url, tmp_path, "--drain-timeout", "600") as proxy:
+            client = await Client.connect(proxy.port)
+            client.ask()
+            await client.reader.readuntil(b"Once")
+            proxy.process.send_signal(signal.SIGTERM)
+            await until_refused(proxy.port)
+            proxy.process.send_signal(signal.SIGTERM)
+            assert b"shutting down" in await asyncio.wait_for(client.reader.read(), 20)
+            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+
+
+async def test_mitmdump_drains_too(tmp_path: Path, confdir: Path) -> None:
+    async with raw_upstream(endless) as upstream:
+        command = ["-s", str(ROOT / "addon/main.py"), "--set", f"confdir={confdir}", "--set", "claude_drain_timeout=1"]
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "ANTHROPIC_API_KEY": "sk-ant-test-key",
+            "ANTHROPIC_BASE_URL": upstream.base_url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        port = free_port()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from mitmproxy.tools.main import mitmdump; mitmdump()",
+            *command,
+            "--mode",
+            f"reverse:http://standalone.claude-proxy.invalid@127.0.0.1:{port}",
+            env=environment,
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        await until_healthy(port)
+        client = await Client.connect(port)
+        client.ask()
+        await client.reader.readuntil(b"Once")
+        process.terminate()
+        await until_refused(port)
+        rest = await asyncio.wait_for(client.reader.read(), 30)
+        assert b"shutting down" in rest
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def until_healthy(port: int) -> None:
+    async with asyncio.timeout(90), httpx2.AsyncClient(trust_env=False) as client:
+        while True:
+            try:
+                if (await client.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
+                    return
+            except httpx2.TransportError:
+                pass
+            await asyncio.sleep(0.1)

@@ -1,0 +1,95 @@
+"""Settings that change while the proxy runs: for the next request, all or none, in every process."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import httpx2
+import pytest
+from mitmproxy import exceptions
+
+from addon.simulated_claude.server import RunningSimulation
+from tests.integration.serving_process import ServingProcess, serving_process
+
+
+def write(file: Path, **sections: object) -> None:
+    """Put a file in place as an editor does: whole."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(sections))
+    new.replace(file)
+
+
+async def answered_by(proxy: ServingProcess, times: int = 1) -> set[str]:
+    """Ask on connections of their own; find Claude's models that answered, by what the log says."""
+    before = len(proxy.events("exchange"))
+    for _ in range(times):
+        async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
+            body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
+            answer = await client.post(f"http://127.0.0.1:{proxy.port}/v1/chat/completions", json=body)
+            assert answer.status_code == 200, answer.text
+    await proxy.event("exchange", before + times - 1)
+    return {event["claude_model"] for event in proxy.events("exchange")[before:]}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_changed_file_is_in_force_for_the_next_request(
+    simulation: RunningSimulation, tmp_path: Path, workers: int
+) -> None:
+    file = tmp_path / "config.json"
+    write(file, claude={"default_model": "claude-sonnet-5-5"}, server={"workers": workers})
+    async with serving_process(simulation.base_url, tmp_path) as proxy:
+        assert await answered_by(proxy, 4) == {"claude-sonnet-5-5"}
+
+        write(file, claude={"aliases": {"fast": "claude-haiku-5-5"}}, server={"workers": workers})
+        assert (await proxy.event("settings_reloaded"))["changed"] == ["claude.aliases"]
+        await asyncio.sleep(0.2)
+        assert await answered_by(proxy, 4) == {"claude-haiku-5-5"}
+
+        # A file that is wrong changes nothing, and each mistake has its line.
+        write(file, claude={"aliases": 7, "max_tokenss": 1}, server={"workers": workers})
+        first, second = [await proxy.event("settings_not_reloaded", number) for number in range(2)]
+        assert {first["detail"].partition(" ")[0], second["detail"].partition(" ")[0]} == {
+            "claude.aliases",
+            "claude.max_tokenss",
+        }
+        assert await answered_by(proxy, 4) == {"claude-haiku-5-5"}
+
+        # SIGHUP reads it again; what cannot change is named, and what can changes with it.
+        write(file, claude={"default_model": "claude-haiku-5-5", "timeout": 5}, logging={"level": "WARNING"})
+        proxy.process.send_signal(signal.SIGHUP)
+        kept = await proxy.event("setting_not_reloaded")
+        assert kept["setting"] in {"claude.timeout", "server.workers"}
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            while True:
+                before = len(proxy.events("exchange"))
+                await client.get(f"http://127.0.0.1:{proxy.port}/health")
+                await asyncio.sleep(0.1)
+                if len(proxy.events("exchange")) == before:
+                    break
+        assert proxy.process.returncode is None
+
+
+async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_refused(
+    simulation: RunningSimulation, confdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.integration.running_proxy import run_proxy
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-key")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", simulation.base_url)
+    reverse = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+    async with run_proxy(None, confdir, reverse) as proxy:
+        options = proxy.master.options
+        options.update(claude_default_model="claude-haiku-5-5")
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
+            body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+            assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+        with pytest.raises(exceptions.OptionsError, match=r"claude\.timeout: takes effect at the start"):
+            options.update(claude_timeout="5")
+        assert options.claude_timeout == "600"
+        with pytest.raises(exceptions.OptionsError, match="claude.max_tokens"):
+            options.update(claude_max_tokens=-1)
+        options.update(flow_detail=0)  # what is not ours is nobody's business
+    (asked,) = [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]
+    assert asked["model"] == "claude-haiku-5-5"
