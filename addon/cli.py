@@ -1,4 +1,4 @@
-"""The `claude-proxy` command: `serve`, `run -- CMD`, `simulate`. It only reads flags; the work is done elsewhere."""
+"""The `claude-proxy` command and its parts. It only reads flags; the work is done elsewhere."""
 
 import argparse
 import asyncio
@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from addon.app_runner import for_one_app, run_with_proxy
+from addon.config_command import check_config, config_schema, show_config
 from addon.exporter_process import run_exporter
 from addon.metrics_folder import FOLDER_VARIABLE, folder_in_use
 from addon.serving import END_SIGNALS, STANDALONE_MODE, Serving, serve
-from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, load_settings, nest
+from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, load_settings, nest, sources_of
 from addon.start_error import StartError
 
 __all__ = ["main"]
 
+_CONFDIR_HELP = "folder of the certificate authority (default: ~/.mitmproxy)"
 _OF_SERVE = frozenset({"server", "metrics"})
 """Sections of settings that have flags of `serve` alone."""
 
@@ -83,6 +85,28 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     simulate.add_argument("--port", type=int, default=8100, help="port, 0 for a free one (default: %(default)s)")
 
+    doctor = commands.add_parser(
+        "doctor",
+        help="check all that the proxy needs, and say what to do",
+        usage="claude-proxy doctor [flags] [-- CMD [ARG ...]]",
+        allow_abbrev=False,
+    )
+    doctor.set_defaults(command=_doctor)
+    doctor.add_argument("--json", action="store_true", help="one JSON array instead of lines")
+    doctor.add_argument("--confdir", type=Path, metavar="DIR", help=_CONFDIR_HELP)
+    doctor.add_argument("app", nargs="*", metavar="CMD", help="an app, to see which variables its runtime obeys")
+
+    config = commands.add_parser("config", help="show, check or describe the settings", allow_abbrev=False)
+    parts = config.add_subparsers(required=True, metavar="show|check|schema")
+    show = parts.add_parser("show", help="every setting and where it comes from, secrets masked", allow_abbrev=False)
+    show.set_defaults(command=_show_config)
+    show.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    check = parts.add_parser("check", help="whether the settings can be used, one sentence per problem")
+    check.set_defaults(command=_check_config)
+    check.add_argument("file", nargs="?", metavar="FILE", help="the configuration file, if not the usual one")
+    schema = parts.add_parser("schema", help="the JSON Schema of a configuration file, for editors")
+    schema.set_defaults(command=lambda _flags: config_schema())
+
     exporter = commands.add_parser(
         "exporter", help="show the metrics of all processes that count in one folder", allow_abbrev=False
     )
@@ -95,15 +119,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     exporter.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # end with standard input
 
-    for command in (serving, run):
+    for command in (doctor, show, check):
+        _add_setting_flags(command, "server")
+    for command in (serving, run, doctor, show, check):
         _add_setting_flags(command, None)
     return parser
 
 
 def _add_mitmproxy_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--confdir", type=Path, metavar="DIR", help="folder of the certificate authority (default: ~/.mitmproxy)"
-    )
+    parser.add_argument("--confdir", type=Path, metavar="DIR", help=_CONFDIR_HELP)
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of mitmproxy's")
 
 
@@ -126,8 +150,11 @@ def _add_setting_flags(parser: argparse.ArgumentParser, section: str | None) -> 
 
 
 def _settings(flags: argparse.Namespace) -> Settings:
-    given = {setting.path: getattr(flags, setting.dotted) for setting in ALL_SETTINGS if hasattr(flags, setting.dotted)}
-    return load_settings(nest(given), describe=_flag_of)
+    return load_settings(_given(flags), describe=_flag_of)
+
+
+def _given(flags: argparse.Namespace) -> dict[str, Any]:
+    return nest({each.path: getattr(flags, each.dotted) for each in ALL_SETTINGS if hasattr(flags, each.dotted)})
 
 
 def _flag_of(setting: Setting) -> str | None:
@@ -165,6 +192,25 @@ def _simulate(flags: argparse.Namespace) -> int:
         return run_in_event_loop(simulate)
     except OSError as error:
         return _fail([f"Cannot listen on {flags.host}:{flags.port}: {os.strerror(error.errno or 0).lower()}."])
+
+
+def _doctor(flags: argparse.Namespace) -> int:
+    settings = _settings(flags)
+    from addon.doctor import doctor  # noqa: PLC0415 - see _simulate
+
+    confdir = flags.confdir or Path("~/.mitmproxy").expanduser()
+    return doctor(settings, flags.app, confdir, as_json=flags.json)
+
+
+def _show_config(flags: argparse.Namespace) -> int:
+    settings = _settings(flags)
+    return show_config(settings, sources_of(settings, _given(flags), _flag_of), as_json=flags.json)
+
+
+def _check_config(flags: argparse.Namespace) -> int:
+    if flags.file is not None:
+        setattr(flags, "config", flags.file)  # noqa: B010 - as the flag --config would
+    return check_config(_settings(flags))
 
 
 def _export(flags: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError
+from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, value_of
 
 __all__ = ["RELOADABLE", "Changes", "FileWatch", "Reloader", "find_changes"]
 
@@ -53,21 +53,14 @@ class Changes:
 
 def find_changes(old: Settings, new: Settings) -> Changes:
     """Compare two settings."""
-    different = [setting for setting in ALL_SETTINGS if _value(old, setting) != _value(new, setting)]
+    different = [setting for setting in ALL_SETTINGS if value_of(old, setting) != value_of(new, setting)]
     settings = old
     for setting in different:
         if setting.dotted in RELOADABLE:
-            settings = _with_value(settings, setting, _value(new, setting))
+            settings = _with_value(settings, setting, value_of(new, setting))
     changed = tuple(setting.dotted for setting in different if setting.dotted in RELOADABLE)
     kept = tuple(setting.dotted for setting in different if setting.dotted not in RELOADABLE)
     return Changes(settings, changed, kept)
-
-
-def _value(settings: Settings, setting: Setting) -> Any:
-    value: Any = settings
-    for name in setting.path:
-        value = getattr(value, name)
-    return value
 
 
 def _with_value(settings: Settings, setting: Setting, value: Any) -> Settings:

@@ -212,6 +212,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path} cannot be understood: {error}."]) from None
     if not isinstance(table, dict):
         raise SettingsError([f"{path} holds no table of settings."])
+    table.pop("$schema", None)  # for editors
     if "config" in table:
         raise SettingsError([f"config ({path}): a configuration file cannot name another one."])
     return table
@@ -234,6 +235,32 @@ def load_settings(
             for item in error.errors(include_input=False, include_url=False, include_context=False)
         ]
     raise SettingsError(problems)
+
+
+def value_of(settings: Settings, setting: Setting) -> Any:
+    """Look up the value of a setting."""
+    value: Any = settings
+    for name in setting.path:
+        value = getattr(value, name)
+    return value
+
+
+def sources_of(
+    settings: Settings, explicit: Mapping[str, Any], describe: Callable[[Setting], str | None]
+) -> dict[str, str]:
+    """Say where each setting of `load_settings(explicit)` comes from, by its dotted name."""
+    table = _read_file(settings.config) if settings.config is not None else {}
+
+    def source(setting: Setting) -> str:
+        if _holds(explicit, setting.path):
+            return describe(setting) or "given"
+        if os.environ.get(setting.names.env, "").strip():
+            return f"environment variable {setting.names.env}"
+        if _holds(table, setting.path):
+            return str(settings.config)
+        return "default" if setting.path != ("config",) or settings.config is None else "found here"
+
+    return {setting.dotted: source(setting) for setting in ALL_SETTINGS}
 
 
 def _sentence(

@@ -16,7 +16,7 @@ from addon.setting_sections import StoreSettings
 from addon.sqlite_store import IN_MEMORY, SqliteStore
 from addon.store import Store
 
-__all__ = ["open_store", "read_secret", "share_secret", "state_folder"]
+__all__ = ["open_store", "read_secret", "share_secret", "state_folder", "store_folder"]
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +30,11 @@ def state_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
     return base / "claude-proxy"
+
+
+def store_folder(settings: StoreSettings) -> Path:
+    """Name the folder of the store and of the secret beside it."""
+    return settings.path.parent if settings.path else state_folder()
 
 
 def open_store(settings: StoreSettings) -> Store:
@@ -71,7 +76,7 @@ def share_secret(settings: StoreSettings) -> StoreSettings:
 
 
 def _secret_file(settings: StoreSettings) -> Path:
-    return settings.secret_file or (settings.path.parent if settings.path else state_folder()) / "secret"
+    return settings.secret_file or store_folder(settings) / "secret"
 
 
 def _read_or_make(path: Path) -> bytes:

@@ -1,16 +1,19 @@
 """The end of a proxy that is busy: not ready at once, nothing new, and running streams end or say why they do not."""
 
 import asyncio
+import contextlib
 import json
 import signal
+import socket
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
 from tests.integration.serving_process import ROOT, serving_process
 
 STREAMS = 200
@@ -21,10 +24,6 @@ class Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def connect(cls, port: int) -> "Client":
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     def ask(self, path: str = "/v1/chat/completions") -> None:
         named = {"input": "hi"} if path.endswith("responses") else {"messages": [{"role": "user", "content": "hi"}]}
@@ -39,18 +38,35 @@ class Client:
         return head + await self.reader.readexactly(length)
 
 
+type Connect = Callable[[int], Awaitable[Client]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    async with contextlib.AsyncExitStack() as opened:
+
+        async def open_client(port: int) -> Client:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            opened.callback(writer.close)
+            return Client(reader, writer)
+
+        yield open_client
+
+
 async def endless(call: Call) -> None:
     await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(tmp_path: Path, workers: int) -> None:
+async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(
+    connect: Connect, tmp_path: Path, workers: int
+) -> None:
     async with raw_upstream(endless) as upstream:
         async with serving_process(
             upstream.base_url, tmp_path, "--drain-timeout", "2", "--workers", str(workers), LOG_LEVEL="WARNING"
         ) as proxy:
             paths = ["/v1/chat/completions", "/v1/responses"]
-            clients = [await Client.connect(proxy.port) for _ in range(STREAMS)]
+            clients = [await connect(proxy.port) for _ in range(STREAMS)]
             for number, client in enumerate(clients):
                 client.ask(paths[number % 2])
             await asyncio.gather(*(client.reader.readuntil(b"Once") for client in clients))
@@ -68,33 +84,28 @@ async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(tmp_
             assert b'data: {"error":{' in rest
 
 
-async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finished(tmp_path: Path) -> None:
+async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finished(
+    connect: Connect, tmp_path: Path
+) -> None:
     goes_on = asyncio.Event()
 
     async def paused(call: Call) -> None:
         await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
         await goes_on.wait()
-        await call.send(
-            text_delta(" more")
-            + b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
-            + b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn",'
-            b'"stop_sequence":null},"usage":{"output_tokens":2}}\n\n'
-            + b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-        )
-        call.writer.close()
+        await call.send(text_delta(" more") + message_end())
 
     async with raw_upstream(paused) as upstream:
         async with serving_process(
             upstream.base_url, tmp_path, "--drain-timeout", "30", CLAUDE_PROXY_DRAIN_DELAY="2"
         ) as proxy:
-            running, idle = await Client.connect(proxy.port), await Client.connect(proxy.port)
+            running, idle = await connect(proxy.port), await connect(proxy.port)
             running.ask()
             await running.reader.readuntil(b"Once")
             assert (await idle.get("/health/ready")).startswith(b"HTTP/1.1 200")
             proxy.process.terminate()
             await until_not_ready(idle)
             # For the delay, it only says so: whoever has not heard of it is answered.
-            late = await Client.connect(proxy.port)
+            late = await connect(proxy.port)
             assert (await late.get("/v1/responses/resp_none")).startswith(b"HTTP/1.1 404")
             await until_refused(proxy.port)
             refused = await idle.get("/v1/models")
@@ -126,10 +137,10 @@ async def until_refused(port: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+async def test_a_second_signal_does_not_wait(connect: Connect, tmp_path: Path) -> None:
     async with raw_upstream(endless) as upstream:
         async with serving_process(upstream.base_url, tmp_path, "--drain-timeout", "600") as proxy:
-            client = await Client.connect(proxy.port)
+            client = await connect(proxy.port)
             client.ask()
             await client.reader.readuntil(b"Once")
             proxy.process.send_signal(signal.SIGTERM)
@@ -139,7 +150,7 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
             assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
 
 
-async def test_mitmdump_drains_too(tmp_path: Path, confdir: Path) -> None:
+async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Path) -> None:
     async with raw_upstream(endless) as upstream:
         command = ["-s", str(ROOT / "addon/main.py"), "--set", f"confdir={confdir}", "--set", "claude_drain_timeout=1"]
         environment = {
@@ -163,7 +174,7 @@ async def test_mitmdump_drains_too(tmp_path: Path, confdir: Path) -> None:
             stdout=asyncio.subprocess.DEVNULL,
         )
         await until_healthy(port)
-        client = await Client.connect(port)
+        client = await connect(port)
         client.ask()
         await client.reader.readuntil(b"Once")
         process.terminate()
@@ -174,8 +185,6 @@ async def test_mitmdump_drains_too(tmp_path: Path, confdir: Path) -> None:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port

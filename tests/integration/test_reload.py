@@ -10,6 +10,7 @@ import pytest
 from mitmproxy import exceptions
 
 from addon.simulated_claude.server import RunningSimulation
+from tests.integration.running_proxy import run_proxy
 from tests.integration.serving_process import ServingProcess, serving_process
 
 
@@ -73,8 +74,6 @@ async def test_a_changed_file_is_in_force_for_the_next_request(
 async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_refused(
     simulation: RunningSimulation, confdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.integration.running_proxy import run_proxy
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-key")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", simulation.base_url)
@@ -88,7 +87,7 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
         with pytest.raises(exceptions.OptionsError, match=r"claude\.timeout: takes effect at the start"):
             options.update(claude_timeout="5")
         assert options.claude_timeout == "600"
-        with pytest.raises(exceptions.OptionsError, match="claude.max_tokens"):
+        with pytest.raises(exceptions.OptionsError, match="claude_max_tokens"):
             options.update(claude_max_tokens=-1)
         options.update(flow_detail=0)  # what is not ours is nobody's business
     (asked,) = [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]

@@ -1,0 +1,62 @@
+"""`claude-proxy config`: the settings in force and where they come from, a check of them, and their schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pydantic import SecretStr
+
+from addon.settings import ALL_SETTINGS, Setting, Settings, value_of
+
+__all__ = ["check_config", "config_schema", "schema", "show_config"]
+
+_MASKED = "********"
+
+
+def show_config(settings: Settings, sources: Mapping[str, str], *, as_json: bool) -> int:
+    """Print every setting with its source, secrets masked. Returns the exit status."""
+    shown = {setting.dotted: _shown(settings, setting) for setting in ALL_SETTINGS}
+    if as_json:
+        entries = {name: {"value": value, "source": sources[name]} for name, value in shown.items()}
+        print(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())
+        return 0
+    for name, value in shown.items():
+        text = "" if value is None else msgspec.json.encode(value).decode()
+        print(f"{name} = {text}".rstrip() + f"  ({sources[name]})")
+    return 0
+
+
+def _shown(settings: Settings, setting: Setting) -> Any:
+    value = value_of(settings, setting)
+    if isinstance(value, SecretStr):
+        return _MASKED if value.get_secret_value() else None
+    return value if value is None or isinstance(value, bool | int | float | str | dict | tuple) else str(value)
+
+
+def check_config(settings: Settings) -> int:
+    """Say that the settings, which have been read, can be used. Returns the exit status."""
+    settings.require_key()
+    for sentence in settings.not_in_force():
+        print(sentence)
+    print(f"{settings.config or 'No configuration file'}: the settings can be used.")
+    return 0
+
+
+def config_schema() -> int:
+    """Print the JSON Schema of a configuration file, for editors. Returns the exit status."""
+    print(msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode())
+    return 0
+
+
+def schema() -> dict[str, Any]:
+    """Make the JSON Schema of a configuration file."""
+    made = Settings.model_json_schema()
+    # A file cannot name another one; what it may name is its schema.
+    del made["properties"]["config"]
+    made["properties"]["$schema"] = {"type": "string"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **made,
+        "title": "Configuration of Claude Proxy",
+        "description": "config.json or config.toml; docs/operations.md explains each setting.",
+    }
