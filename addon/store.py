@@ -32,8 +32,8 @@ type Kind = Literal[
 response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
 a conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of
 one day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
-`content`: the bytes of one; `container`: Claude's id of the container that code ran in; `cache`: an answer that is given
-again; `thinking`: the answer that made a tool call, with its thinking."""
+`content`: the bytes of one; `container`: Claude's id of the container that code ran in; `cache`: an answer that is
+given again; `thinking`: the answer that made a tool call, with its thinking."""
 
 
 class Key(NamedTuple):
