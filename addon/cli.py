@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(flags)
     except (SettingsError, StartError) as error:
         return _fail(error.problems)
+    except BrokenPipeError:
+        # Whoever read the output has read enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

@@ -1,5 +1,6 @@
 """`claude-proxy config`: the settings in force and where they come from, a check of them, and their schema."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from addon.settings import ALL_SETTINGS, Setting, Settings, value_of
 __all__ = ["check_config", "config_schema", "schema", "show_config"]
 
 _MASKED = "********"
+_CREDENTIALS = re.compile(r"(://)[^/@]+@")
+"""A proxy may be named with a password."""
 
 
 def show_config(settings: Settings, sources: Mapping[str, str], *, as_json: bool) -> int:
@@ -30,7 +33,9 @@ def _shown(settings: Settings, setting: Setting) -> Any:
     value = value_of(settings, setting)
     if isinstance(value, SecretStr):
         return _MASKED if value.get_secret_value() else None
-    return value if value is None or isinstance(value, bool | int | float | str | dict | tuple) else str(value)
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(rf"\1{_MASKED}@", value)
+    return value if value is None or isinstance(value, bool | int | float | dict | tuple) else str(value)
 
 
 def check_config(settings: Settings) -> int:

@@ -55,7 +55,7 @@ def check_authority(confdir: Path, now: dt.datetime) -> list[Finding]:
     elif ends < now + _SOON:
         findings.append(warned(check, f"{file} expires on {ends:%Y-%m-%d}", again))
     config = confdir / "config.yaml"
-    if config.is_file() and re.search(r"(?m)^\s*emudhra\w*\s*:\s*(?!false\b)", config.read_text(errors="replace")):
+    if config.is_file() and re.search(r"(?m)^\s*emudhra\w*\s*:(?!\s*false\b)", config.read_text(errors="replace")):
         findings.append(
             failed(
                 check,

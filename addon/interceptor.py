@@ -109,7 +109,12 @@ class ClaudeProxyAddon:
             self._gateway.apply(settings)
 
     async def running(self) -> None:
-        """Open what lives as long as the process."""
+        """Open what lives as long as the process, if that was not done before mitmproxy listens."""
+        if self._gateway is None:
+            await self.open()
+
+    async def open(self) -> None:
+        """Open what lives as long as the process: from then on, requests are answered."""
         if self._settings is None:
             self.configure(set())
         if (settings := self._settings) is None:

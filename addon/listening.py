@@ -40,6 +40,8 @@ class Listener:
     mode: str
     host: str
     port: int
+    client_configuration: str = ""
+    """What a client needs besides the address: WireGuard's file, with the client's key."""
 
     @property
     def is_standalone(self) -> bool:

@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, override
@@ -20,7 +20,7 @@ from mitmproxy.addons import block, core, disable_h2c, next_layer, proxyserver, 
 from mitmproxy.hooks import Hook
 from mitmproxy.master import Master
 from mitmproxy.options import Options
-from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance, WireGuardServerInstance
 
 from addon.interceptor import ClaudeProxyAddon
 from addon.listening import BACKLOG, Listener, Listening
@@ -106,6 +106,7 @@ class ProxyMaster(Master):
         self._servers: proxyserver.Servers = self.addons.get("proxyserver").servers
         self._sockets: Mapping[str, Sequence[socket.socket]] = {each.mode: each.sockets for each in listening}
         self._with_udp = with_udp
+        self._opening: asyncio.Future[None] | None = None
         # It is sent when the servers are made and have not started.
         self._servers.changed.connect(self._place_sockets)
         self._error_check = ErrorCheck(self)
@@ -115,16 +116,20 @@ class ProxyMaster(Master):
     def listeners(self) -> list[Listener]:
         """What the proxy listens on, in the order of its modes."""
         return [
-            Listener(server.mode.full_spec, *server.listen_addrs[0][:2])
+            Listener(server.mode.full_spec, *server.listen_addrs[0][:2], _client_configuration(server))
             for server in self._servers
             if server.listen_addrs
         ]
+
+    async def _open_once(self) -> None:
+        self._opening = self._opening or asyncio.ensure_future(self.proxy.open())
+        await self._opening
 
     def _place_sockets(self) -> None:
         for server in self._servers:
             sockets = self._sockets.get(server.mode.full_spec)
             if sockets and isinstance(server, AsyncioServerInstance) and not server.is_running:
-                server.listen = partial(_listen, server, sockets, with_udp=self._with_udp)  # type: ignore[method-assign] # for this one server
+                server.listen = partial(_listen, server, sockets, self._open_once, with_udp=self._with_udp)  # type: ignore[method-assign] # for this one server
 
     @property
     def ca(self) -> Path:
@@ -229,9 +234,19 @@ def _settle_garbage_collector() -> None:
 
 
 async def _listen(
-    server: AsyncioServerInstance[Any], sockets: Sequence[socket.socket], _host: str, _port: int, *, with_udp: bool
+    server: AsyncioServerInstance[Any],
+    sockets: Sequence[socket.socket],
+    opened: Callable[[], Awaitable[None]],
+    _host: str,
+    _port: int,
+    *,
+    with_udp: bool,
 ) -> list[Any]:
-    """Take the place of a server's own `listen`, which would open sockets of its own."""
+    """Take the place of a server's own `listen`, which would open sockets of its own.
+
+    Whoever connects before the proxy can answer waits in the queue of the socket.
+    """
+    await opened()
     servers: list[Any] = [
         await asyncio.start_server(server.handle_stream, sock=each, backlog=BACKLOG) for each in sockets
     ]
@@ -240,7 +255,12 @@ async def _listen(
     return servers
 
 
+def _client_configuration(server: ServerInstance[Any]) -> str:
+    return (server.client_conf() or "") if isinstance(server, WireGuardServerInstance) else ""
+
+
 def _last_line(record: logging.LogRecord) -> str:
     """Find the sentence of a record: mitmproxy also logs whole tracebacks as text, and their last line says it."""
-    lines = [line for line in record.getMessage().splitlines() if line.strip()]
+    said = record.getMessage().partition("Stack backtrace:")[0]  # that of its parts in Rust comes after the sentence
+    lines = [line for line in said.splitlines() if line.strip()]
     return lines[-1].strip() if lines else record.name

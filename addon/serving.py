@@ -135,10 +135,15 @@ def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
     for listener in listeners:
         if listener.is_standalone:
             sentence = f"OPENAI_BASE_URL={listener.url}/v1"
+        elif listener.client_configuration:
+            sentence = f"{listener.mode} on UDP port {listener.port}"
         else:
             sentence = f"{listener.mode} on {listener.url}"
         structlog.get_logger().info("listening", mode=listener.mode, host=listener.host, port=listener.port)
         print(f"Claude Proxy listens: {sentence} (answers come from {whom})", file=sys.stderr, flush=True)
+        if listener.client_configuration:
+            # Standard error only: it holds a key.
+            print(listener.client_configuration, file=sys.stderr, flush=True)
     if any(listener.is_public for listener in listeners):
         print(
             "Claude Proxy asks no client for a key: whoever reaches this port can use yours.",

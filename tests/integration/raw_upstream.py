@@ -81,8 +81,11 @@ class RawUpstream:
 
 
 @contextlib.asynccontextmanager
-async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
-    """Listen; for each POST run `script`, and note when the caller hangs up. GETs (the model list) get a 404."""
+async def raw_upstream(script: Script, *, lists_models: bool = False) -> AsyncIterator[RawUpstream]:
+    """Listen; for each POST run `script`, and note when the caller hangs up.
+
+    GETs (the model list) get a 404, unless the script is there to answer them.
+    """
     calls: list[Call] = []
     tasks: set[asyncio.Task[None]] = set()
 
@@ -92,7 +95,7 @@ async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
                 body = await reader.readexactly(int(lengths[0].split(b":")[1])) if lengths else b""
-                if head.startswith(b"GET"):
+                if head.startswith(b"GET") and not lists_models:
                     writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
                     continue
                 call = Call(writer, head, body)

@@ -89,6 +89,6 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
         assert options.claude_timeout == "600"
         with pytest.raises(exceptions.OptionsError, match="claude_max_tokens"):
             options.update(claude_max_tokens=-1)
-        options.update(flow_detail=0)  # what is not ours is nobody's business
+        options.update(anticache=True)  # what is not ours is nobody's business
     (asked,) = [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]
     assert asked["model"] == "claude-haiku-5-5"

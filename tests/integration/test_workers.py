@@ -41,8 +41,8 @@ async def tool_turn(proxy: ServingProcess, messages: list[dict[str, Any]]) -> li
     response = await post(proxy, "/v1/chat/completions", {"model": "gpt-5", "messages": messages, "tools": TOOLS})
     assert response.status_code == 200, response.text
     message = response.json()["choices"][0]["message"]
-    results = [{"role": "tool", "tool_call_id": call["id"], "content": "4 C"} for call in message["tool_calls"] or []]
-    return [*messages, {key: message[key] for key in ("role", "content", "tool_calls")}, *results]
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "4 C"} for call in message.get("tool_calls", [])]
+    return [*messages, message, *results]
 
 
 async def test_workers_share_connections_state_thinking_metrics_and_one_authority(
@@ -55,6 +55,7 @@ async def test_workers_share_connections_state_thinking_metrics_and_one_authorit
     ) as proxy:
         workers = proxy.workers()
         assert len(workers) == 3
+        await proxy.event("listening", 1)
         assert {event["mode"].partition("@")[0] for event in proxy.events("listening")} == {
             "reverse:http://standalone.claude-proxy.invalid",
             "regular",
@@ -101,6 +102,7 @@ async def test_the_kernel_deals_connections_out_evenly(simulation: RunningSimula
         sockets = Counter({pid: len(connections_of(pid, proxy.port)) for pid in workers})
         for _, writer in opened:
             writer.close()
+            await writer.wait_closed()
     assert sum(sockets.values()) == 200
     assert min(sockets.values()) > 60
 
