@@ -14,6 +14,7 @@ __all__ = [
     "ITEM_TYPES",
     "LEFT_OUT",
     "AdditionalTools",
+    "AgentMessage",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
     "CodeInterpreterCall",
@@ -23,6 +24,7 @@ __all__ = [
     "ContentPart",
     "CustomToolCall",
     "CustomToolCallOutput",
+    "EncryptedContent",
     "FunctionCall",
     "FunctionCallOutput",
     "InputAudio",
@@ -122,12 +124,27 @@ class InputFile(_Value, tag_field="type", tag="input_file", frozen=True):
     prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
 
 
+class EncryptedContent(_Value, tag_field="type", tag="encrypted_content", frozen=True):
+    """What one agent says to another, from an argument of a call that OpenAI would have encrypted: here it is text."""
+
+    encrypted_content: str
+
+
 class InputAudio(_Value, tag_field="type", tag="input_audio", frozen=True):
     """Sound."""
 
 
 type ContentPart = (
-    InputText | OutputText | PlainText | Refusal | SummaryText | ReasoningText | InputImage | InputFile | InputAudio
+    InputText
+    | OutputText
+    | PlainText
+    | Refusal
+    | SummaryText
+    | ReasoningText
+    | InputImage
+    | InputFile
+    | InputAudio
+    | EncryptedContent
 )
 type Output = str | list[InputText | OutputText | PlainText | InputImage | InputFile]
 
@@ -153,6 +170,12 @@ class Message(_Value, frozen=True):
             | InputAudio
         ]
     )
+
+
+class AgentMessage(_Value, frozen=True):
+    """What one agent said to another. Its first part names both (Codex)."""
+
+    content: list[InputText | InputImage | EncryptedContent]
 
 
 class FunctionCall(_Value, frozen=True):
@@ -310,6 +333,7 @@ class LeftOutItem(_Value, frozen=True):
 
 type InputItem = (
     Message
+    | AgentMessage
     | FunctionCall
     | FunctionCallOutput
     | CustomToolCall
@@ -338,6 +362,7 @@ type InputItem = (
 ITEM_TYPES: Mapping[str, type[InputItem]] = MappingProxyType(
     {
         "message": Message,
+        "agent_message": AgentMessage,
         "function_call": FunctionCall,
         "function_call_output": FunctionCallOutput,
         "custom_tool_call": CustomToolCall,
@@ -372,6 +397,8 @@ LEFT_OUT = frozenset(
         "image_generation_call",
         "mcp_approval_request",
         "mcp_approval_response",
+        "multi_agent_call",
+        "multi_agent_call_output",
         "program",
         "program_output",
     }

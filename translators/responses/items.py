@@ -38,6 +38,7 @@ from translators.responses.conversation import PlacedItem
 from translators.responses.item_types import (
     LEFT_OUT,
     AdditionalTools,
+    AgentMessage,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     CodeInterpreterCall,
@@ -47,6 +48,7 @@ from translators.responses.item_types import (
     ContentPart,
     CustomToolCall,
     CustomToolCallOutput,
+    EncryptedContent,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
@@ -164,6 +166,8 @@ class _Translation:
         match item:
             case Message():
                 return self._translate_message(item, path)
+            case AgentMessage():
+                return [UserTurn(self._blocks(item.content, f"{path}.content"))]
             case ReasoningItem():
                 return self._translate_reasoning(item)
             case CompactionItem():
@@ -291,6 +295,8 @@ class _Translation:
                 return translate_file(part.file_data, part.file_id, part.filename, path)
             case Refusal():
                 return text_block(part.refusal)
+            case EncryptedContent():
+                return text_block(part.encrypted_content)
             case InputText() | OutputText() | PlainText() | SummaryText() | ReasoningText():
                 return text_block(part.text)
 

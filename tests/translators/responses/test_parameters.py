@@ -7,12 +7,12 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
+from openai.types.beta.beta_response_input_item_param import BetaResponseInputItemParam
 from openai.types.responses import response_create_params as create
 from openai.types.responses.custom_tool_param import CustomToolParam
 from openai.types.responses.function_tool_param import FunctionToolParam
 from openai.types.responses.response_format_text_config_param import ResponseFormatTextConfigParam
 from openai.types.responses.response_includable import ResponseIncludable
-from openai.types.responses.response_input_item_param import ResponseInputItemParam
 from openai.types.responses.response_input_message_content_list_param import ResponseInputContentParam
 from openai.types.responses.response_output_message_param import Content as OutputContent
 from openai.types.responses.response_text_config_param import ResponseTextConfigParam
@@ -52,7 +52,7 @@ def keys_of_package() -> set[str]:
         keys |= {f"{name}.{field}" for field in get_type_hints(fields)}
     keys |= {f"text.format.{name}" for name in types_of(ResponseFormatTextConfigParam)}
     keys |= {f"include.{name}" for name in get_args(ResponseIncludable)}
-    keys |= {f"input.{name}" for name in types_of(ResponseInputItemParam)}
+    keys |= {f"input.{name}" for name in types_of(BetaResponseInputItemParam)}
     keys |= {f"content.{name}" for name in types_of(ResponseInputContentParam) | types_of(OutputContent)}
     keys |= {f"tools.{name}" for name in types_of(ToolParam)}
     for name, fields in (
@@ -209,6 +209,17 @@ ROWS: dict[str, tuple[Body, Body]] = {
         has(PATCH_CALL),
         has(PATCH_CALL, {"type": "apply_patch_call_output", "call_id": "a", "status": "failed", "output": "b"}),
     ),
+    "input.agent_message": (
+        has(),
+        has(
+            {
+                "type": "agent_message",
+                "author": "/a",
+                "recipient": "/b",
+                "content": [{"type": "input_text", "text": "a"}],
+            }
+        ),
+    ),
     "input.item_reference": (has(), has({"type": "item_reference", "id": "msg_1"})),
     "input.compaction": (has(), has({"type": "compaction", "encrypted_content": "gAAAA"})),
     "input.compaction_trigger": (has(), has({"type": "compaction_trigger"})),
@@ -228,6 +239,8 @@ ROWS: dict[str, tuple[Body, Body]] = {
             "mcp_approval_request",
             "mcp_approval_response",
             "mcp_call",
+            "multi_agent_call",
+            "multi_agent_call_output",
             "program",
             "program_output",
         )

@@ -77,6 +77,20 @@ def test_M15_the_parts_of_a_message_stay_apart_and_in_order():
     assert texts(translated.params["messages"][1]["content"]) == ["One", "No"]
 
 
+def test_what_another_agent_says_is_said_by_the_user_and_its_payload_is_plain_text():
+    parts = [
+        {"type": "input_text", "text": "Sender: /root\nPayload:\n"},
+        {"type": "encrypted_content", "encrypted_content": "Count the files."},
+        {"type": "input_image", "image_url": PIXEL},
+    ]
+    message = {"type": "agent_message", "author": "/root", "recipient": "/root/counting", "content": parts}
+    translated = ask(HI, call(), result(), message, tools=[LOOK])
+    content = translated.params["messages"][-1]["content"]
+    assert [block["type"] for block in content] == ["tool_result", "text", "text", "image"]
+    assert texts(content) == ["Sender: /root\nPayload:\n", "Count the files."]
+    assert not warned(translated)
+
+
 def test_M7_M8_blank_text_has_no_block():
     translated = ask(HI, says("assistant", " "), says("user", ""), says("user", "More"))
     assert messages_of(translated) == [("user", ["text", "text"])]
