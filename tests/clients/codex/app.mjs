@@ -11,7 +11,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, feature, runFeatures } from "./features.mjs";
 
-const codex = join(dirname(fileURLToPath(import.meta.url)), "node_modules", ".bin", "codex");
+const here = dirname(fileURLToPath(import.meta.url));
+const codex = join(here, "node_modules", ".bin", "codex");
 const baseURL = process.env.OPENAI_BASE_URL ?? "https://api.openai.com/v1";
 const own = { base_url: baseURL, env_key: "OPENAI_API_KEY", wire_api: "responses" };
 const ownInToml = Object.entries({ name: "Claude Proxy", ...own }).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
@@ -131,6 +132,32 @@ feature("a web search", async () => {
   const task = run(newFolder(), configured, FUNCTIONS, "Use web_search, please.");
   assertDone(task);
   assert(task.items.some((item) => item.type === "web_search") && task.text.includes("example.com"), task);
+});
+
+feature("a tool of an MCP server, which the model searches first", async () => {
+  const server = `mcp_servers.weather={command="node",args=[${JSON.stringify(join(here, "weather_server.mjs"))}]}`;
+  const search = use("tool_search", { query: "weather of a city" });
+  const call = use("mcp__weather__get_weather", { city: "Paris" });
+  const prompt = scripted("What is the weather in Paris?", { content: [search] }, { content: [call] });
+  const task = run(newFolder(), configured, FUNCTIONS, "-c", server, prompt);
+  assertDone(task);
+  assert(task.items.some((item) => item.type === "mcp_tool_call" && item.status === "completed"), task);
+  assert(task.text.includes("sunny in Paris"), task);
+});
+
+feature("an agent that Codex starts gets its task, and is heard", async () => {
+  // The task scripts the agent's answer, and that what is answered to it: so both have to arrive.
+  const report = { text: scripted("There is one file.", { text: "One file, says the agent." }) };
+  const spawn = { task_name: "counting", message: scripted("Count the files.", report), fork_turns: "none" };
+  const wait = { timeout_ms: 20_000 };
+  const prompt = scripted(
+    "Have the files counted.",
+    { content: [use("collaboration__spawn_agent", spawn)] },
+    { content: [use("collaboration__wait_agent", wait)] },
+  );
+  const task = run(newFolder(), builtIn, CODE_MODE, prompt);
+  assertDone(task);
+  assert(task.text === "One file, says the agent.", task);
 });
 
 feature("an answer by a schema", async () => {
