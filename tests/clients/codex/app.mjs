@@ -177,7 +177,7 @@ const tooLong = { status: 400, error: { message: "prompt is too long: 215000 tok
 const broke = { status: 400, error: { message: "Your credit balance is too low to access the Anthropic API." } };
 const cut = { text: "Half a", stop_reason: "max_tokens" };
 
-feature("a rate limit that passes", async () => {
+feature("errors: a rate limit that passes", async () => {
   const task = run(newFolder(), configured, FUNCTIONS, scripted("Go.", limited, { text: "Done." }));
   assert(task.status === 0 && task.text === "Done." && task.posts <= 2, task);
 });
@@ -190,7 +190,7 @@ for (const [what, answer, posts, shown] of [
   ["a spent budget", broke, 1, /Quota exceeded/],
   ["an answer that was cut", cut, 1, /max_output_tokens/],
 ]) {
-  feature(`${what}: ${posts} of Codex's requests`, async () => {
+  feature(`errors: ${what}, after ${posts} of its requests`, async () => {
     const task = run(newFolder(), configured, FUNCTIONS, scripted("Go.", answer, { text: "Asked once too often." }));
     assert(task.status === 1 && task.events.at(-1).type === "turn.failed", task);
     assert(shown.test(task.events.at(-1).error.message) && task.posts === posts, task);
