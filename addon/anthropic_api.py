@@ -1,10 +1,12 @@
 """Claude's own API on the same port: requests of Anthropic's clients go to Claude as they are, with our key.
 
 What comes back goes on byte for byte, errors included, so that an Anthropic SDK cannot tell the difference. Only the
-counts of its events are read on the way, for the log.
+counts of its events are read on the way, for the log; and the URL at which a batch says that its results are is made
+relative, because the client has no key for Claude's own address.
 """
 
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,6 +28,8 @@ _CONNECTION = b"connection keep-alive te trailer transfer-encoding upgrade expec
 """What belongs to one connection (RFC 9110, 7.6.1) or is made anew."""
 _ON_THE_WAY = b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto".split()
 _NOT_FORWARDED = frozenset([*_CREDENTIALS, *_CONNECTION, *_ON_THE_WAY])
+_BATCHES = re.compile(r"/+v1/messages/batches(/[^/]+(/cancel)?)?/?")
+_RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")https?://[^"]*(/v1/messages/batches/[^/"]+/results")')
 _NOT_RETURNED = frozenset(b"connection keep-alive transfer-encoding content-length set-cookie".split())
 
 
@@ -60,7 +64,11 @@ async def _send_on(exchange: Exchange, response: httpx2.Response) -> None:
     counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
     returned = [(name, value) for name, value in response.headers.raw if name.lower() not in _NOT_RETURNED]
     try:
-        await exchange.relay(response.status_code, returned, _chunks(response, counter, figures))
+        chunks = _chunks(response, counter, figures)
+        if _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]) and response.status_code == 200:
+            returned = [(name, value) for name, value in returned if name.lower() != b"content-encoding"]
+            chunks = _with_own_url(response)
+        await exchange.relay(response.status_code, returned, chunks)
     finally:
         figures.count(counter.finish(), exchange.gateway.prices)
         if content := counter.content:
@@ -76,6 +84,15 @@ async def _chunks(response: httpx2.Response, counter: "_Counter", figures: Figur
             yield chunk
     except (httpx2.TransportError, httpx2.StreamError) as error:
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
+
+
+async def _with_own_url(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """Make the URLs in a batch, or in a list of them, relative to the base URL that the client has."""
+    try:
+        body = await response.aread()
+    except (httpx2.TransportError, httpx2.StreamError) as error:
+        raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
+    yield _RESULTS_URL.sub(rb"\g<1>\g<2>", body)
 
 
 class _Asked(msgspec.Struct):

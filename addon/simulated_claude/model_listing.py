@@ -1,5 +1,6 @@
 """`GET /v1/models`: pages, filters, one model (https://platform.claude.com/docs/en/api/models/list)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from multidict import MultiMapping
@@ -7,7 +8,7 @@ from multidict import MultiMapping
 from addon.simulated_claude.errors import ClaudeError, invalid_request
 from addon.simulated_claude.model_table import find_model, list_models, model_info
 
-__all__ = ["find_model_info", "page_of_models"]
+__all__ = ["find_model_info", "page_of", "page_of_models"]
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
@@ -16,6 +17,15 @@ LIFECYCLES = ("active", "deprecated", "retired")
 
 def page_of_models(query: MultiMapping[str]) -> dict[str, Any]:
     """One page of models, newest first. Raises ClaudeError for a query that Claude refuses."""
+    stages = [*query.getall("lifecycle", []), *query.getall("lifecycle[]", [])]
+    for stage in stages:
+        if stage not in LIFECYCLES:
+            raise invalid_request("lifecycle.0: Input should be 'active', 'deprecated' or 'retired'")
+    return page_of(query, [model_info(model) for model in list_models() if not stages or model.lifecycle in stages])
+
+
+def page_of(query: MultiMapping[str], listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One page of a list in its order. Raises ClaudeError for a query that Claude refuses."""
     try:
         limit = int(query.get("limit", DEFAULT_LIMIT))
     except ValueError:
@@ -24,23 +34,18 @@ def page_of_models(query: MultiMapping[str]) -> dict[str, Any]:
         raise invalid_request("limit: Input should be greater than or equal to 1")
     if limit > MAX_LIMIT:
         raise invalid_request(f"limit: Input should be less than or equal to {MAX_LIMIT}")
-    stages = [*query.getall("lifecycle", []), *query.getall("lifecycle[]", [])]
-    for stage in stages:
-        if stage not in LIFECYCLES:
-            raise invalid_request("lifecycle.0: Input should be 'active', 'deprecated' or 'retired'")
-    models = [model for model in list_models() if not stages or model.lifecycle in stages]
-    ids = [model.id for model in models]
-    start, end = 0, min(limit, len(models))
-    more = end < len(models)
+    ids = [one["id"] for one in listed]
+    start, end = 0, min(limit, len(ids))
+    more = end < len(ids)
     if after := query.get("after_id"):
         start = ids.index(after) + 1 if after in ids else len(ids)
-        end = min(start + limit, len(models))
-        more = end < len(models)
+        end = min(start + limit, len(ids))
+        more = end < len(ids)
     elif before := query.get("before_id"):
         end = ids.index(before) if before in ids else 0
         start = max(0, end - limit)
         more = start > 0
-    page = [model_info(model) for model in models[start:end]]
+    page = list(listed[start:end])
     return {
         "data": page,
         "has_more": more,

@@ -16,7 +16,7 @@ from addon.simulated_claude.input_blocks import InputBlock, TextBlock
 from addon.simulated_claude.shapes import CacheControl, Shape, beta, text_as_blocks
 from addon.simulated_claude.tool_definitions import Tool
 
-__all__ = ["CountTokensRequest", "MessageRequest", "check_shape"]
+__all__ = ["BatchRequest", "CountTokensRequest", "MessageRequest", "check_shape"]
 
 
 def only_under_2023(value: Any, info: ValidationInfo) -> Any:
@@ -194,9 +194,22 @@ class MessageRequest(CountTokensRequest):
     thread: Annotated[dict[str, Any] | None, beta("message-threads-2026-08-12")] = None
 
 
-def check_shape(
-    shape: type[CountTokensRequest], body: dict[str, Any], version: str, betas: frozenset[str]
-) -> CountTokensRequest | ClaudeError:
+class BatchedRequest(Shape):
+    """One request of a batch. What its parameters are worth is judged when it is processed."""
+
+    custom_id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    params: dict[str, Any]
+
+
+class BatchRequest(Shape):
+    """The body of `POST /v1/messages/batches`."""
+
+    requests: Annotated[list[BatchedRequest], Field(min_length=1, max_length=100_000)]
+
+
+def check_shape[Checked: Shape](
+    shape: type[Checked], body: dict[str, Any], version: str, betas: frozenset[str]
+) -> Checked | ClaudeError:
     """Read the body as a typed request, or as the first thing that is wrong with its shape, in Claude's words."""
     try:
         return shape.model_validate(body, context={"version": version, "betas": betas})

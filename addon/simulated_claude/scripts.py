@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -57,6 +57,9 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     status: int | None = None
     error: ScriptedError | None = None
+    """In a batch, `status` and `error` make the request's result `errored`."""
+    batch_result: Literal["canceled", "expired"] | None = None
+    """In a batch: what becomes of the request instead of an answer."""
     headers: dict[str, str] = {}
 
     error_after_events: int | None = None

@@ -1,17 +1,16 @@
 """The HTTP shell of the simulated Claude: routes, headers, errors, and callers that go away."""
 
 import asyncio
-import hashlib
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from addon.simulated_claude.answers import make_answer
+from addon.simulated_claude.batch_routes import MAX_BATCH_BYTES, add_batch_routes
+from addon.simulated_claude.bodies import lower_headers, read_body
 from addon.simulated_claude.conversation import user_texts
 from addon.simulated_claude.errors import ClaudeError, error_body
 from addon.simulated_claude.events import encode_event, make_events, make_message
@@ -19,43 +18,20 @@ from addon.simulated_claude.fast import answer_fast
 from addon.simulated_claude.journal import Journal, ReceivedRequest, visible_headers
 from addon.simulated_claude.model_listing import find_model_info, page_of_models
 from addon.simulated_claude.model_table import SimulatedModel
-from addon.simulated_claude.scripts import Script, Scripts, scripted_error
+from addon.simulated_claude.scripts import Script, scripted_error
 from addon.simulated_claude.settings import SimulationSettings
-from addon.simulated_claude.signatures import check_signatures, read_issued, sign_answer
-from addon.simulated_claude.tokens import PromptCache, count_input_tokens
-from addon.simulated_claude.validation import check_headers, check_request, parse_body
-from addon.simulated_claude.wire import Wire
+from addon.simulated_claude.signatures import read_issued
+from addon.simulated_claude.simulation import ENTRY, REQUEST_ID, SIMULATION, Simulation
+from addon.simulated_claude.tokens import count_input_tokens
+from addon.simulated_claude.validation import check_headers, check_request
+from addon.simulated_claude.wire import Wire, base_headers, json_response
 
 __all__ = ["RunningSimulation", "Simulation", "SimulationSettings", "create_application", "start"]
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 BACKLOG = 1024
-ORGANIZATION_ID = "00000000-0000-4000-8000-51a01a7edc1a"
 RATE_LIMITS = {"requests": 4000, "tokens": 2_400_000, "input-tokens": 2_000_000, "output-tokens": 400_000}
 """Made up, in the ranges of a real account; the simulation never uses them up."""
-
-
-class Simulation:
-    """The state of one simulated Claude: scripts, cache, journal, and a counter for ids."""
-
-    def __init__(self, settings: SimulationSettings) -> None:
-        self.settings = settings
-        self.journal = Journal(settings.journal_size)
-        self.scripts = Scripts.read(settings.script_file)
-        self.cache = PromptCache()
-        self.issued: dict[str, str] = {}
-        """Signatures that scripts made it send, with the thinking they stand for."""
-        self._ids = itertools.count(1)
-
-    def new_id(self, prefix: str) -> str:
-        """Make an id as Claude does: unique, opaque."""
-        digest = hashlib.blake2b(str(next(self._ids)).encode(), digest_size=11, person=b"simulated")
-        return f"{prefix}_01{digest.hexdigest()}"
-
-
-SIMULATION = web.AppKey("simulation", Simulation)
-ENTRY = web.RequestKey("entry", ReceivedRequest)
-REQUEST_ID = web.RequestKey("request_id", str)
 
 
 @dataclass(slots=True)
@@ -79,11 +55,17 @@ class RunningSimulation:
 def create_application(settings: SimulationSettings | None = None) -> web.Application:
     """Make an aiohttp application that answers as Claude's API."""
     chosen = settings or SimulationSettings()
-    application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_observe])
-    application[SIMULATION] = Simulation(chosen)
+    application = web.Application(client_max_size=MAX_BATCH_BYTES, middlewares=[_observe])
+    simulation = application[SIMULATION] = Simulation(chosen)
+
+    async def stop_batches(_application: web.Application) -> None:
+        await simulation.batches.close()
+
+    application.on_cleanup.append(stop_batches)
     routes = application.router
     routes.add_post("/v1/messages", answer_fast if chosen.fast else _create_message)
     routes.add_post("/v1/messages/count_tokens", _count_tokens)
+    add_batch_routes(routes)
     routes.add_get("/v1/models", _list_models)
     routes.add_get("/v1/models/{model_id}", _retrieve_model)
     return application
@@ -141,10 +123,6 @@ async def _observe(
     return response
 
 
-def _base_headers(request_id: str) -> dict[str, str]:
-    return {"request-id": request_id, "anthropic-organization-id": ORGANIZATION_ID}
-
-
 def _rate_headers() -> dict[str, str]:
     reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
     headers: dict[str, str] = {}
@@ -155,33 +133,17 @@ def _rate_headers() -> dict[str, str]:
     return headers
 
 
-def _json_response(value: Any, status: int, headers: Mapping[str, str]) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
-    )
-
-
 def _error_response(error: ClaudeError, request_id: str) -> web.Response:
     body = error_body(error.error_type, error.message, error.details, request_id)
     retry = "true" if error.status in {408, 409, 429} or error.status >= 500 else "false"
-    headers = {**_base_headers(request_id), "x-should-retry": retry, **error.headers}
-    return _json_response(body, error.status, headers)
-
-
-def _lower(request: web.Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
+    headers = {**base_headers(request_id), "x-should-retry": retry, **error.headers}
+    return json_response(body, error.status, headers)
 
 
 async def _read(request: web.Request, *, counting: bool) -> tuple[dict[str, Any], SimulatedModel, Script | None]:
     """Read a valid body, its model and its script. Raises ClaudeError for everything that is refused."""
-    headers = _lower(request)
-    raw = await request.read()
-    if error := check_headers(headers):
-        raise error
-    body = parse_body(raw)
-    if isinstance(body, ClaudeError):
-        raise body
-    request[ENTRY].body = body
+    headers = lower_headers(request)
+    body = await read_body(request, MAX_BODY_BYTES)
     model = check_request(headers, body, counting=counting)
     if isinstance(model, ClaudeError):
         raise model
@@ -201,50 +163,39 @@ async def _count_tokens(request: web.Request) -> web.StreamResponse:
         if script.status is not None:
             raise scripted_error(script)
     request_id = request[REQUEST_ID]
-    return _json_response({"input_tokens": count_input_tokens(body, model)}, 200, _base_headers(request_id))
+    return json_response({"input_tokens": count_input_tokens(body, model)}, 200, base_headers(request_id))
 
 
 async def _list_models(request: web.Request) -> web.StreamResponse:
-    if error := check_headers(_lower(request)):
+    if error := check_headers(lower_headers(request)):
         raise error
-    return _json_response(page_of_models(request.query), 200, _base_headers(request[REQUEST_ID]))
+    return json_response(page_of_models(request.query), 200, base_headers(request[REQUEST_ID]))
 
 
 async def _retrieve_model(request: web.Request) -> web.StreamResponse:
-    if error := check_headers(_lower(request)):
+    if error := check_headers(lower_headers(request)):
         raise error
-    return _json_response(find_model_info(request.match_info["model_id"]), 200, _base_headers(request[REQUEST_ID]))
+    return json_response(find_model_info(request.match_info["model_id"]), 200, base_headers(request[REQUEST_ID]))
 
 
 async def _create_message(request: web.Request) -> web.StreamResponse:
     body, model, script = await _read(request, counting=False)
     simulation = request.app[SIMULATION]
     settings = simulation.settings
-    error, dropped = check_signatures(
-        body, model, check_prefix=settings.check_thinking_prefix, issued=simulation.issued
-    )
-    if error:
-        raise error
+    dropped = simulation.check_signatures(body, model)
     await _wait(settings.delay if script is None or script.delay is None else script.delay)
     request_id: str = request[REQUEST_ID]
-    headers = {**_base_headers(request_id), **_rate_headers(), **(script.headers if script else {})}
+    headers = {**base_headers(request_id), **_rate_headers(), **(script.headers if script else {})}
     if script is not None and script.status is not None and script.status != 200:
         raise scripted_error(script)
     wire = Wire(request, request[ENTRY], request_id, script or Script(), settings)
     if script is not None and script.raw is not None:
         return await wire.send([script.raw.encode()], headers)
     if script is not None:
-        simulation.issued |= read_issued(script.content or ())
         simulation.issued |= read_issued(map(_decode_scripted, script.events or ()))
     if script is not None and script.events is not None:
         return await wire.send([_encode_scripted(event) for event in script.events], headers)
-    answer = make_answer(body, model, script)
-    answer = replace(
-        answer,
-        content=tuple(sign_answer(body, model, answer.content)),
-        input_transformations=tuple(dropped),
-    )
-    input_usage = simulation.cache.measure(body, model, asyncio.get_running_loop().time())
+    answer, input_usage = simulation.answer(body, model, script, dropped)
     message_id = simulation.new_id("msg")
     if body.get("stream"):
         events = [encode_event(event) for event in make_events(answer, message_id, model.id, input_usage, body)]
@@ -252,7 +203,7 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
     message = make_message(answer, message_id, model.id, input_usage, body)
     if script is not None and (script.cut_after_events is not None or script.chunk_bytes is not None):
         return await wire.send([msgspec.json.encode(message)], headers, "application/json")
-    return _json_response(message, 200, headers)
+    return json_response(message, 200, headers)
 
 
 def _decode_scripted(event: Mapping[str, Any] | str) -> Mapping[str, Any]:

@@ -13,6 +13,8 @@ class SimulationSettings:
 
     delay: float = 0.05
     """Seconds before the first byte of an answer."""
+    batch_delay: float = 0.3
+    """Seconds before the first request of a batch is processed; a script's `delay` is that of its request."""
     event_interval: float = 0.005
     """Seconds between two streamed events."""
     ping_interval: float = 0.0
@@ -29,4 +31,4 @@ class SimulationSettings:
     @classmethod
     def instant(cls, script_file: Path | None = None) -> Self:
         """Answer without any waiting, for tests."""
-        return cls(delay=0.0, event_interval=0.0, script_file=script_file)
+        return cls(delay=0.0, batch_delay=0.0, event_interval=0.0, script_file=script_file)

@@ -5,7 +5,9 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from addon.simulated_claude.errors import error_body
@@ -14,10 +16,24 @@ from addon.simulated_claude.journal import ReceivedRequest
 from addon.simulated_claude.scripts import Script, ScriptedError
 from addon.simulated_claude.settings import SimulationSettings
 
-__all__ = ["Wire"]
+__all__ = ["Wire", "base_headers", "json_response"]
+
+ORGANIZATION_ID = "00000000-0000-4000-8000-51a01a7edc1a"
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 SECONDS_TO_LEAVE = 0.01
+
+
+def base_headers(request_id: str) -> dict[str, str]:
+    """Make the headers that every answer has."""
+    return {"request-id": request_id, "anthropic-organization-id": ORGANIZATION_ID}
+
+
+def json_response(value: Any, status: int, headers: Mapping[str, str]) -> web.Response:
+    """Make an answer of one piece."""
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json", headers=headers
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,32 @@ async def test_claudes_errors_come_through_as_they_are(client: AsyncAnthropic) -
     with pytest.raises(anthropic.NotFoundError):
         await client.messages.create(model="claude-none", max_tokens=10, messages=HELLO)
     with pytest.raises(anthropic.NotFoundError):
-        await client.messages.batches.list()
+        await client.messages.batches.retrieve("msgbatch_none")
+
+
+async def test_batches_are_made_followed_read_and_deleted(
+    client: AsyncAnthropic,
+) -> None:
+    params = {"model": "claude-opus-4-8", "max_tokens": 99, "messages": HELLO}
+    made = await client.messages.batches.create(
+        requests=[
+            {"custom_id": "one", "params": params},  # type: ignore[typeddict-item] # plain ones
+            {"custom_id": "two", "params": {**params, "max_tokens": 0}},  # type: ignore[typeddict-item] # wrong ones
+        ]
+    )
+    assert (made.processing_status, made.results_url) == ("in_progress", None)
+    while (batch := await client.messages.batches.retrieve(made.id)).processing_status != "ended":
+        await asyncio.sleep(0.05)
+    own = f"/v1/messages/batches/{made.id}/results"
+    assert batch.results_url == own
+    assert [listed.results_url async for listed in client.messages.batches.list()] == [own]
+    results = {line.custom_id: line.result async for line in await client.messages.batches.results(made.id)}
+    assert results["one"].type == "succeeded"
+    assert results["one"].message.usage.service_tier == "batch"
+    assert results["two"].type == "errored"
+    assert (await client.messages.batches.delete(made.id)).type == "message_batch_deleted"
+    with pytest.raises(anthropic.NotFoundError):
+        await client.messages.batches.retrieve(made.id)
 
 
 async def test_a_stream_that_breaks_is_broken_for_the_client(start_proxy: ProxyStarter) -> None:

@@ -1,0 +1,90 @@
+"""The body of `POST /v1/batches`: bytes to typed values, or OpenAI's own error for what is wrong with it."""
+
+from typing import Literal
+
+import msgspec
+
+from translators.errors import OpenAIError
+from translators.request_errors import (
+    check_range,
+    invalid_value,
+    missing_parameter,
+    translate_validation_error,
+    unparsable_body,
+)
+
+__all__ = ["ENDPOINTS", "BatchRequest", "parse_request", "plain_endpoint"]
+
+type Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/responses"]
+
+ENDPOINTS: tuple[Endpoint, ...] = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+"""Whose requests Claude answers. OpenAI batches others too: embeddings, moderations, images, videos."""
+
+_WINDOW = "24h"
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 3600, 30 * 24 * 3600
+_MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512
+
+
+class OutputExpiry(msgspec.Struct, frozen=True):
+    """How long the output and error files are kept."""
+
+    anchor: Literal["created_at"]
+    seconds: int
+
+
+class BatchRequest(msgspec.Struct, frozen=True):
+    """The parameters (`openai.types.BatchCreateParams`)."""
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    metadata: dict[str, str] | None = None
+    output_expires_after: OutputExpiry | None = None
+
+
+_decoder = msgspec.json.Decoder(BatchRequest)
+_VALUES = {"output_expires_after.anchor": ("created_at",)}
+
+
+def parse_request(body: bytes) -> BatchRequest:
+    """Parse and check the body of a request.
+
+    Raises:
+        OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
+    """
+    try:
+        request = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise translate_validation_error(str(error), _VALUES) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unparsable_body() from error
+    if not request.input_file_id:
+        raise missing_parameter("input_file_id")
+    if plain_endpoint(request.endpoint) is None:
+        raise invalid_value("endpoint", f"'{request.endpoint[:64]}'", ENDPOINTS)
+    if request.completion_window != _WINDOW:
+        raise invalid_value("completion_window", f"'{request.completion_window[:64]}'", (_WINDOW,))
+    if request.output_expires_after is not None:
+        seconds = request.output_expires_after.seconds
+        check_range("output_expires_after.seconds", seconds, _SHORTEST_SECONDS, _LONGEST_SECONDS)
+    _check_metadata(request.metadata or {})
+    return request
+
+
+def plain_endpoint(path: str) -> Endpoint | None:
+    """Find the endpoint that a path names; Azure's paths lack the `/v1`. None for one that cannot be batched."""
+    return next((endpoint for endpoint in ENDPOINTS if path in (endpoint, endpoint.removeprefix("/v1"))), None)
+
+
+def _check_metadata(metadata: dict[str, str]) -> None:
+    if len(metadata) > _MAX_PAIRS:
+        raise _invalid_metadata("metadata", f"expected at most {_MAX_PAIRS} properties, but got {len(metadata)}")
+    for key, value in metadata.items():
+        if len(key) > _MAX_KEY:
+            raise _invalid_metadata("metadata", f"expected keys of at most {_MAX_KEY} characters")
+        if len(value) > _MAX_VALUE:
+            raise _invalid_metadata(f"metadata.{key}", f"expected a string of at most {_MAX_VALUE} characters")
+
+
+def _invalid_metadata(param: str, what: str) -> OpenAIError:
+    return OpenAIError(400, f"Invalid '{param}': {what}.", code="invalid_value", param=param)

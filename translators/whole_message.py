@@ -1,0 +1,54 @@
+"""A whole message of Claude as the events of a stream, so that what translates streams translates it too.
+
+Results of batches are whole messages (https://platform.claude.com/docs/en/build-with-claude/batch-processing). Each
+block comes in its start, with the bytes that Claude sent; its citations follow, because streams read them from deltas.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from translators.claude_events import Delta, Event, MalformedEventError, Message
+
+__all__ = ["split_message"]
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+_message_decoder = msgspec.json.Decoder(Message)
+_block_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def split_message(data: bytes | Raw) -> list[Event]:
+    """Split the JSON of a message into events, from `message_start` to `message_stop`.
+
+    Raises:
+        MalformedEventError: it is not JSON, or no message.
+    """
+    try:
+        message = _message_decoder.decode(data)
+        blocks = [event for index, raw in enumerate(message.content or ()) for event in _split_block(index, raw)]
+    except _UNREADABLE as error:
+        raise MalformedEventError(f"a message of an unknown shape: {error}") from error
+    opened = msgspec.structs.replace(message, content=(), stop_reason=None, stop_details=None)
+    ended = Delta(stop_reason=message.stop_reason, stop_details=message.stop_details)
+    return [
+        Event("message_start", message=opened),
+        *blocks,
+        Event("message_delta", delta=ended, usage=message.usage),
+        Event("message_stop"),
+    ]
+
+
+def _split_block(index: int, raw: Raw) -> Iterator[Event]:
+    block = _block_decoder.decode(raw)
+    citations = block.get("citations") if block.get("type") == "text" else None
+    if not citations:
+        yield Event("content_block_start", index=index, content_block=raw)
+    else:
+        start = Raw(msgspec.json.encode({**block, "citations": None}))
+        yield Event("content_block_start", index=index, content_block=start)
+        for citation in citations:
+            delta = Delta("citations_delta", citation=Raw(msgspec.json.encode(citation)))
+            yield Event("content_block_delta", index=index, delta=delta)
+    yield Event("content_block_stop", index=index)
