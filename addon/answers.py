@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from addon.anthropic_api import answer_anthropic
+from addon.batches import answer_batch, answer_batch_cancel, answer_batches, answer_new_batch
 from addon.chat_completions import answer_chat_completion
 from addon.compaction import answer_compaction
 from addon.completions import answer_completion
@@ -57,6 +58,10 @@ ANSWERS: Mapping[Endpoint, Answer] = MappingProxyType(
         Endpoint.FILE: answer_file,
         Endpoint.FILE_CONTENT: answer_file_content,
         Endpoint.FILE_DELETION: answer_file_deletion,
+        Endpoint.NEW_BATCH: answer_new_batch,
+        Endpoint.BATCHES: answer_batches,
+        Endpoint.BATCH: answer_batch,
+        Endpoint.BATCH_CANCEL: answer_batch_cancel,
         Endpoint.MODELS: answer_models,
         Endpoint.MODEL: answer_model,
         Endpoint.HEALTH: answer_health,

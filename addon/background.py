@@ -104,7 +104,7 @@ class BackgroundResponse:
         assert isinstance(first, ResponseCreated)  # noqa: S101 - for the type checker: every stream begins so
         queued = first.response
         await self._renew_lease()
-        await prepared.records.save(encode_response(queued), prepared.request.input_items, prepared.chain)
+        await prepared.records.save(encode_response(queued), prepared.request.input_items, prepared.named.chain)
         self._add(beginning)
         self.gateway.background[prepared.owner, prepared.response_id] = self
         self._task = asyncio_utils.create_task(self._make(), name=f"background {prepared.response_id}", keep_ref=True)
@@ -191,7 +191,7 @@ class BackgroundResponse:
             try:
                 if not is_shown_running:
                     is_shown_running = await self.prepared.records.save_or_report(
-                        encode_response(self.response), self.prepared.request.input_items, self.prepared.chain
+                        encode_response(self.response), self.prepared.request.input_items, self.prepared.named.chain
                     )
                 if time.monotonic() - renewed >= _LEASE_RENEWAL_SECONDS:
                     renewed = time.monotonic()
@@ -237,7 +237,7 @@ class BackgroundResponse:
 
     def _log(self) -> None:
         figures = self.figures
-        self.gateway.metrics.observe_background(figures, self.gateway.catalog)
+        self.gateway.metrics.observe_apart(figures, self.gateway.catalog)
         log.info(
             "background_response",
             response_id=self.prepared.response_id,

@@ -9,7 +9,8 @@ from functools import partial
 from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
-from addon.file_records import with_files
+from addon.file_records import file_records_of, with_files
+from addon.setting_sections import ClaudeSettings
 from addon.stored_completions import store_completion
 from addon.thinking_memory import scope_of
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
@@ -18,9 +19,10 @@ from translators.chat_completions.request_body import parse_request
 from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.chat_completions.response import ChatCompletionBuilder, encode_usage_chunk
 from translators.chat_completions.stream import ChatCompletionStream
+from translators.model_catalog import ModelCatalog
 from translators.sse import DONE
 
-__all__ = ["answer_chat_completion"]
+__all__ = ["answer_chat_completion", "translation_context"]
 
 type Sink = Callable[[list[ChatCompletionChunk]], Awaitable[None]]
 
@@ -38,6 +40,17 @@ async def answer_chat_completion(exchange: Exchange) -> None:
     await completion.answer()
 
 
+def translation_context(settings: ClaudeSettings, catalog: ModelCatalog) -> TranslationContext:
+    """Gather what a translation needs of the settings; it recalls no thinking."""
+    return TranslationContext(
+        catalog=catalog,
+        default_max_tokens=settings.max_tokens,
+        max_tokens_limit=settings.max_tokens_limit,
+        show_thinking=settings.show_thinking,
+        prompt_caching=settings.prompt_caching,
+    )
+
+
 class _Completion:
     """One request and the choices that are asked for."""
 
@@ -50,18 +63,9 @@ class _Completion:
 
     def _translate(self, request: ChatCompletionRequest) -> TranslatedRequest:
         exchange, gateway = self._exchange, self._exchange.gateway
-        settings = gateway.settings.claude
-        translated = translate_request(
-            request,
-            TranslationContext(
-                catalog=gateway.catalog,
-                default_max_tokens=settings.max_tokens,
-                max_tokens_limit=settings.max_tokens_limit,
-                recall=partial(gateway.memory.recall, self._scope),
-                show_thinking=settings.show_thinking,
-                prompt_caching=settings.prompt_caching,
-            ),
-        )
+        context = translation_context(gateway.settings.claude, gateway.catalog)
+        recall = partial(gateway.memory.recall, self._scope)
+        translated = translate_request(request, replace(context, recall=recall))
         figures = exchange.figures
         figures.model = translated.reply.model
         figures.claude_model = translated.params["model"]
@@ -71,7 +75,7 @@ class _Completion:
 
     async def answer(self) -> None:
         exchange, reply = self._exchange, self._request.reply
-        self._request = replace(self._request, params=await with_files(exchange, self._request.params))
+        self._request = replace(self._request, params=await with_files(file_records_of(exchange), self._request.params))
         builder = ChatCompletionBuilder(reply, self._id, self._created)
 
         async def add(chunks: list[ChatCompletionChunk]) -> None:
@@ -102,7 +106,8 @@ class _Completion:
     async def _store(self, completion: bytes) -> None:
         """Keep the completion before the client knows of it, if it is to be kept."""
         if self._request.kept is not None:
-            await store_completion(self._exchange, completion, self._request.kept)
+            exchange = self._exchange
+            await store_completion(exchange.gateway, self._scope, exchange.request_id, completion, self._request.kept)
 
     async def _choices(self, sink: Sink) -> list[ChatCompletionStream]:
         return await ask_at_once([self._choice(index, sink) for index in range(self._request.copies)])

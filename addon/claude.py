@@ -15,6 +15,8 @@ import httpx2
 from anthropic import DefaultAioHttpClient
 from anthropic.types import MessageCountTokensParams
 
+from addon.claude_batches import ClaudeBatches
+from addon.claude_errors import translated_errors
 from addon.claude_sdk import ClaudeSdk
 from addon.settings import Settings
 from translators.claude_events import Event, MalformedEventError, parse_event
@@ -159,6 +161,8 @@ class ClaudeClient:
             ),
         )
 
+        self.batches = ClaudeBatches(self._sdk, on_upstream)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -244,14 +248,8 @@ class ClaudeClient:
         Raises:
             OpenAIError: Claude is out of reach.
         """
-        try:
+        with translated_errors(self._on_upstream):
             response = await self._sdk.forward(method, path, body, headers)
-        except anthropic.APITimeoutError as error:
-            self._on_upstream("timeout")
-            raise OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout") from error
-        except anthropic.APIConnectionError as error:
-            self._on_upstream("unreachable")
-            raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
         self._on_upstream(str(response.status_code))
         return response
 
@@ -271,20 +269,8 @@ class ClaudeClient:
         """
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
         beta = {name: params[name] for name in ("mcp_servers",) if name in params}
-        try:
+        with translated_errors(self._on_upstream):
             count = await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers), extra_body=beta)
-        except anthropic.APIStatusError as error:
-            self._on_upstream(str(error.status_code))
-            response = error.response
-            raise translate_claude_error(
-                error.status_code, response.content, response.headers, datetime.now(UTC)
-            ) from error
-        except anthropic.APITimeoutError as error:
-            self._on_upstream("timeout")
-            raise OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout") from error
-        except anthropic.APIConnectionError as error:
-            self._on_upstream("unreachable")
-            raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
         self._on_upstream("200")
         return count.input_tokens
 

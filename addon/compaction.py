@@ -23,7 +23,7 @@ async def answer_compaction(exchange: Exchange) -> None:
     prepared = await prepare_response(exchange, _ask_for_compaction(exchange.decoded_body()))
     await drive_response(exchange, prepared)
     response = prepared.stream.response
-    items = [*prepared.history, *prepared.request.input_items]
+    items = [*prepared.named.history, *prepared.request.input_items]
     said = [item for item in items if item["type"] == "message" and item["role"] == "user"]
     await exchange.respond(
         msgspec.json.encode(

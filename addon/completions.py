@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
+from addon.setting_sections import ClaudeSettings
 from translators.completions.chunk import CompletionChunk, encode_chunk
 from translators.completions.request import (
     CompletionContext,
@@ -17,9 +18,10 @@ from translators.completions.request import (
 from translators.completions.request_body import parse_request
 from translators.completions.response import CompletionBuilder, encode_usage_chunk
 from translators.completions.stream import CompletionStream
+from translators.model_catalog import ModelCatalog
 from translators.sse import DONE
 
-__all__ = ["answer_completion"]
+__all__ = ["answer_completion", "completion_context"]
 
 type Sink = Callable[[list[CompletionChunk]], Awaitable[None]]
 
@@ -34,6 +36,13 @@ async def answer_completion(exchange: Exchange) -> None:
     await completion.answer()
 
 
+def completion_context(settings: ClaudeSettings, catalog: ModelCatalog) -> CompletionContext:
+    """Gather what a translation needs of the settings."""
+    return CompletionContext(
+        catalog=catalog, max_tokens_limit=settings.max_tokens_limit, prompt_caching=settings.prompt_caching
+    )
+
+
 class _Completion:
     """One request and the choices that are asked for."""
 
@@ -45,14 +54,9 @@ class _Completion:
 
     def _translate(self) -> TranslatedCompletion:
         exchange, gateway = self._exchange, self._exchange.gateway
-        settings = gateway.settings.claude
         translated = translate_request(
             parse_request(exchange.decoded_body(), deployment=exchange.claim.name),
-            CompletionContext(
-                catalog=gateway.catalog,
-                max_tokens_limit=settings.max_tokens_limit,
-                prompt_caching=settings.prompt_caching,
-            ),
+            completion_context(gateway.settings.claude, gateway.catalog),
         )
         figures = exchange.figures
         figures.model = translated.plan.model

@@ -29,11 +29,13 @@ class FileRecords:
         """The file objects, as OpenAI has them (`openai.types.FileObject`)."""
         return ListedRecords(self.store, self.owner, "file", "files", self.seconds_to_live)
 
-    async def create(self, filename: str, purpose: str, content: bytes, seconds: int | None = None) -> dict[str, Any]:
-        """Keep a file, for `seconds` if they are given; return its object."""
+    async def create(
+        self, filename: str, purpose: str, content: bytes, seconds: int | None = None, file_id: str | None = None
+    ) -> dict[str, Any]:
+        """Keep a file, for `seconds` if they are given, in the place of one that has its id; return its object."""
         created = int(time.time())
         file: dict[str, Any] = {
-            "id": f"file-{uuid.uuid4().hex[:24]}",
+            "id": file_id or f"file-{uuid.uuid4().hex[:24]}",
             "object": "file",
             "bytes": len(content),
             "created_at": created,
@@ -45,7 +47,7 @@ class FileRecords:
         }
         # The content first: a file that is listed can be read.
         await self.store.save({self._content_key(file["id"]): content}, seconds)
-        await self.listed.add(file, seconds)
+        await (self.listed.add if file_id is None else self.listed.put)(file, seconds)
         return file
 
     async def load(self, file_id: str) -> dict[str, Any]:
@@ -90,11 +92,11 @@ def file_records_of(exchange: Exchange) -> FileRecords:
     return FileRecords(gateway.store, scope_of(exchange.authorization), gateway.settings.store.seconds_to_live)
 
 
-async def with_files(exchange: Exchange, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a request to Claude with the uploaded files that it names.
+async def with_files(files: FileRecords, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request to Claude with those of a client's uploaded files that it names.
 
     Raises:
         OpenAIError: 400 for a file that is not there or cannot be read by Claude, 503 if the store is needed and away.
     """
     file_ids = find_file_ids(params)
-    return put_files(params, await file_records_of(exchange).find(file_ids)) if file_ids else params
+    return put_files(params, await files.find(file_ids)) if file_ids else params

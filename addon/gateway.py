@@ -57,6 +57,8 @@ class Gateway:
     """The task of each exchange that is being answered."""
     background: "dict[tuple[str, str], BackgroundResponse]" = field(default_factory=dict)
     """The responses that are made in the background, by owner and id."""
+    batches: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
+    """The work on each batch that goes on apart from a request, by owner and id."""
     leaving: bool = False
     """The end is announced: `/health/ready` says so, while requests are still answered."""
     draining: bool = False
@@ -72,15 +74,15 @@ class Gateway:
         """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""
         self.draining = True
         made = [asyncio.ensure_future(response.finished()) for response in self.background.values()]
-        if working := {*self.running, *made}:
+        if working := {*self.running, *made, *self.batches.values()}:
             await asyncio.wait(working, timeout=seconds)
         # First those in the background, so that those who follow one learn how it ends.
         if stopped := [asyncio.ensure_future(response.stop()) for response in self.background.values()]:
             await asyncio.wait(stopped, timeout=5)
-        for task in self.running:
-            task.cancel("the proxy is shutting down")
-        if self.running:
-            await asyncio.wait(self.running, timeout=1)
+        if cut := {*self.running, *self.batches.values()}:
+            for task in cut:
+                task.cancel("the proxy is shutting down")
+            await asyncio.wait(cut, timeout=1)
 
     async def close(self) -> None:
         """Close what was opened, the last opened first."""

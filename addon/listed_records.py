@@ -42,6 +42,11 @@ class ListedRecords:
         await self.save(record, seconds_to_live)
         await self.store.append(self._day_key(record[self.created] // _DAY), [record["id"].encode()])
 
+    async def put(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
+        """Keep an object that may be there already, because work that was cut off is done again."""
+        known = await self.load(record["id"])
+        await (self.add if known is None else self.save)(record, seconds_to_live)
+
     async def save(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep an object in the place of the one that has its id."""
         await self.store.save({self.key(record["id"]): msgspec.json.encode(record)}, seconds_to_live)

@@ -193,11 +193,11 @@ class Metrics:
                 child("gen_ai_server_time_per_output_token_seconds", *labels).observe(mean)
         self._observe_tokens(figures, asked, labels)
 
-    def observe_background(self, figures: "Figures", catalog: ModelCatalog) -> None:
-        """Observe the tokens of a response that was made apart from any exchange."""
+    def observe_apart(self, figures: "Figures", catalog: ModelCatalog, endpoint: Endpoint = Endpoint.RESPONSES) -> None:
+        """Observe the tokens of an answer that was made apart from any exchange: in the background, or in a batch."""
         asked = _claude_model(figures.claude_model, catalog)
         answered = _claude_model(figures.response_model or figures.claude_model, catalog)
-        labels = "chat", "anthropic", _original_model(figures.model, catalog), asked, answered
+        labels = OPERATIONS[endpoint], "anthropic", _original_model(figures.model, catalog), asked, answered
         self._observe_tokens(figures, asked, labels)
 
     def _observe_tokens(self, figures: "Figures", model: str, labels: tuple[str, ...]) -> None:

@@ -19,6 +19,7 @@ __all__ = ["Prices"]
 
 _MILLION = 1e6
 _THOUSAND = 1e3
+_BATCH_SHARE = 0.5
 
 type Rate = tuple[tuple[int, float], ...]
 """Dollars a token, from the dearest step to the cheapest: a step counts for inputs of more tokens than it says."""
@@ -62,7 +63,10 @@ class Prices:
                 )
 
     def cost(self, model: str | None, usage: Usage) -> float:
-        """Say what one answer costs, in dollars; 0 for a model without a price."""
+        """Say what one answer costs, in dollars; 0 for a model without a price.
+
+        Tokens of batches cost half; searches cost what they always do (https://platform.claude.com/docs/en/pricing).
+        """
         rates = self._rates.get(model or "")
         if rates is None:
             return 0.0
@@ -70,14 +74,15 @@ class Prices:
         total = (usage.input_tokens or 0) + cached + written
         written_1h = usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0
         searches = usage.server_tool_use.web_search_requests if usage.server_tool_use else 0
-        return (
+        tokens = (
             (usage.input_tokens or 0) * _at(rates.input, total)
             + cached * _at(rates.cache_read, total)
             + (written - written_1h) * _at(rates.cache_write, total)
             + written_1h * _at(rates.cache_write_1h, total)
             + (usage.output_tokens or 0) * _at(rates.output, total)
-            + searches * _at(rates.web_search, total)
         )
+        share = _BATCH_SHARE if usage.service_tier == "batch" else 1.0
+        return tokens * share + searches * _at(rates.web_search, total)
 
 
 def _rate(price: "Decimal | TieredPrices | None", per: float) -> Rate:

@@ -7,27 +7,50 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from addon.codex import is_codex
 from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
-from addon.file_records import with_files
+from addon.file_records import file_records_of, with_files
 from addon.response_records import ResponseRecords, since_compaction
+from addon.setting_sections import ClaudeSettings
 from addon.store import StoreUnavailableError
 from addon.thinking_memory import scope_of
+from translators.model_catalog import ModelCatalog
 from translators.responses.code_interpreter import find_container_ids
 from translators.responses.item_types import ItemReference
 from translators.responses.request import ResponsesContext, TranslatedResponsesRequest, translate_request
 from translators.responses.request_body import parse_request
+from translators.responses.request_types import ResponsesRequest
 from translators.responses.response import encode_response
 from translators.responses.response_events import ResponseEvent, encode_event
 from translators.responses.response_types import Response
 from translators.responses.stream import ResponsesStream
 
-__all__ = ["PreparedResponse", "encode_events", "prepare_response"]
+__all__ = [
+    "NamedState",
+    "PreparedResponse",
+    "encode_events",
+    "load_named_state",
+    "prepare_response",
+    "responses_context",
+]
 
 log = structlog.get_logger(__name__)
+
+
+class NamedState(Struct, frozen=True):
+    """What is stored and a request names."""
+
+    history: list[dict[str, Any]] = []
+    """The items that come before the request's own."""
+    chain: tuple[str, ...] = ()
+    """Ids of the responses that it goes on from."""
+    items: dict[str, dict[str, Any]] = {}
+    """The items that it refers to, by their ids."""
+    containers: dict[str, str] = {}
+    """Claude's ids of the containers that it names."""
 
 
 @dataclass(eq=False)
@@ -39,10 +62,7 @@ class PreparedResponse:
     owner: str
     records: ResponseRecords
     conversations: ConversationRecords
-    history: list[dict[str, Any]]
-    """The stored items that come before the request's own."""
-    chain: tuple[str, ...] = ()
-    """Ids of the responses that it goes on from."""
+    named: NamedState
     conversation_id: str | None = None
 
     @property
@@ -66,7 +86,9 @@ class PreparedResponse:
         if self.stream.claude_container_id is not None:
             await self.records.save_container(self.stream.container_id, self.stream.claude_container_id)
         if plan.store:
-            kept = await self.records.save_or_report(encode_response(response), self.request.input_items, self.chain)
+            kept = await self.records.save_or_report(
+                encode_response(response), self.request.input_items, self.named.chain
+            )
         if self.conversation_id is not None and response.status in ("completed", "incomplete"):
             outputs: list[dict[str, Any]] = to_builtins(response.output)
             try:
@@ -88,7 +110,6 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
         OpenAIError: the request's mistake; something that it names is not stored; 503 if the store is needed and away.
     """
     gateway = exchange.gateway
-    settings = gateway.settings.claude
     owner = scope_of(exchange.authorization)
     records = ResponseRecords(gateway.store, owner)
     conversations = ConversationRecords(gateway.store, owner)
@@ -96,6 +117,28 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
     given = request.parameters
     exchange.figures.model = given.model
     exchange.figures.stream = bool(given.stream)
+    named = await load_named_state(request, records, conversations)
+    response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
+    key = gateway.secret()
+    context = responses_context(gateway.settings.claude, gateway.catalog, key, response_id, named)
+    translated = translate_request(request, replace(context, refuses_in_text=is_codex(exchange.flow.request)))
+    translated = replace(translated, params=await with_files(file_records_of(exchange), translated.params))
+    figures = exchange.figures
+    figures.claude_model = translated.plan.claude_model
+    figures.warnings = translated.warnings
+    stream = ResponsesStream(translated.plan, response_id, int(time.time()), key)
+    return PreparedResponse(translated, stream, owner, records, conversations, named, given.conversation_id)
+
+
+async def load_named_state(
+    request: ResponsesRequest, records: ResponseRecords, conversations: ConversationRecords
+) -> NamedState:
+    """Load what a request names: the responses or the conversation that it goes on from, and single items.
+
+    Raises:
+        OpenAIError: something of it is not stored; 503 if the store is needed and away.
+    """
+    given = request.parameters
     chain: tuple[str, ...] = ()
     history: list[dict[str, Any]] = []
     if given.previous_response_id:
@@ -105,30 +148,25 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
     referenced = {item.id for item in request.items if isinstance(item, ItemReference)}
     found = await records.find_items(referenced) if referenced else {}
     containers = find_container_ids(given.tools or (), [*history, *_raw_items(given.input)])
-    response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
-    key = gateway.secret()
-    translated = translate_request(
-        request,
-        ResponsesContext(
-            catalog=gateway.catalog,
-            envelope_key=key,
-            id_seed=response_id,
-            history=history,
-            resolve_item=found.get,
-            containers=await records.find_containers(containers),
-            default_max_tokens=settings.max_tokens,
-            max_tokens_limit=settings.max_tokens_limit,
-            show_thinking=settings.show_thinking,
-            refuses_in_text=is_codex(exchange.flow.request),
-            prompt_caching=settings.prompt_caching,
-        ),
+    return NamedState(history, chain, found, await records.find_containers(containers))
+
+
+def responses_context(
+    settings: ClaudeSettings, catalog: ModelCatalog, key: bytes, response_id: str, named: NamedState
+) -> ResponsesContext:
+    """Gather what a translation needs besides the request."""
+    return ResponsesContext(
+        catalog=catalog,
+        envelope_key=key,
+        id_seed=response_id,
+        history=named.history,
+        resolve_item=named.items.get,
+        containers=named.containers,
+        default_max_tokens=settings.max_tokens,
+        max_tokens_limit=settings.max_tokens_limit,
+        show_thinking=settings.show_thinking,
+        prompt_caching=settings.prompt_caching,
     )
-    translated = replace(translated, params=await with_files(exchange, translated.params))
-    figures = exchange.figures
-    figures.claude_model = translated.plan.claude_model
-    figures.warnings = translated.warnings
-    stream = ResponsesStream(translated.plan, response_id, int(time.time()), key)
-    return PreparedResponse(translated, stream, owner, records, conversations, history, chain, given.conversation_id)
 
 
 def encode_events(events: Iterable[ResponseEvent]) -> bytes:

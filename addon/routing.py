@@ -28,6 +28,10 @@ class Endpoint(Enum):
     FILE = "file"
     FILE_CONTENT = "file_content"
     FILE_DELETION = "file_deletion"
+    NEW_BATCH = "new_batch"
+    BATCHES = "batches"
+    BATCH = "batch"
+    BATCH_CANCEL = "batch_cancel"
     MODELS = "models"
     MODEL = "model"
     HEALTH = "health"
@@ -89,6 +93,7 @@ _CONVERSATION = r"/conversations/(?P<name>[^/]+)"
 _ITEM = rf"{_CONVERSATION}/items/(?P<item>[^/]+)"
 _COMPLETION = r"/chat/completions/(?P<name>[^/]+)"
 _FILE = r"/files/(?P<name>[^/]+)"
+_BATCH = r"/batches/(?P<name>[^/]+)"
 
 _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     # The first that fits counts.
@@ -118,6 +123,10 @@ _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", _FILE, Endpoint.FILE),
     ("GET", f"{_FILE}/content", Endpoint.FILE_CONTENT),
     ("DELETE", _FILE, Endpoint.FILE_DELETION),
+    ("POST", "/batches", Endpoint.NEW_BATCH),
+    ("GET", "/batches", Endpoint.BATCHES),
+    ("GET", _BATCH, Endpoint.BATCH),
+    ("POST", f"{_BATCH}/cancel", Endpoint.BATCH_CANCEL),
 )
 _ENDPOINTS: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("POST", re.compile(rf"{_PREFIX}/chat/completions"), Endpoint.CHAT_COMPLETIONS),
@@ -188,6 +197,6 @@ class Router:
             OpenAIError(
                 404,
                 f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
-                "It serves chat completions, responses, conversations and models.",
+                "It serves chat completions, responses, conversations, files, batches and models.",
             )
         )

@@ -27,13 +27,17 @@ type Kind = Literal[
     "container",
     "cache",
     "thinking",
+    "batch",
+    "batches",
+    "lines",
 ]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
 response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
 a conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of
 one day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
-`content`: the bytes of one; `container`: Claude's id of the container that code ran in; `cache`: an answer that is
-given again; `thinking`: the answer that made a tool call, with its thinking."""
+`content`: the bytes of one, or of a batch's input; `container`: Claude's id of the container that code ran in;
+`cache`: an answer that is given again; `thinking`: the answer that made a tool call, with its thinking; `batch`: a
+batch; `batches`: the list of those of one day; `lines`: what was found of a batch's lines when they were sent."""
 
 
 class Key(NamedTuple):

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from addon.exchange import Exchange
+from addon.gateway import Gateway
 from addon.listed_records import ListedRecords
 from addon.pages import encode_list, read_page, read_page_query
 from addon.store import Key, StoreUnavailableError
@@ -39,15 +40,15 @@ class _Body(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Body)
 
 
-async def store_completion(exchange: Exchange, completion: bytes, kept: KeptRequest) -> None:
+async def store_completion(gateway: Gateway, owner: str, request_id: str, completion: bytes, kept: KeptRequest) -> None:
     """Keep a completion. A store that is away takes nothing from an answer that is there: the log says so."""
-    stored = add_kept(completion, kept, exchange.request_id)
+    stored = add_kept(completion, kept, request_id)
     messages = msgspec.json.encode(list_messages(stored["id"], kept))
     try:
-        await exchange.gateway.store.save({_messages_key(exchange, stored["id"]): messages})
-        await _records(exchange).add(stored)
+        await gateway.store.save({Key("messages", owner, stored["id"]): messages})
+        await _records_of(gateway, owner).put(stored)
     except StoreUnavailableError as error:
-        log.warning("completion_not_stored", request_id=exchange.request_id, reason=error.reason)
+        log.warning("completion_not_stored", request_id=request_id, reason=error.reason)
 
 
 async def answer_stored_completions(exchange: Exchange) -> None:
@@ -112,10 +113,13 @@ async def _load(exchange: Exchange, completion_id: str) -> dict[str, Any]:
 
 
 def _records(exchange: Exchange) -> ListedRecords:
-    gateway = exchange.gateway
+    return _records_of(exchange.gateway, scope_of(exchange.authorization))
+
+
+def _records_of(gateway: Gateway, owner: str) -> ListedRecords:
     return ListedRecords(
         gateway.store,
-        scope_of(exchange.authorization),
+        owner,
         "completion",
         "completions",
         gateway.settings.store.seconds_to_live,

@@ -241,6 +241,10 @@ class ModelCatalog:
             return name, ()
         return successor, (TranslationWarning("model", "changed", f"{name} is retired: {successor} answers"),)
 
+    def pinned(self, requested: str, model: str) -> "ModelCatalog":
+        """Return a catalog that finds this model for a name: what an earlier one found."""
+        return ModelCatalog(self.default_model, {**self.aliases, requested: model}, self.models)
+
     def updated(self, models: Iterable[Mapping[str, Any]]) -> "ModelCatalog":
         """Return a new catalog that knows what entries of `GET /v1/models` say; those called retired leave it."""
         merged = dict(self.models)

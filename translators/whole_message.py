@@ -4,15 +4,17 @@ Results of batches are whole messages (https://platform.claude.com/docs/en/build
 block comes in its start, with the bytes that Claude sent; its citations follow, because streams read them from deltas.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
 
-from translators.claude_events import Delta, Event, MalformedEventError, Message
+from translators.claude_events import Delta, Event, MalformedEventError, Message, Usage
+from translators.errors import OpenAIError
+from translators.phases import IllegalEventOrderError
 
-__all__ = ["split_message"]
+__all__ = ["read_usage", "split_message", "translate_message"]
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _message_decoder = msgspec.json.Decoder(Message)
@@ -52,3 +54,38 @@ def _split_block(index: int, raw: Raw) -> Iterator[Event]:
             delta = Delta("citations_delta", citation=Raw(msgspec.json.encode(citation)))
             yield Event("content_block_delta", index=index, delta=delta)
     yield Event("content_block_stop", index=index)
+
+
+class MessageStream[Piece](Protocol):
+    """Translates Claude's events: the stream of an endpoint."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether Claude wants its answer sent back, to go on."""
+
+    def translate(self, event: Event) -> Sequence[Piece]:
+        """Translate one event."""
+
+
+def translate_message[Piece](stream: MessageStream[Piece], data: bytes | Raw) -> list[Piece]:
+    """Have the JSON of a whole message translated, as if it had been streamed.
+
+    Raises:
+        OpenAIError: it cannot be read, or Claude paused and would have to be asked again.
+    """
+    try:
+        pieces = [piece for event in split_message(data) for piece in stream.translate(event)]
+    except (MalformedEventError, IllegalEventOrderError) as error:
+        raise OpenAIError(502, f"The answer could not be read: {error}.", "server_error", "upstream_broken") from error
+    if stream.paused:
+        message = "Claude paused after the searches of one request, and would have to be asked again to go on."
+        raise OpenAIError(502, message, "server_error", "incomplete_turn")
+    return pieces
+
+
+def read_usage(data: bytes | Raw) -> Usage:
+    """Read the counts of a whole message; none of one that cannot be read."""
+    try:
+        return _message_decoder.decode(data).usage or Usage()
+    except _UNREADABLE:
+        return Usage()

@@ -1,0 +1,181 @@
+"""Claude's results of a batch as OpenAI's output and error files, in the order of the input."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from addon.batch_lines import BatchScope, endpoint_of, prepare_line
+from addon.batch_records import BatchRecord, BatchRecords, SentLines
+from addon.batch_sending import read_lines
+from addon.exchange import Figures
+from addon.file_records import FileRecords
+from addon.gateway import Gateway
+from addon.store import StoreUnavailableError
+from translators.batches.batch import BatchUsage, RequestCounts, Status, move_batch
+from translators.batches.claude_requests import ClaudeResult, judge_results, name_request, parse_result
+from translators.batches.input_lines import InputChecker, InputLine
+from translators.batches.output_lines import (
+    LineIds,
+    Unexecuted,
+    encode_answer,
+    encode_refusal,
+    encode_unexecuted,
+    file_id_of,
+)
+from translators.claude_events import MalformedEventError, Usage
+from translators.errors import OpenAIError
+from translators.usage import CompletionUsage, add_usage, translate_usage
+from translators.whole_message import read_usage
+
+__all__ = ["finish_batch"]
+
+
+async def finish_batch(gateway: Gateway, records: BatchRecords, record: BatchRecord) -> tuple[BatchRecord, Figures]:
+    """Write the files of a batch whose requests have all ended; return it as it is for ever, and what it cost.
+
+    Raises:
+        OpenAIError: Claude or the store is out of reach for the moment.
+    """
+    content, sent = await records.load_input(record.id)
+    written = _Writing(gateway, records, record, sent)
+    await written.load_results()
+    checker = InputChecker(record.batch.endpoint)
+    async for line in read_lines(checker, content):
+        await written.write(line)
+    return await written.save(), written.figures
+
+
+@dataclass
+class _Writing:
+    """The files of one batch, and what is counted on the way."""
+
+    gateway: Gateway
+    records: BatchRecords
+    record: BatchRecord
+    sent: SentLines
+    figures: Figures = field(init=False)
+    _results: dict[str, ClaudeResult] = field(default_factory=dict, init=False)
+    _output: bytearray = field(default_factory=bytearray, init=False)
+    _errors: bytearray = field(default_factory=bytearray, init=False)
+    _completed: int = 0
+    _failed: int = 0
+    _has_expired: bool = False
+    _usage: Usage = field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        batch, gateway = self.record.batch, self.gateway
+        self.figures = Figures(model=batch.model, claude_model=self.record.claude_model)
+        created = batch.in_progress_at or batch.created_at
+        self._scope = BatchScope(
+            gateway,
+            self.records.owner,
+            batch.id,
+            batch.endpoint,
+            gateway.catalog.pinned(batch.model or "", self.record.claude_model),
+            created,
+            batch.finalizing_at or batch.cancelling_at or created,
+        )
+
+    async def load_results(self) -> None:
+        """Load Claude's results. Of a request that was sent twice, after a break, the first counts."""
+        for batch_id in self.record.claude_batches:
+            try:
+                async for line in self.gateway.claude.batches.results(batch_id):
+                    name, result = parse_result(line)
+                    self._results.setdefault(name, result)
+            except MalformedEventError as error:
+                raise OpenAIError(502, f"Claude's results could not be read: {error}", "server_error") from error
+            except OpenAIError as error:
+                # What Claude does not know any more has no results: its lines say so.
+                if error.status != 404:
+                    raise
+
+    async def write(self, line: InputLine) -> None:
+        """Write a line to the file where it belongs."""
+        ids = LineIds(self.record.id, line.number)
+        try:
+            outcome = await self._answer(line)
+        except StoreUnavailableError:
+            raise
+        except OpenAIError as error:
+            self._fail(encode_refusal(ids, line.custom_id, error))
+            return
+        match outcome:
+            case bytes():
+                self._completed += 1
+                self._output += encode_answer(ids, line.custom_id, outcome)
+            case "batch_expired" | "batch_cancelled":
+                self._has_expired = self._has_expired or outcome == "batch_expired"
+                self._fail(encode_unexecuted(ids, line.custom_id, outcome))
+            case _:
+                self._fail(self.sent.refusals[line.number].encode())
+
+    async def _answer(self, line: InputLine) -> bytes | Unexecuted | None:
+        """Make the answer of a line; None for one that was refused when it was to be sent."""
+        if line.number in self.sent.refusals:
+            return None
+        if line.number > self.record.sent_lines:
+            return "batch_cancelled" if self.record.batch.cancelling_at else "batch_expired"
+        prepared = await prepare_line(self._scope, line, self.sent.named.get(line.number))
+        names = [name_request(line.number, index) for index in range(len(prepared.requests))]
+        results = [self._results.pop(name, None) for name in names]
+        self._count(results)
+        judged = judge_results(results)
+        return judged if isinstance(judged, str) else await prepared.answer(judged)
+
+    def _count(self, results: list[ClaudeResult | None]) -> None:
+        """Count what was billed, whether it makes an answer or not."""
+        figures = Figures(model=self.figures.model, claude_model=self.figures.claude_model)
+        for result in results:
+            if result is not None and isinstance(result.message, msgspec.Raw):
+                usage = read_usage(result.message)
+                self._usage = add_usage(self._usage, usage)
+                figures.count(usage, self.gateway.prices)
+                self.figures.count(usage, self.gateway.prices)
+        endpoint = endpoint_of(self.record.batch.endpoint)
+        self.gateway.metrics.observe_apart(figures, self.gateway.catalog, endpoint)
+
+    def _fail(self, line: bytes) -> None:
+        self._failed += 1
+        self._errors += line
+
+    async def save(self) -> BatchRecord:
+        """Save the files; return the batch with them."""
+        batch = self.record.batch
+        output = await self._save_file("output", bytes(self._output))
+        errors = await self._save_file("error", bytes(self._errors))
+        status: Status = "expired" if self._has_expired else "completed"
+        if batch.status == "cancelling":
+            status = "cancelled"
+        moved = move_batch(
+            batch,
+            status,
+            int(time.time()),
+            output_file_id=output,
+            error_file_id=errors,
+            request_counts=RequestCounts(self._completed + self._failed, self._completed, self._failed),
+            usage=_batch_usage(translate_usage(self._usage)),
+        )
+        return msgspec.structs.replace(self.record, batch=moved)
+
+    async def _save_file(self, kind: str, content: bytes) -> str | None:
+        if not content:
+            return None
+        files = FileRecords(self.gateway.store, self.records.owner, self.records.seconds_to_live)
+        batch = self.record.batch
+        file_id = file_id_of(batch.id, "output" if kind == "output" else "error")
+        filename = f"{batch.id}_{kind}.jsonl"
+        await files.create(filename, "batch_output", content, self.record.output_seconds, file_id)
+        await asyncio.sleep(0)
+        return file_id
+
+
+def _batch_usage(usage: CompletionUsage) -> BatchUsage:
+    return BatchUsage.of(
+        usage.prompt_tokens,
+        usage.prompt_tokens_details.cached_tokens,
+        usage.completion_tokens,
+        usage.completion_tokens_details.reasoning_tokens,
+    )

@@ -1,0 +1,186 @@
+"""The lines of a batch on their way to Claude: checked, translated, sent in as few batches of Claude as hold them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from addon.batch_lines import BatchScope, prepare_line
+from addon.batch_records import BatchRecord, BatchRecords, SentLines
+from addon.file_records import FileRecords, with_files
+from addon.gateway import Gateway
+from addon.store import StoreUnavailableError
+from translators.batches.batch import Batch, BatchError, RequestCounts, fail_batch, move_batch
+from translators.batches.claude_requests import MAX_BYTES, MAX_REQUESTS, encode_request, join_requests, name_request
+from translators.batches.input_lines import InputChecker, InputLine, split_lines
+from translators.batches.output_lines import LineIds, encode_refusal
+from translators.errors import OpenAIError
+
+__all__ = ["read_lines", "send_batch"]
+
+_MAX_WARNINGS = 50
+_ENVELOPE_BYTES = 64
+"""Generously, what a body has besides its requests."""
+
+log = structlog.get_logger(__name__)
+
+
+async def read_lines(checker: InputChecker, content: bytes) -> AsyncIterator[InputLine]:
+    """Iterate over the lines that are right, letting others run after each."""
+    for number, raw in split_lines(content):
+        line = checker.check(number, raw)
+        if line is not None:
+            yield line
+        if checker.is_hopeless:
+            return
+        await asyncio.sleep(0)
+    checker.finish()
+
+
+async def send_batch(gateway: Gateway, records: BatchRecords, record: BatchRecord) -> BatchRecord:
+    """Check a batch and send it; return it as it stands then: in progress, failed, or with a wish to cancel it.
+
+    What is sent is noted at once, so that whoever goes on after a break sends the rest.
+
+    Raises:
+        OpenAIError: Claude or the store is out of reach for the moment.
+    """
+    content, sent = await records.load_input(record.id)
+    checker = InputChecker(record.batch.endpoint)
+    lines = [line async for line in read_lines(checker, content)]
+    if checker.errors:
+        checked = msgspec.structs.replace(record.batch, request_counts=RequestCounts(total=checker.count))
+        return _changed(record, fail_batch(checked, checker.errors, int(time.time())))
+    sending = _Sending(gateway, records, record, sent)
+    try:
+        return await sending.send(lines, checker.model or "")
+    except OpenAIError as error:
+        if isinstance(error, StoreUnavailableError) or not is_lasting(error):
+            raise
+        await sending.give_up()
+        reason = BatchError(error.code or "invalid_request", error.message, None, error.param)
+        return _changed(sending.record, fail_batch(sending.record.batch, [reason], int(time.time())))
+
+
+def is_lasting(error: OpenAIError) -> bool:
+    """Whether Claude would say the same again."""
+    return error.code == "insufficient_quota" or (400 <= error.status < 500 and error.status not in (408, 409, 429))
+
+
+type _Requests = list[tuple[Mapping[str, str], bytes]]
+"""The encoded requests of a line, with their headers."""
+
+
+@dataclass
+class _Window:
+    """Requests of consecutive lines that are sent together: one batch of Claude for each set of headers."""
+
+    by_headers: dict[tuple[tuple[str, str], ...], list[bytes]] = field(default_factory=dict)
+    requests: int = 0
+    size: int = 0
+
+    def has_room(self, added: _Requests) -> bool:
+        size = sum(len(request) + 1 for _, request in added)
+        return self.requests + len(added) <= MAX_REQUESTS and self.size + size + _ENVELOPE_BYTES <= MAX_BYTES
+
+    def add(self, added: _Requests) -> None:
+        for headers, request in added:
+            self.by_headers.setdefault(tuple(headers.items()), []).append(request)
+            self.requests += 1
+            self.size += len(request) + 1
+
+
+class _Sending:
+    """One batch on its way."""
+
+    def __init__(self, gateway: Gateway, records: BatchRecords, record: BatchRecord, sent: SentLines) -> None:
+        self.record = record
+        self._gateway = gateway
+        self._records = records
+        self._sent = sent
+        self._window = _Window()
+        self._files = FileRecords(gateway.store, records.owner, records.seconds_to_live)
+
+    async def send(self, lines: list[InputLine], model: str) -> BatchRecord:
+        claude_model = self.record.claude_model or self._gateway.catalog.resolve(model).id
+        self.record = msgspec.structs.replace(
+            self.record,
+            claude_model=claude_model,
+            batch=msgspec.structs.replace(
+                self.record.batch, model=model, request_counts=RequestCounts(total=len(lines))
+            ),
+        )
+        batch = self.record.batch
+        catalog = self._gateway.catalog.pinned(model, claude_model)
+        times = batch.created_at, batch.created_at
+        scope = BatchScope(self._gateway, self._records.owner, batch.id, batch.endpoint, catalog, *times)
+        last = 0
+        for line in lines:
+            if line.number > self.record.sent_lines:
+                added = await self._translate(scope, line)
+                if not self._window.has_room(added):
+                    await self._flush(last)
+                    if await self._records.cancel_wished_at(batch.id) is not None:
+                        return self.record
+                self._window.add(added)
+                await asyncio.sleep(0)
+            last = line.number
+        await self._flush(last)
+        failed = len(self._sent.refusals)
+        counts = RequestCounts(len(lines), 0, failed)
+        moved = move_batch(self.record.batch, "in_progress", int(time.time()), request_counts=counts)
+        return _changed(self.record, moved)
+
+    async def give_up(self) -> None:
+        """Stop what is sent already: the batch as a whole has failed."""
+        for batch_id in self.record.claude_batches:
+            try:
+                await self._gateway.claude.batches.cancel(batch_id)
+            except OpenAIError as error:
+                log.warning("claude_batch_not_cancelled", batch_id=self.record.id, reason=error.message)
+
+    async def _translate(self, scope: BatchScope, line: InputLine) -> _Requests:
+        """Translate a line to its requests; none of one that is refused."""
+        self._sent.refusals.pop(line.number, None)
+        try:
+            prepared = await prepare_line(scope, line)
+            added = [
+                (request.headers, encode_request(name_request(line.number, index), await self._filled(request.params)))
+                for index, request in enumerate(prepared.requests)
+            ]
+            _refuse_oversize(added)
+        except StoreUnavailableError:
+            raise
+        except OpenAIError as error:
+            refusal = encode_refusal(LineIds(scope.batch_id, line.number), line.custom_id, error)
+            self._sent.refusals[line.number] = refusal.decode()
+            return []
+        if prepared.named is not None:
+            self._sent.named[line.number] = prepared.named
+        warnings = tuple(dict.fromkeys((*self.record.warnings, *prepared.warnings)))[:_MAX_WARNINGS]
+        self.record = msgspec.structs.replace(self.record, warnings=warnings)
+        return added
+
+    async def _filled(self, params: dict[str, object]) -> dict[str, object]:
+        return await with_files(self._files, params)
+
+    async def _flush(self, last: int) -> None:
+        """Send the window, and note that everything up to line `last` is sent."""
+        claude_batches = list(self.record.claude_batches)
+        for headers, requests in self._window.by_headers.items():
+            claude_batches.append(await self._gateway.claude.batches.create(join_requests(requests), dict(headers)))
+        self._window = _Window()
+        self.record = msgspec.structs.replace(self.record, claude_batches=tuple(claude_batches), sent_lines=last)
+        await self._records.save(self.record, self._sent)
+
+
+def _refuse_oversize(added: _Requests) -> None:
+    if not _Window().has_room(added):
+        raise OpenAIError(413, "The request is too large for Claude.", code="request_too_large")
+
+
+def _changed(record: BatchRecord, batch: Batch) -> BatchRecord:
+    return msgspec.structs.replace(record, batch=batch)
