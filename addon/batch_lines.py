@@ -174,6 +174,7 @@ async def _answer_completion(
 async def _prepare_response(scope: BatchScope, line: InputLine, ids: LineIds, named: NamedState | None) -> PreparedLine:
     gateway = scope.gateway
     request = parse_response(line.body)
+    given = request.parameters
     if named is None:
         records = ResponseRecords(gateway.store, scope.owner)
         named = await load_named_state(request, records, ConversationRecords(gateway.store, scope.owner))
@@ -182,9 +183,9 @@ async def _prepare_response(scope: BatchScope, line: InputLine, ids: LineIds, na
     translated = translate_response(request, context)
     return PreparedLine(
         (ClaudeRequest(translated.params, translated.headers),),
-        partial(_answer_response, scope, response_id, translated, named, request.parameters.conversation_id),
+        partial(_answer_response, scope, response_id, translated, named, given.conversation_id),
         translated.warnings,
-        None if named == NamedState() else named,
+        named if given.previous_response_id or given.conversation_id or named.items else None,
     )
 
 

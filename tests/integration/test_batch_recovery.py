@@ -1,0 +1,255 @@
+"""Batches that outlive what works on them: processes that end, Claude and the store out of reach, two at once."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from addon.simulated_claude.server import RunningSimulation, SimulationSettings
+from addon.simulated_claude.server import start as start_simulated_claude
+from tests.integration.batch_api import CHAT, chat, create, ended, line, outcome, script, sent
+from tests.integration.responses_api import REVERSE, client_of, settings_with_store
+from tests.integration.running_proxy import ProxyStarter
+from tests.integration.serving_process import serving_process
+
+LINES = [line(f"line {number}", chat(f"Number {number}")) for number in range(5)]
+IDS = [one["custom_id"] for one in LINES]
+
+
+@contextlib.asynccontextmanager
+async def simulated_claude(delay: float, port: int = 0) -> AsyncIterator[RunningSimulation]:
+    running = await start_simulated_claude(port=port, settings=SimulationSettings(delay=0, batch_delay=delay))
+    try:
+        yield running
+    finally:
+        await running.close()
+
+
+def made_at(simulation: RunningSimulation) -> int:
+    """How many batches Claude was asked to make."""
+    return sum((entry.method, entry.path) == ("POST", "/v1/messages/batches") for entry in simulation.journal)
+
+
+async def test_a_batch_goes_on_after_its_process_was_killed(tmp_path: Path) -> None:
+    async with simulated_claude(1.0) as simulation:
+        async with serving_process(simulation.base_url, tmp_path) as first, first.client() as client:
+            made = await create(client, LINES)
+            await sent(client, made.id)
+            await first.kill()
+        async with serving_process(simulation.base_url, tmp_path) as second, second.client() as client:
+            batch = await ended(client, made.id, seconds=60)
+            output, errors = await outcome(client, batch)
+        assert made_at(simulation) == 1
+    assert (batch.status, errors) == ("completed", [])
+    assert [answer["custom_id"] for answer in output] == IDS
+
+
+async def test_a_batch_that_was_not_sent_is_sent_by_the_next_process(
+    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        made = await create(client, LINES)
+        assert (await client.batches.retrieve(made.id)).status == "validating"
+    async with simulated_claude(0.0, unused_tcp_port):
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            batch = await ended(client, made.id)
+    assert batch.status == "completed"
+
+
+async def test_claude_out_of_reach_at_creation_is_waited_for(
+    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        with capture_logs() as logs:
+            made = await create(client, LINES)
+            assert made.status == "validating"
+            assert (await client.batches.retrieve(made.id)).status == "validating"
+            async with simulated_claude(0.0, unused_tcp_port) as simulation:
+                async with asyncio.timeout(30):
+                    while not made_at(simulation):  # without anybody who asks
+                        await asyncio.sleep(0.1)
+                batch = await ended(client, made.id)
+                output, _ = await outcome(client, batch)
+    assert [answer["custom_id"] for answer in output] == IDS
+    (reason, *_) = [entry["reason"] for entry in logs if entry["event"] == "batch_not_advanced"]
+    assert reason == "Claude could not be reached."
+
+
+async def test_claude_out_of_reach_at_polling_takes_nothing_away(
+    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with simulated_claude(30.0, unused_tcp_port) as simulation:
+            made = await create(client, LINES)
+            await sent(client, made.id)
+            kept = simulation.simulation.batches._batches
+        assert (await client.batches.retrieve(made.id)).status == "in_progress"
+        async with simulated_claude(0.0, unused_tcp_port) as again:
+            (remembered,) = kept.values()
+            again.simulation.batches._batches[remembered.id] = remembered
+            await remembered.process(0.0)
+            batch = await ended(client, made.id)
+            output, _ = await outcome(client, batch)
+    assert [answer["custom_id"] for answer in output] == IDS
+
+
+async def test_results_that_claude_has_lost_are_errors_of_their_lines(
+    start_proxy: ProxyStarter, tmp_path: Path
+) -> None:
+    async with simulated_claude(0.5) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            made = await create(client, LINES)
+            await sent(client, made.id)
+            simulation.simulation.batches._batches.clear()
+            batch = await ended(client, made.id)
+            output, errors = await outcome(client, batch)
+    assert (batch.status, output) == ("completed", [])
+    assert [entry["custom_id"] for entry in errors] == IDS
+    assert {entry["response"]["status_code"] for entry in errors} == {502}
+
+
+async def test_a_refusal_of_the_whole_batch_makes_it_fail(start_proxy: ProxyStarter, tmp_path: Path) -> None:
+    async with simulated_claude(0.0) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        wrong = settings.model_copy(
+            update={
+                "claude": settings.claude.model_copy(
+                    update={"api_key": type(settings.claude.api_key)("sk-ant-invalid")}
+                )
+            }
+        )
+        async with start_proxy(REVERSE, settings=wrong) as proxy, client_of(proxy) as client:
+            batch = await ended(client, (await create(client, LINES)).id)
+    assert batch.status == "failed"
+    assert batch.errors is not None
+    assert [error.code for error in batch.errors.data or ()] == ["invalid_api_key"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_two_processes_on_one_store_send_once_and_write_the_same(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    environment = {"CLAUDE_PROXY_SECRET": "a secret that both have, of 32 bytes"}
+    if kind == "redis":
+        environment["CLAUDE_PROXY_REDIS_URL"] = request.getfixturevalue("redis_url")
+    async with simulated_claude(0.5) as simulation, contextlib.AsyncExitStack() as stack:
+        one, two = [
+            await stack.enter_async_context(serving_process(simulation.base_url, tmp_path, **environment))
+            for _ in range(2)
+        ]
+        clients = [await stack.enter_async_context(process.client()) for process in (one, two)]
+        made = await create(clients[0], [*LINES, line("slow", chat(script(delay=1, text="late")))])
+        batches = await asyncio.gather(*(ended(client, made.id, seconds=60) for client in clients for _ in range(3)))
+        output, errors = await outcome(clients[1], batches[0])
+        files = [file.id async for file in clients[1].files.list(purpose="batch_output")]
+        assert made_at(simulation) == 1
+    assert {batch.output_file_id for batch in batches} == {files[0]}
+    assert len(files) == 1
+    assert [answer["custom_id"] for answer in output] == [*IDS, "slow"]
+    assert errors == []
+
+
+async def test_work_that_was_cut_off_is_done_again_and_writes_the_same(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are written, and the process dies before the batch says so."""
+    url = "/v1/responses"
+    async with simulated_claude(0.0) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            conversation = await client.conversations.create()
+            body = {"model": "gpt-5.5", "input": "Hello", "conversation": conversation.id}
+            made = await create(client, [line("a", body, url), line("b", body, url)], url)
+            store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+            save = type(store).save
+
+            async def save_but_no_end(self: Any, values: Any, seconds: float | None = None) -> None:
+                if any(key.kind == "batch" and b'"completed_at":1' in value for key, value in values.items()):
+                    raise OSError("the process dies here")
+                await save(self, values, seconds)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(type(store), "save", save_but_no_end)
+                async with asyncio.timeout(20):
+                    while not (written := [file.id async for file in client.files.list(purpose="batch_output")]):
+                        await client.batches.retrieve(made.id)
+                first = (await client.files.content(written[0])).text
+            batch = await ended(client, made.id)
+            assert batch.output_file_id == written[0]
+            assert [file.id async for file in client.files.list(purpose="batch_output")] == written
+            assert _without_seals((await client.files.content(written[0])).text) == _without_seals(first)
+            items = (await client.conversations.items.list(conversation.id)).data
+    assert sum(item.type == "message" for item in items) == 4
+
+
+def _without_seals(text: str) -> list[Any]:
+    """Take out the sealed thinking, which is sealed anew each time."""
+    answers = [json.loads(one) for one in text.splitlines()]
+    for answer in answers:
+        for item in answer["response"]["body"]["output"]:
+            item.pop("encrypted_content", None)
+    return answers
+
+
+async def test_lines_that_need_other_headers_travel_in_another_batch_of_claude(
+    start_proxy: ProxyStarter, tmp_path: Path
+) -> None:
+    async with simulated_claude(0.0) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            warm = {"model": "claude-haiku-4-5", "temperature": 0.2}
+            lines = [
+                line("a", chat("x", **warm)),
+                line("b", chat("y", model="claude-haiku-4-5")),
+                line("c", chat("z", **warm)),
+            ]
+            batch = await ended(client, (await create(client, lines)).id)
+            output, errors = await outcome(client, batch)
+        created = [
+            entry for entry in simulation.journal if (entry.method, entry.path) == ("POST", "/v1/messages/batches")
+        ]
+    assert errors == []
+    assert [answer["custom_id"] for answer in output] == ["a", "b", "c"]
+    assert sorted(len(entry.body["requests"]) for entry in created) == [1, 2]
+    assert {entry.headers["anthropic-version"] for entry in created} == {"2023-06-01", "2026-10-21"}
+
+
+async def test_a_batch_is_split_where_claude_takes_no_more(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("addon.batch_sending.MAX_REQUESTS", 2)
+    async with simulated_claude(0.0) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            batch = await ended(client, (await create(client, LINES)).id)
+            output, _ = await outcome(client, batch)
+        assert made_at(simulation) == 3
+    assert [answer["custom_id"] for answer in output] == IDS
+
+
+async def test_the_store_out_of_reach_is_said_with_a_503(start_proxy: ProxyStarter, tmp_path: Path) -> None:
+    async with simulated_claude(0.0) as simulation:
+        (tmp_path / "file").write_text("no folder")
+        settings = settings_with_store(simulation.base_url, tmp_path / "file" / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", trust_env=False) as http:
+                answers = [
+                    await http.get("/v1/batches"),
+                    await http.get("/v1/batches/batch_x"),
+                    await http.post("/v1/batches/batch_x/cancel"),
+                    await http.post(
+                        "/v1/batches",
+                        json={"input_file_id": "file-x", "endpoint": CHAT, "completion_window": "24h"},
+                    ),
+                ]
+    assert {answer.status_code for answer in answers} == {503}
