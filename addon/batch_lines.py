@@ -185,7 +185,7 @@ async def _prepare_response(scope: BatchScope, line: InputLine, ids: LineIds, na
         (ClaudeRequest(translated.params, translated.headers),),
         partial(_answer_response, scope, response_id, translated, named, given.conversation_id),
         translated.warnings,
-        named if given.previous_response_id or given.conversation_id or named.items else None,
+        None if named == NamedState() and not given.conversation_id else named,
     )
 
 
