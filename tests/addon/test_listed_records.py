@@ -88,3 +88,11 @@ async def test_nothing_of_one_client_is_found_by_another(records, store):
 
 async def test_lists_go_back_as_far_as_objects_are_kept(records, store):
     assert await ids_of(records_of(store, seconds_to_live=5 * DAY)) == ("cde", False)
+
+
+async def test_an_object_that_is_put_twice_is_listed_once(store):
+    records = records_of(store)
+    for state in ("first", "second"):
+        await records.put({"id": "x", "created_at": NOW, "state": state})
+    listed, _ = await records.page(10, "desc", None, lambda _: True)
+    assert listed == [{"id": "x", "created_at": NOW, "state": "second"}]

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
+from msgspec import structs
 
 from addon.prices import Prices
 from translators.claude_events import CacheCreation, ServerToolUse, Usage
@@ -59,6 +60,15 @@ def test_U4_an_answer_costs_what_the_package_says(model, usage):
     expected = calc_price(priced(usage), model, provider_id="anthropic").total_price
     assert isinstance(expected, Decimal)
     assert PRICES.cost(model, usage) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_the_tokens_of_a_batch_cost_half_and_its_searches_do_not():
+    for name in ("input", "output", "cache_read", "cache_write_1h", "above_a_step"):
+        batched = structs.replace(USAGES[name], service_tier="batch")
+        assert PRICES.cost("claude-sonnet-4-5", batched) == PRICES.cost("claude-sonnet-4-5", USAGES[name]) / 2
+    searches = Usage(server_tool_use=ServerToolUse(web_search_requests=3))
+    batched = structs.replace(searches, service_tier="batch")
+    assert PRICES.cost("claude-sonnet-4-5", batched) == PRICES.cost("claude-sonnet-4-5", searches) > 0
 
 
 @pytest.mark.parametrize("model", [*sorted(WITHOUT_PRICE), "claude-of-tomorrow", None])
