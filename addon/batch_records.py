@@ -34,6 +34,10 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[TranslationWarning, ...] = ()
     """What did not reach Claude as the lines said it."""
 
+    def moved(self, batch: Batch) -> "BatchRecord":
+        """Return the record with the batch as it stands now."""
+        return msgspec.structs.replace(self, batch=batch)
+
 
 class SentLines(msgspec.Struct):
     """What was found of the lines when they were sent, and cannot be found again from the input alone."""

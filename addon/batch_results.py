@@ -158,7 +158,7 @@ class _Writing:
             request_counts=RequestCounts(self._completed + self._failed, self._completed, self._failed),
             usage=_batch_usage(translate_usage(self._usage)),
         )
-        return msgspec.structs.replace(self.record, batch=moved)
+        return self.record.moved(moved)
 
     async def _save_file(self, kind: str, content: bytes) -> str | None:
         if not content:

@@ -9,18 +9,17 @@ import asyncio
 import time
 from contextlib import suppress
 
-import msgspec
 import structlog
 from mitmproxy.utils import asyncio_utils
 
 from addon.batch_records import BatchRecord, BatchRecords
 from addon.batch_results import finish_batch
-from addon.batch_sending import is_lasting, send_batch
+from addon.batch_sending import send_batch
 from addon.exchange import Figures
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError
 from addon.store_lock import hold
-from translators.batches.batch import FINAL, Batch, BatchError, BatchErrors, fail_batch, move_batch
+from translators.batches.batch import FINAL, BatchError, BatchErrors, fail_batch, move_batch
 from translators.errors import OpenAIError
 
 __all__ = ["advance", "batch_records_of"]
@@ -80,10 +79,10 @@ class _Run:
             log.exception("batch_failed", batch_id=self._batch_id)
 
     def _try_again(self) -> None:
-        # A batch that is with Claude waits for its client to ask; for one that is not, its day goes by.
+        # For a batch that is not with Claude its day goes by, and one that is unwanted costs; others wait for their client.
         later = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
-        loop.call_later(self._retry_seconds, _start_if_unsent, self._gateway, self._owner, self._batch_id, later)
+        loop.call_later(self._retry_seconds, _start_if_urgent, self._gateway, self._owner, self._batch_id, later)
 
     async def _take_steps(self) -> None:
         record = await self._records.load(self._batch_id)
@@ -112,29 +111,23 @@ class _Run:
     async def _send(self, record: BatchRecord) -> BatchRecord:
         now = int(time.time())
         if now >= record.batch.expires_at and not record.claude_batches:
-            return _with(record, move_batch(record.batch, "expired", now, errors=BatchErrors((_NOT_SENT,))))
-        try:
-            return await send_batch(self._gateway, self._records, record)
-        except OpenAIError as error:
-            if isinstance(error, StoreUnavailableError) or not is_lasting(error):
-                raise
-            reason = BatchError(error.code or "invalid_request", error.message, None, error.param)
-            return _with(record, fail_batch(record.batch, [reason], int(time.time())))
+            return record.moved(move_batch(record.batch, "expired", now, errors=BatchErrors((_NOT_SENT,))))
+        return await send_batch(self._gateway, self._records, record)
 
     async def _cancel(self, record: BatchRecord, wished: int) -> BatchRecord:
         for claude_batch in record.claude_batches:
             try:
                 await self._gateway.claude.batches.cancel(claude_batch)
             except OpenAIError as error:
-                # One that has ended cannot be cancelled: it has its results.
-                if not is_lasting(error):
+                # One that has ended, or is not there any more, cannot be cancelled.
+                if error.status not in (400, 404, 409):
                     raise
-        return _with(record, move_batch(record.batch, "cancelling", wished))
+        return record.moved(move_batch(record.batch, "cancelling", wished))
 
     async def _finalize(self, record: BatchRecord) -> BatchRecord | None:
         if not await self._has_ended(record):
             return None
-        return _with(record, move_batch(record.batch, "finalizing", int(time.time())))
+        return record.moved(move_batch(record.batch, "finalizing", int(time.time())))
 
     async def _has_ended(self, record: BatchRecord) -> bool:
         if record.batch.status == "finalizing":
@@ -157,7 +150,7 @@ class _Run:
             if error.code != "input_file_not_found":
                 raise
             reason = BatchError(error.code, error.message)
-            return _with(record, fail_batch(record.batch, [reason], int(time.time()))), None
+            return record.moved(fail_batch(record.batch, [reason], int(time.time()))), None
 
     def _log(self, record: BatchRecord, figures: Figures | None) -> None:
         batch = record.batch
@@ -185,10 +178,13 @@ class _Run:
         )
 
 
-def _start_if_unsent(gateway: Gateway, owner: str, batch_id: str, retry_seconds: float) -> None:
+def _start_if_urgent(gateway: Gateway, owner: str, batch_id: str, retry_seconds: float) -> None:
     async def start() -> None:
         with suppress(OpenAIError):
-            if (await batch_records_of(gateway, owner).load(batch_id)).batch.status == "validating":
+            records = batch_records_of(gateway, owner)
+            status = (await records.load(batch_id)).batch.status
+            wished = await records.cancel_wished_at(batch_id)
+            if status == "validating" or (status == "in_progress" and wished is not None):
                 _start(gateway, owner, batch_id, retry_seconds)
 
     if not gateway.draining:
@@ -196,7 +192,3 @@ def _start_if_unsent(gateway: Gateway, owner: str, batch_id: str, retry_seconds:
 
 
 _NOT_SENT = BatchError("batch_expired", "The batch could not be sent before its completion window expired.")
-
-
-def _with(record: BatchRecord, batch: Batch) -> BatchRecord:
-    return msgspec.structs.replace(record, batch=batch)

@@ -13,7 +13,7 @@ from addon.batch_records import BatchRecord, BatchRecords, SentLines
 from addon.file_records import FileRecords, with_files
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError
-from translators.batches.batch import Batch, BatchError, RequestCounts, fail_batch, move_batch
+from translators.batches.batch import BatchError, RequestCounts, fail_batch, move_batch
 from translators.batches.claude_requests import MAX_BYTES, MAX_REQUESTS, encode_request, join_requests, name_request
 from translators.batches.input_lines import InputChecker, InputLine, split_lines
 from translators.batches.output_lines import LineIds, encode_refusal
@@ -48,24 +48,18 @@ async def send_batch(gateway: Gateway, records: BatchRecords, record: BatchRecor
     Raises:
         OpenAIError: Claude or the store is out of reach for the moment.
     """
-    content, sent = await records.load_input(record.id)
-    checker = InputChecker(record.batch.endpoint)
-    lines = [line async for line in read_lines(checker, content)]
-    if checker.errors:
-        checked = msgspec.structs.replace(record.batch, request_counts=RequestCounts(total=checker.count))
-        return _changed(record, fail_batch(checked, checker.errors, int(time.time())))
-    sending = _Sending(gateway, records, record, sent)
+    sending = _Sending(gateway, records, record)
     try:
-        return await sending.send(lines, checker.model or "")
+        return await sending.send()
     except OpenAIError as error:
-        if isinstance(error, StoreUnavailableError) or not is_lasting(error):
+        if isinstance(error, StoreUnavailableError) or not _is_lasting(error):
             raise
         await sending.give_up()
         reason = BatchError(error.code or "invalid_request", error.message, None, error.param)
-        return _changed(sending.record, fail_batch(sending.record.batch, [reason], int(time.time())))
+        return sending.record.moved(fail_batch(sending.record.batch, [reason], int(time.time())))
 
 
-def is_lasting(error: OpenAIError) -> bool:
+def _is_lasting(error: OpenAIError) -> bool:
     """Whether Claude would say the same again."""
     return error.code == "insufficient_quota" or (400 <= error.status < 500 and error.status not in (408, 409, 429))
 
@@ -96,23 +90,30 @@ class _Window:
 class _Sending:
     """One batch on its way."""
 
-    def __init__(self, gateway: Gateway, records: BatchRecords, record: BatchRecord, sent: SentLines) -> None:
+    def __init__(self, gateway: Gateway, records: BatchRecords, record: BatchRecord) -> None:
         self.record = record
         self._gateway = gateway
         self._records = records
-        self._sent = sent
+        self._sent = SentLines()
         self._window = _Window()
         self._files = FileRecords(gateway.store, records.owner, records.seconds_to_live)
 
-    async def send(self, lines: list[InputLine], model: str) -> BatchRecord:
-        claude_model = self.record.claude_model or self._gateway.catalog.resolve(model).id
-        self.record = msgspec.structs.replace(
-            self.record,
-            claude_model=claude_model,
-            batch=msgspec.structs.replace(
-                self.record.batch, model=model, request_counts=RequestCounts(total=len(lines))
-            ),
+    async def send(self) -> BatchRecord:
+        """Check all lines, and send them if all are right."""
+        content, self._sent = await self._records.load_input(self.record.id)
+        checker = InputChecker(self.record.batch.endpoint)
+        lines = [line async for line in read_lines(checker, content)]
+        counted = msgspec.structs.replace(
+            self.record.batch, model=checker.model, request_counts=RequestCounts(total=checker.count)
         )
+        if checker.errors:
+            return self.record.moved(fail_batch(counted, checker.errors, int(time.time())))
+        self.record = self.record.moved(counted)
+        return await self._send_lines(lines, checker.model or "")
+
+    async def _send_lines(self, lines: list[InputLine], model: str) -> BatchRecord:
+        claude_model = self.record.claude_model or self._gateway.catalog.resolve(model).id
+        self.record = msgspec.structs.replace(self.record, claude_model=claude_model)
         batch = self.record.batch
         catalog = self._gateway.catalog.pinned(model, claude_model)
         times = batch.created_at, batch.created_at
@@ -129,10 +130,9 @@ class _Sending:
                 await asyncio.sleep(0)
             last = line.number
         await self._flush(last)
-        failed = len(self._sent.refusals)
-        counts = RequestCounts(len(lines), 0, failed)
+        counts = RequestCounts(len(lines), 0, len(self._sent.refusals))
         moved = move_batch(self.record.batch, "in_progress", int(time.time()), request_counts=counts)
-        return _changed(self.record, moved)
+        return self.record.moved(moved)
 
     async def give_up(self) -> None:
         """Stop what is sent already: the batch as a whole has failed."""
@@ -180,7 +180,3 @@ class _Sending:
 def _refuse_oversize(added: _Requests) -> None:
     if not _Window().has_room(added):
         raise OpenAIError(413, "The request is too large for Claude.", code="request_too_large")
-
-
-def _changed(record: BatchRecord, batch: Batch) -> BatchRecord:
-    return msgspec.structs.replace(record, batch=batch)
