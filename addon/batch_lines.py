@@ -112,7 +112,7 @@ async def prepare_line(scope: BatchScope, line: InputLine, named: NamedState | N
 async def _prepare_chat_completion(
     scope: BatchScope, line: InputLine, ids: LineIds, _named: NamedState | None
 ) -> PreparedLine:
-    # Without the memory of thinking: what one process remembers, another would not find.
+    # Without the memory of thinking, which is forgotten within hours: a line comes to the same whenever it is sent.
     context = translation_context(scope.gateway.settings.claude, scope.catalog)
     translated = translate_chat_completion(parse_chat_completion(line.body), context)
     asked = ClaudeRequest(translated.params, translated.headers)

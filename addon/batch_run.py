@@ -1,8 +1,8 @@
 """A batch, moved on as far as it goes now: sent, asked for, cancelled, its results written.
 
 This happens when its client asks for it, and apart from the request, because it may take long. One process at a time
-does it; whatever it finds is in the store before the next step, so that any other can go on from there. Only a batch
-that could not be sent yet is tried again by itself: everything else waits in Claude's hands, for 29 days.
+does it; whatever it finds is in the store before the next step, so that any other can go on from there. Only what
+could not be sent or cancelled yet is tried again by itself: everything else waits in Claude's hands, for 29 days.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class _Run:
             log.exception("batch_failed", batch_id=self._batch_id)
 
     def _try_again(self) -> None:
-        # For a batch that is not with Claude its day goes by, and one that is unwanted costs; others wait for their client.
+        # A batch that is not with Claude loses its day, and one that is unwanted costs; others wait for their client.
         later = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
         loop.call_later(self._retry_seconds, _start_if_urgent, self._gateway, self._owner, self._batch_id, later)

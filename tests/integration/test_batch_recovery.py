@@ -102,6 +102,26 @@ async def test_claude_out_of_reach_at_polling_takes_nothing_away(
     assert [answer["custom_id"] for answer in output] == IDS
 
 
+async def test_a_wish_to_cancel_is_kept_while_claude_is_out_of_reach(
+    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with simulated_claude(60.0, unused_tcp_port) as simulation:
+            made = await create(client, LINES)
+            await sent(client, made.id)
+            (remembered,) = simulation.simulation.batches._batches.values()
+        assert (await client.batches.cancel(made.id)).status == "cancelling"
+        async with simulated_claude(0.0, unused_tcp_port) as again:
+            again.simulation.batches._batches[remembered.id] = remembered
+            processing = asyncio.create_task(remembered.process(60.0))
+            await asyncio.wait_for(processing, 30)  # it is cancelled without anybody who asks
+            batch = await ended(client, made.id)
+            output, errors = await outcome(client, batch)
+    assert (batch.status, output) == ("cancelled", [])
+    assert {entry["error"]["code"] for entry in errors} == {"batch_cancelled"}
+
+
 async def test_results_that_claude_has_lost_are_errors_of_their_lines(
     start_proxy: ProxyStarter, tmp_path: Path
 ) -> None:
