@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 import msgspec
+import structlog
 
 from addon.batch_lines import BatchScope, endpoint_of, prepare_line
 from addon.batch_records import BatchRecord, BatchRecords, SentLines
@@ -30,6 +31,8 @@ from translators.usage import CompletionUsage, add_usage, translate_usage
 from translators.whole_message import read_usage
 
 __all__ = ["finish_batch"]
+
+log = structlog.get_logger(__name__)
 
 
 async def finish_batch(gateway: Gateway, records: BatchRecords, record: BatchRecord) -> tuple[BatchRecord, Figures]:
@@ -59,10 +62,10 @@ class _Writing:
     _results: dict[str, ClaudeResult] = field(default_factory=dict, init=False)
     _output: bytearray = field(default_factory=bytearray, init=False)
     _errors: bytearray = field(default_factory=bytearray, init=False)
-    _completed: int = 0
-    _failed: int = 0
-    _has_expired: bool = False
-    _usage: Usage = field(default_factory=Usage)
+    _completed: int = field(default=0, init=False)
+    _failed: int = field(default=0, init=False)
+    _has_expired: bool = field(default=False, init=False)
+    _usage: Usage = field(default_factory=Usage, init=False)
 
     def __post_init__(self) -> None:
         batch, gateway = self.record.batch, self.gateway
@@ -101,6 +104,12 @@ class _Writing:
             raise
         except OpenAIError as error:
             self._fail(encode_refusal(ids, line.custom_id, error))
+            return
+        except Exception:
+            # One line that we cannot make an answer of takes nothing from the others.
+            log.exception("batch_line_failed", batch_id=self.record.id, line=line.number)
+            failure = OpenAIError(500, "The proxy had an error while making this answer.", "server_error")
+            self._fail(encode_refusal(ids, line.custom_id, failure))
             return
         match outcome:
             case bytes():

@@ -155,14 +155,21 @@ class _Sending:
         except StoreUnavailableError:
             raise
         except OpenAIError as error:
-            refusal = encode_refusal(LineIds(scope.batch_id, line.number), line.custom_id, error)
-            self._sent.refusals[line.number] = refusal.decode()
-            return []
+            return self._refuse(line, error)
+        except Exception:
+            # One line that we cannot translate takes nothing from the others.
+            log.exception("batch_line_failed", batch_id=scope.batch_id, line=line.number)
+            return self._refuse(line, OpenAIError(500, "The proxy had an error while sending this.", "server_error"))
         if prepared.named is not None:
             self._sent.named[line.number] = prepared.named
         warnings = tuple(dict.fromkeys((*self.record.warnings, *prepared.warnings)))[:_MAX_WARNINGS]
         self.record = msgspec.structs.replace(self.record, warnings=warnings)
         return added
+
+    def _refuse(self, line: InputLine, error: OpenAIError) -> _Requests:
+        refusal = encode_refusal(LineIds(self.record.id, line.number), line.custom_id, error)
+        self._sent.refusals[line.number] = refusal.decode()
+        return []
 
     async def _filled(self, params: dict[str, object]) -> dict[str, object]:
         return await with_files(self._files, params)

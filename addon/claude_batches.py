@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import httpx2
 import msgspec
+from anthropic import AnthropicError
 from anthropic.types.messages import MessageBatch
 
 from addon.claude_errors import translated_errors
@@ -64,9 +65,12 @@ class ClaudeBatches:
 
     async def results(self, batch_id: str) -> AsyncIterator[bytes]:
         """Iterate over the results of a batch that has ended, a line of JSON each, in any order."""
-        with translated_errors(self._on_upstream):
-            streaming = self._sdk.messages.batches.with_streaming_response.results(batch_id)
-            response = await streaming.__aenter__()
+        streaming = self._sdk.messages.batches.with_streaming_response.results(batch_id)
+        try:
+            with translated_errors(self._on_upstream):
+                response = await streaming.__aenter__()
+        except AnthropicError as error:  # the SDK's own, of a batch that has no `results_url` any more
+            raise OpenAIError(404, "Claude does not keep the results of this batch any more.") from error
         try:
             rest = b""
             async for chunk in response.iter_bytes():

@@ -76,6 +76,7 @@ class SimulatedBatch:
         self._created_at = datetime.now(UTC)
         self._cancelled_at: datetime | None = None
         self._ended_at: datetime | None = None
+        self._archived_at: datetime | None = None
         self._cancelled = asyncio.Event()
         self._results: list[dict[str, Any]] = []
 
@@ -111,6 +112,10 @@ class SimulatedBatch:
         self._cancelled_at = self._cancelled_at or datetime.now(UTC)
         self._cancelled.set()
 
+    def archive(self) -> None:
+        """Keep no results any more, as Claude does after 29 days."""
+        self._archived_at = datetime.now(UTC)
+
     @property
     def has_ended(self) -> bool:
         """Whether every request has a result."""
@@ -120,6 +125,8 @@ class SimulatedBatch:
         """Give the results, the last processed first. Raises ClaudeError before the end."""
         if self._ended_at is None:
             raise invalid_request(f"Batch {self.id} is still being processed and has no results yet.")
+        if self._archived_at is not None:
+            raise ClaudeError(404, f"The results of batch {self.id} are not available any more.")
         return self._results[::-1]
 
     def describe(self, own_url: str) -> dict[str, Any]:
@@ -130,6 +137,7 @@ class SimulatedBatch:
         else:
             for line in self._results:
                 counts[line["result"]["type"]] += 1
+        is_readable = self._ended_at is not None and self._archived_at is None
         running = "in_progress" if self._cancelled_at is None else "canceling"
         return {
             "id": self.id,
@@ -139,9 +147,9 @@ class SimulatedBatch:
             "ended_at": _written(self._ended_at),
             "created_at": _written(self._created_at),
             "expires_at": _written(self._created_at + timedelta(hours=_HOURS_TO_LIVE)),
-            "archived_at": None,
+            "archived_at": _written(self._archived_at),
             "cancel_initiated_at": _written(self._cancelled_at),
-            "results_url": None if self._ended_at is None else f"{own_url}/v1/messages/batches/{self.id}/results",
+            "results_url": f"{own_url}/v1/messages/batches/{self.id}/results" if is_readable else None,
         }
 
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+import addon.batch_lines
 from addon.simulated_claude.server import RunningSimulation, SimulationSettings
 from addon.simulated_claude.server import start as start_simulated_claude
 from tests.integration.batch_api import CHAT, chat, create, ended, line, outcome, script, sent
@@ -122,15 +123,19 @@ async def test_a_wish_to_cancel_is_kept_while_claude_is_out_of_reach(
     assert {entry["error"]["code"] for entry in errors} == {"batch_cancelled"}
 
 
-async def test_results_that_claude_has_lost_are_errors_of_their_lines(
-    start_proxy: ProxyStarter, tmp_path: Path
+@pytest.mark.parametrize("is_archived", [True, False], ids=["archived", "deleted"])
+async def test_results_that_claude_has_not_any_more_are_errors_of_their_lines(
+    start_proxy: ProxyStarter, tmp_path: Path, is_archived: bool
 ) -> None:
     async with simulated_claude(0.5) as simulation:
         settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
         async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
             made = await create(client, LINES)
             await sent(client, made.id)
-            simulation.simulation.batches._batches.clear()
+            if is_archived:
+                next(iter(simulation.simulation.batches)).archive()
+            else:
+                simulation.simulation.batches._batches.clear()
             batch = await ended(client, made.id)
             output, errors = await outcome(client, batch)
     assert (batch.status, output) == ("completed", [])
@@ -153,6 +158,35 @@ async def test_a_refusal_of_the_whole_batch_makes_it_fail(start_proxy: ProxyStar
     assert batch.status == "failed"
     assert batch.errors is not None
     assert [error.code for error in batch.errors.data or ()] == ["invalid_api_key"]
+
+
+async def test_a_line_that_nobody_foresaw_takes_nothing_from_the_others(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulated_claude(0.0) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            parse, translate = addon.batch_lines.parse_chat_completion, addon.batch_lines.translate_message
+
+            def parse_or_fail(body: bytes) -> Any:
+                if b"Number 1" in body:
+                    raise ZeroDivisionError
+                return parse(body)
+
+            def translate_or_fail(stream: Any, message: Any) -> Any:
+                if b"Number 3" in bytes(message):
+                    raise ZeroDivisionError
+                return translate(stream, message)
+
+            monkeypatch.setattr(addon.batch_lines, "parse_chat_completion", parse_or_fail)
+            monkeypatch.setattr(addon.batch_lines, "translate_message", translate_or_fail)
+            batch = await ended(client, (await create(client, LINES)).id)
+            output, errors = await outcome(client, batch)
+    assert [answer["custom_id"] for answer in output] == ["line 0", "line 2", "line 4"]
+    assert [(entry["custom_id"], entry["response"]["status_code"]) for entry in errors] == [
+        ("line 1", 500),
+        ("line 3", 500),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
