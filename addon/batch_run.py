@@ -25,6 +25,7 @@ from translators.errors import OpenAIError
 __all__ = ["advance", "batch_records_of"]
 
 _FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 1.0, 60.0
+_NOT_SENT = BatchError("batch_expired", "The batch could not be sent before its completion window expired.")
 
 log = structlog.get_logger(__name__)
 
@@ -189,6 +190,3 @@ def _start_if_urgent(gateway: Gateway, owner: str, batch_id: str, retry_seconds:
 
     if not gateway.draining:
         asyncio_utils.create_task(start(), name=f"batch {batch_id} again", keep_ref=True)
-
-
-_NOT_SENT = BatchError("batch_expired", "The batch could not be sent before its completion window expired.")
