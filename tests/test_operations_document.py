@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from addon.metric_table import METRICS
+from addon.reload import RELOADABLE
 from addon.settings import ALL_SETTINGS
 from addon.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES
 
@@ -60,6 +62,13 @@ def test_the_table_of_attributes_is_that_of_the_code():
     rows = [f"| `{name}` | {meaning} |" for name, meaning in SPAN_ATTRIBUTES.items()]
     assert table.partition("\n\n")[0].splitlines()[2:] == rows
     assert f"version {GEN_AI_SCHEMA.rpartition('/')[2]}" in text
+
+
+def test_the_settings_that_may_change_while_it_runs_are_those_of_the_code():
+    _, _, section = (ROOT / "docs/operations.md").read_text().partition("## Changing settings while it runs")
+    _, _, listed = section.partition("in all workers:")
+    assert re.findall(r"`([a-z_]+\.[a-z_]+)`", listed.partition("Others that differ")[0]) == sorted(RELOADABLE)
+    assert {setting.dotted for setting in ALL_SETTINGS} >= RELOADABLE
 
 
 @pytest.mark.parametrize("setting", ALL_SETTINGS, ids=lambda setting: setting.dotted)
