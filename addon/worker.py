@@ -55,8 +55,10 @@ class Failed:
 def serve_as_worker(settings: Settings, serving: Serving, listening: Sequence[Listening], orders: Connection) -> None:
     """Serve until told to stop, and say through `orders` how it goes. Exits with 1 if it cannot start."""
     signal.set_wakeup_fd(-1)
-    for number in (*END_SIGNALS, *reload_signals()):
+    numbers = {*END_SIGNALS, *reload_signals()}
+    for number in numbers:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     try:
         run_in_event_loop(lambda: _serve(settings, serving, listening, orders))
     except StartError as error:

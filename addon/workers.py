@@ -82,6 +82,9 @@ class Workers:
             raise StartError(["store.path is :memory:, which several workers cannot share: name a file, or Redis."])
         settings = settings.model_copy(update={"store": share_secret(settings.store)})
         _make_authority(serving)
+        for alone in open_sockets(serving.modes, settings.server.host):
+            # Sockets that are shared would also share the port of another proxy, without a word.
+            alone.close()
         first = open_sockets(serving.modes, settings.server.host, shared=True)
         self._serving = replace(serving, modes=tuple(each.mode for each in first))
         self._host = settings.server.host
@@ -191,7 +194,6 @@ class Workers:
                 each.orders.close()
             if each is not worker:
                 self._close(each)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*END_SIGNALS, *reload_signals()})
         serve_as_worker(self._reloader.settings, self._serving, worker.listening, orders)
 
     def _open(self) -> list[Listening]:
@@ -313,7 +315,7 @@ def _received_signals() -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Have a process that is started inside begin with these signals blocked."""
+    """Have a process that is started inside begin with these signals blocked: it would tell them to its parent."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*END_SIGNALS, *reload_signals()})
     try:
         yield
