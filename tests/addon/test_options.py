@@ -31,6 +31,7 @@ async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(op
     without = {setting.dotted for setting in ALL_SETTINGS if setting.names.option is None}
     assert without == {
         "claude.api_key",
+        "server.drain_delay",
         "server.host",
         "server.port",
         "server.workers",
