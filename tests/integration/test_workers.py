@@ -82,7 +82,8 @@ async def test_workers_share_connections_state_thinking_metrics_and_one_authorit
         ]
         assert [answer.status_code for answer in follow_ups] == [200] * 6
 
-        shown = (await httpx2.AsyncClient(trust_env=False).get(f"http://127.0.0.1:{proxy.port}/metrics")).text
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            shown = (await client.get(f"http://127.0.0.1:{proxy.port}/metrics")).text
         assert "claude_proxy_processes 3.0" in shown
         counted = sum(
             float(line.rpartition(" ")[2])
