@@ -83,7 +83,7 @@ async def serving_process(
         )
     try:
         assert process.stderr is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while (found := re.search(rb":(\d+)/v1", line := await process.stderr.readline())) is None:
                 assert line, "the proxy ended before it listened"
         yield ServingProcess(process, int(found[1]), log)

@@ -1,0 +1,18 @@
+# For https://devenv.sh: copy it to the root of the repository, then `devenv shell` and `devenv test`.
+{ pkgs, ... }:
+
+{
+  packages = [
+    pkgs.git
+    pkgs.uv
+    pkgs.python313
+    pkgs.redis
+    pkgs.haproxy
+    pkgs.nginx
+    pkgs.prometheus # promtool
+  ];
+
+  enterTest = "scripts/check";
+
+  processes.claude-proxy.exec = "bash -c '. scripts/setup; exec \"$ROOT/.venv/bin/claude-proxy\" serve --simulate'";
+}
