@@ -1,10 +1,12 @@
-"""Two instances with one Redis behind a real HAProxy and a real nginx, with the configurations of deploy/."""
+"""Two instances of two workers each, with one Redis, behind a real HAProxy and a real nginx as deploy/ has them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -146,8 +148,17 @@ async def running_cluster(balancer: str, tmp_path: Path, redis_url: str) -> Asyn
     script = Script()
     async with contextlib.AsyncExitStack() as stack:
         claudes = [await stack.enter_async_context(raw_upstream(script)) for _ in range(2)]
-        shared = {"CLAUDE_PROXY_REDIS_URL": redis_url, "CLAUDE_PROXY_SECRET": "the same for both, and long enough"}
-        starting = [serving_process(claude.base_url, tmp_path, **shared) for claude in claudes]
+        shared = {
+            "CLAUDE_PROXY_REDIS_URL": redis_url,
+            "CLAUDE_PROXY_SECRET": "the same for both, and long enough",
+            "CLAUDE_PROXY_WORKERS": "2",
+        }
+        starting = [
+            serving_process(
+                claude.base_url, tmp_path, **shared, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / f"metrics-{number}")
+            )
+            for number, claude in enumerate(claudes)
+        ]
         instances = list(await asyncio.gather(*(stack.enter_async_context(process) for process in starting)))
         port = free_port()
         process = start_balancer(balancer, tmp_path, port, [instance.port for instance in instances])
@@ -189,6 +200,19 @@ async def own_cluster(balancer: str, tmp_path: Path, redis_url: str) -> AsyncIte
     """One that can be broken."""
     async with running_cluster(balancer, tmp_path, redis_url) as cluster:
         yield cluster
+
+
+def children_of(number: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
+
+
+async def kill_with_workers(instance: ServingProcess) -> None:
+    workers = children_of(instance.process.pid)
+    assert len(workers) == 2
+    await instance.kill()
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):  # one that had nothing to do has ended with its parent
+            os.kill(worker, signal.SIGKILL)
 
 
 async def open_stream(client: openai.AsyncOpenAI) -> openai.AsyncStream[openai.types.chat.ChatCompletionChunk]:
@@ -239,7 +263,7 @@ async def test_killing_one_loses_its_own_streams_and_no_other(own_cluster: Clust
         streams = await asyncio.gather(*(open_stream(client) for _ in range(8)))
         lost, kept = cluster.served()
         assert min(lost, kept) >= 2
-        await cluster.instances[0].kill()
+        await kill_with_workers(cluster.instances[0])
         cluster.script.go_on.set()
         ends = await asyncio.gather(*map(rest_of, streams), return_exceptions=True)
         assert sorted(str(type(end)) for end in ends if end != " last") == sorted(
