@@ -45,6 +45,12 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "metrics"
 
 
+def _exported(port: int) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+        pairs = (line.rpartition(" ") for line in page.read().decode().splitlines() if not line.startswith("#"))
+        return {name: float(number) for name, _, number in pairs}
+
+
 class Counting:
     """A process that counts, as many times as it is told."""
 
@@ -94,10 +100,7 @@ class Exporter:
         self.port = int(found[1]) if found else None
 
     def read(self) -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as page:
-            lines = page.read().decode().splitlines()
-        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-        return {name: float(number) for name, _, number in pairs}
+        return _exported(self.port)
 
     def status(self) -> int:
         """Wait for it to end by itself."""
@@ -279,12 +282,14 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path):
         check_folder(tmp_path / "file" / "inside")
 
 
-def test_serving_counts_for_an_exporter_beside_it_that_ends_when_it_is_killed(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2] if sys.platform == "linux" else [1])
+def test_serving_counts_for_an_exporter_beside_it_that_ends_when_it_is_killed(tmp_path, workers):
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("CLAUDE_PROXY", "PROMETHEUS"))},
         "PYTHONPATH": ROOT,
         "HOME": str(tmp_path),
         "CLAUDE_PROXY_EXPORTER_PORT": "0",
+        "CLAUDE_PROXY_WORKERS": str(workers),
         "TMPDIR": str(tmp_path),
     }
     process = subprocess.Popen(
@@ -304,10 +309,17 @@ def test_serving_counts_for_an_exporter_beside_it_that_ends_when_it_is_killed(tm
                 ports[found[2]] = int(found[1])
         for path in ("/v1/models", "/metrics"):
             urllib.request.urlopen(f"http://127.0.0.1:{ports['v1']}{path}", timeout=20).read()
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports['metrics']}/metrics", timeout=20) as page:
-            exported = page.read().decode()
-        assert 'claude_proxy_requests_total{endpoint="models",mode="reverse",outcome="ok"' in exported
-        assert "claude_proxy_processes 1.0" in exported
+        page = _exported(ports["metrics"])
+        assert page[PROCESSES] == workers
+        assert page[MODELS] == 1
+        if workers > 1:
+            [worker, _] = _children(process.pid)
+            os.kill(worker, signal.SIGKILL)
+            latest = time.monotonic() + 30
+            while worker in _children(process.pid) or (page := _exported(ports["metrics"]))[PROCESSES] < workers:
+                assert time.monotonic() < latest, "no other worker has taken its place"
+                time.sleep(0.1)
+            assert page[MODELS] == 1
         process.kill()
         process.wait(20)
         latest = time.monotonic() + 20
@@ -318,6 +330,15 @@ def test_serving_counts_for_an_exporter_beside_it_that_ends_when_it_is_killed(tm
     finally:
         process.kill()
         process.communicate(timeout=20)
+
+
+MODELS = 'claude_proxy_requests_total{endpoint="models",mode="reverse",outcome="ok",status_class="2xx",stream="false"}'
+
+
+def _children(number: int) -> list[int]:
+    """Find the workers: they are forks, and the exporter is a program of its own."""
+    children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+    return [int(child) for child in children if b"exporter" not in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_serving_goes_on_when_the_exporters_port_is_taken(tmp_path):
