@@ -103,7 +103,6 @@ class Script:
 
     async def __call__(self, call: Call) -> None:
         if self.waits:
-            await call.send(b"")
             await asyncio.Event().wait()
         await call.send(EVENTS_HEAD + message_start() + text_delta("first"))
         await self.go_on.wait()
