@@ -31,6 +31,7 @@ from addon.input_tokens import answer_input_tokens
 from addon.metrics_page import answer_metrics
 from addon.models import answer_model, answer_models
 from addon.responses import answer_response
+from addon.responses_websocket import answer_websocket
 from addon.routing import Endpoint
 from addon.stored_completions import (
     answer_completion_deletion,
@@ -40,7 +41,6 @@ from addon.stored_completions import (
     answer_stored_completions,
 )
 from addon.stored_responses import answer_cancel, answer_delete, answer_input_items, answer_stored_response
-from addon.websocket_refusal import refuse_websocket
 
 __all__ = ["ANSWERS"]
 
@@ -74,7 +74,7 @@ ANSWERS: Mapping[Endpoint, Answer] = MappingProxyType(
         Endpoint.RESPONSE_INPUT_ITEMS: answer_input_items,
         Endpoint.RESPONSES_COMPACT: answer_compaction,
         Endpoint.RESPONSES_INPUT_TOKENS: answer_input_tokens,
-        Endpoint.RESPONSES_WEBSOCKET: refuse_websocket,
+        Endpoint.RESPONSES_WEBSOCKET: answer_websocket,
         Endpoint.NEW_CONVERSATION: answer_new_conversation,
         Endpoint.CONVERSATION: answer_conversation,
         Endpoint.CONVERSATION_UPDATE: answer_conversation_update,

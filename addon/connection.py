@@ -19,7 +19,7 @@ from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -34,7 +34,10 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.layers.http._http2 import Http2Server
+from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
 from mitmproxy.proxy.server import ConnectionHandler
+from wsproto import ConnectionType
+from wsproto.events import BytesMessage, Event, Message, TextMessage
 
 __all__ = [
     "VIRTUAL_ADDRESS",
@@ -71,7 +74,7 @@ class Receiver(Protocol):
         """Answer: the body is complete."""
 
     def receive_abort(self, reason: str) -> None:
-        """Stop all work at once: the client has left or reset its stream."""
+        """Stop all work at once: the client has left or reset its stream, or a WebSocket is closed."""
 
 
 class Exchanges(Protocol):
@@ -86,6 +89,14 @@ class Delivery(events.ConnectionEvent):
     """HTTP events that one of our tasks has for the client of a stream."""
 
     http_events: tuple[HttpEvent, ...]
+
+
+@dataclass
+class FrameDelivery(events.ConnectionEvent):
+    """WebSocket frames that one of our tasks has for the client of a stream, past mitmproxy's WebSocket layer."""
+
+    stream_id: int
+    frames: bytes
 
 
 class ClientStream:
@@ -106,6 +117,8 @@ class ClientStream:
         self._is_chunked = False
         self._socket: asyncio.StreamWriter | None = None
         self.gone = False
+        self.is_upgraded = False
+        self._passes_frames = False
 
     async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send a whole response.
@@ -137,11 +150,14 @@ class ClientStream:
         )
 
     async def write(self, data: bytes) -> None:
-        """Send the next bytes of a streamed response.
+        """Send the next bytes of a streamed response, or frames of a WebSocket.
 
         Raises:
             ClientGoneError: the client has left.
         """
+        if self._passes_frames:
+            await self._pass_frames(data)
+            return
         self._socket = self._socket or self._find_socket()
         if self._socket is None or not data:
             await self._deliver(ResponseData(self._stream_id, data))
@@ -187,6 +203,59 @@ class ClientStream:
         if not self.gone:
             await self._deliver(ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
 
+    @property
+    def can_upgrade(self) -> bool:
+        """Whether the connection can become a WebSocket: HTTP/1, and mitmproxy's option `websocket` is on."""
+        return self._http2 is None and bool(self._http_layer.context.options.websocket)
+
+    async def upgrade(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answer 101. From here on the receiver's data are WebSocket frames of a client, and `write` takes a server's.
+
+        mitmproxy puts its WebSocket layer in between: it unmasks and masks, shows the messages in its views, and ends
+        both sides when one closes. The data that arrives is whole frames, masked once more.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        self.is_upgraded = True
+        await self._deliver(
+            ResponseHeaders(self._stream_id, _response(101, http.Headers(headers))),
+            ResponseEndOfMessage(self._stream_id),
+        )
+
+    def start_websocket(self, max_bytes: int, *, shows_messages: bool) -> None:
+        """Have mitmproxy's WebSocket layer cost no more than it has to. To be called when it has started.
+
+        Args:
+            max_bytes: the largest message that it gathers; by itself it would gather one of any size.
+            shows_messages: somebody looks at the messages. If not, ours pass it by: it calls a hook for each, which
+                costs twenty times what sending it does.
+        """
+        websocket = self._http_layer.streams[self._stream_id].child_layer
+        if isinstance(websocket, WebsocketLayer):
+            websocket.client_ws = _WholeMessages(websocket.client_ws, max_bytes)
+            self._passes_frames = not shows_messages
+
+    async def close_websocket(self, frames: bytes) -> None:
+        """Send the last frames of a WebSocket, a close among them, so that mitmproxy closes both sides.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        await self._deliver(ResponseData(self._stream_id, frames))
+
+    async def _pass_frames(self, frames: bytes) -> None:
+        if self.gone:
+            raise ClientGoneError
+        transport = self._handler.transports.get(self._handler.client)
+        if self._is_bare_http1 and transport and isinstance(transport.writer, asyncio.StreamWriter):
+            if not transport.writer.is_closing():
+                transport.writer.write(frames)
+            self._handler.timeout_watchdog.register_activity()
+        else:
+            await self._handler.server_event(FrameDelivery(self._server, self._stream_id, frames))
+        await self._drain()
+
     async def _deliver(self, *http_events: HttpEvent) -> None:
         if self.gone:
             raise ClientGoneError
@@ -209,6 +278,38 @@ class ClientStream:
             if sum(len(piece.data) for piece in waiting) <= _UNSENT_LIMIT:
                 return
             await asyncio.sleep(_WINDOW_POLL_SECONDS)
+
+
+class _WholeMessages(WebsocketConnection):
+    """mitmproxy's end of a client's WebSocket, which gives a message away when it is whole.
+
+    Of one that is larger than `max_bytes` its beginning is given, one character or byte longer than that, and the rest
+    is read and thrown away: whoever gets it sees that it is too large. mitmproxy's own way copies a message once per
+    read.
+    """
+
+    def __init__(self, replaced: WebsocketConnection, max_bytes: int) -> None:
+        super().__init__(ConnectionType.SERVER, conn=replaced.conn)
+        self._most = max_bytes + 1
+        self._pieces: list[str | bytes] = []
+        self._size = 0
+
+    @override
+    def events(self) -> Iterator[Event]:
+        for event in super().events():
+            if not isinstance(event, Message):
+                yield event
+                continue
+            piece = event.data[: self._most - self._size]
+            if piece:
+                self._pieces.append(piece if isinstance(piece, str) else bytes(piece))
+                self._size += len(piece)
+            if event.message_finished:
+                pieces, self._pieces, self._size = self._pieces, [], 0
+                if isinstance(event, TextMessage):
+                    yield TextMessage("".join(map(str, pieces)))
+                else:
+                    yield BytesMessage(b"".join(piece for piece in pieces if isinstance(piece, bytes)))
 
 
 def _response(status: int, headers: http.Headers) -> http.Response:
@@ -259,8 +360,10 @@ class VirtualConnection(layer.Layer):
             case Delivery(http_events=http_events):
                 for http_event in http_events:
                     if isinstance(http_event, ResponseEndOfMessage | ResponseProtocolError):
-                        self._receivers.pop(http_event.stream_id, None)
+                        self._forget(http_event.stream_id)
                     yield ReceiveHttp(http_event)
+            case FrameDelivery(stream_id=stream_id, frames=frames):
+                yield SendHttp(ResponseData(stream_id, frames), self.context.client)
             case RequestHeaders(stream_id=stream_id):
                 yield from self._open(stream_id)
             case RequestData(stream_id=stream_id, data=data):
@@ -275,6 +378,12 @@ class VirtualConnection(layer.Layer):
                     found[0].receive_abort(message)
             case _:
                 pass
+
+    def _forget(self, stream_id: int) -> None:
+        found = self._receivers.get(stream_id)
+        # The end of a 101 is the beginning of a WebSocket, which ends with a RequestProtocolError.
+        if found and not found[1].is_upgraded:
+            del self._receivers[stream_id]
 
     def _open(self, stream_id: int) -> layer.CommandGenerator[None]:
         flow = self._http_layer.streams[stream_id].flow

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 from mitmproxy import http
@@ -28,15 +28,20 @@ from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
-__all__ = ["Answer", "ClientSide", "Exchange", "Figures", "new_request_id"]
+__all__ = ["Answer", "ClientSide", "Exchange", "Figures", "UpgradableSide", "Upgraded", "new_request_id"]
 
 log = structlog.get_logger(__name__)
 
 
 class ClientSide(Protocol):
-    """The way back to the client: `addon.connection.ClientStream`, or what stands for it in a replayed flow."""
+    """The way back to the client: `addon.connection.ClientStream`, or what stands for it.
 
-    gone: bool
+    That is another for a replayed flow, and for a response on a WebSocket.
+    """
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
 
     async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send a whole response."""
@@ -52,6 +57,34 @@ class ClientSide(Protocol):
 
     async def abort(self, message: str) -> None:
         """Break a response off, so that the client sees that it is not whole."""
+
+
+@runtime_checkable
+class UpgradableSide(ClientSide, Protocol):
+    """The way back over HTTP/1, which can become a WebSocket."""
+
+    @property
+    def can_upgrade(self) -> bool:
+        """Whether it can."""
+
+    async def upgrade(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answer 101."""
+
+    def start_websocket(self, max_bytes: int, *, shows_messages: bool) -> None:
+        """Bound the messages that are gathered."""
+
+    async def close_websocket(self, frames: bytes) -> None:
+        """Send the last frames, a close among them."""
+
+
+class Upgraded(Protocol):
+    """What takes the client's bytes after the protocol has changed. The methods must not block."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the client sent."""
+
+    def receive_abort(self) -> None:
+        """End: nothing arrives any more, in either direction."""
 
 
 def new_request_id() -> str:
@@ -159,6 +192,8 @@ class Exchange:
     """What Claude's answer adds to the headers of ours: its rate limits."""
     encode_failure: Callable[[OpenAIError], bytes] = lambda error: encode_data(error.encode())
     """Writes an error after the stream has begun, the way that the endpoint's streams end with one."""
+    keep_alive: bytes = KEEP_ALIVE
+    """What is sent when a stream was silent for too long; empty: nothing."""
     is_streamed: bool = False
     """The answer goes out piece by piece."""
     _received: bytearray = field(default_factory=bytearray)
@@ -170,6 +205,7 @@ class Exchange:
     _error: OpenAIError | None = None
     _keep_alive: KeepAlive | None = None
     _relays: bool = False
+    _upgraded: Upgraded | None = None
 
     # What the connection calls, in the order of addon.connection.Receiver.
 
@@ -184,6 +220,9 @@ class Exchange:
 
     def receive_data(self, data: bytes) -> None:
         """Take a part of the body; refuse the body once it is too large."""
+        if self._upgraded is not None:
+            self._upgraded.receive_data(data)
+            return
         if self._oversize:
             return
         self._received += data
@@ -200,11 +239,20 @@ class Exchange:
 
     def receive_abort(self, reason: str) -> None:
         """Stop all work: the client has left."""
-        if self._task is None:
+        if self._upgraded is not None:
+            self._upgraded.receive_abort()
+        elif self._task is None:
             self._outcome = "client_left"
             self._finish()
         else:
             self._task.cancel(reason)
+
+    def answer_message(self, client: ClientSide, body: bytes) -> None:
+        """Answer a request that came whole: as a message of a WebSocket."""
+        self._client = client
+        self.gateway.metrics.observe_start(self.claim.endpoint)
+        self.body = body
+        self._run(self.answer)
 
     def _refuse_oversize(self) -> None:
         # The client's HTTP library reads the answer when it has sent the body: what still comes is read and thrown
@@ -295,7 +343,8 @@ class Exchange:
                 data,
                 http_version=self.flow.request.http_version,
             )
-            self._keep_alive = KeepAlive(self.gateway.settings.stream.keep_alive_seconds, self._write_keep_alive)
+            if self.keep_alive:
+                self._keep_alive = KeepAlive(self.gateway.settings.stream.keep_alive_seconds, self._write_keep_alive)
         else:
             await self._way_back().write(data)
             if self._keep_alive:
@@ -306,8 +355,31 @@ class Exchange:
         self._stop_keep_alive()
         await self._way_back().end()
 
+    @property
+    def can_upgrade(self) -> bool:
+        """Whether the client's connection can become a WebSocket."""
+        return isinstance(self._client, UpgradableSide) and self._client.can_upgrade
+
+    async def upgrade(self, upgraded: Upgraded, headers: Mapping[str, str]) -> UpgradableSide:
+        """Answer 101: from now on `upgraded` takes what the client sends. Return where bytes are sent as they are."""
+        client = self._client
+        if not isinstance(client, UpgradableSide):
+            raise TypeError("only a connection of its own can be upgraded")
+        self._upgraded = upgraded
+        self._status = 101
+        self.figures.first_byte = time.perf_counter()
+        fields = {**headers, "x-request-id": self.request_id}
+        await client.upgrade([(name.encode(), value.encode()) for name, value in fields.items()])
+        return client
+
+    def start_websocket(self) -> None:
+        """Take the WebSocket that the connection has become into use."""
+        if isinstance(self._client, UpgradableSide):
+            limit = self.gateway.settings.limits.max_request_bytes
+            self._client.start_websocket(limit, shows_messages=self.gateway.keeps_bodies)
+
     async def _write_keep_alive(self) -> None:
-        await self._way_back().write(KEEP_ALIVE)
+        await self._way_back().write(self.keep_alive)
 
     def _stop_keep_alive(self) -> None:
         if self._keep_alive:
@@ -370,6 +442,8 @@ class Exchange:
                 )
             elif self._relays:
                 await self._way_back().abort(error.message)
+            elif isinstance(self._client, UpgradableSide) and self._upgraded is not None:
+                await self._client.close_websocket(self.encode_failure(error))
             else:
                 # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
                 await self.write(self.encode_failure(error))

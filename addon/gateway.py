@@ -63,6 +63,8 @@ class Gateway:
     """The end is announced: `/health/ready` says so, while requests are still answered."""
     draining: bool = False
     """New requests are refused."""
+    on_drain: set[Callable[[], None]] = field(default_factory=set)
+    """Told when the process begins to end: those that wait for a client."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def apply(self, settings: Settings) -> None:
@@ -73,6 +75,8 @@ class Gateway:
     async def drain(self, seconds: float) -> None:
         """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""
         self.draining = True
+        for tell in tuple(self.on_drain):
+            tell()
         made = [asyncio.ensure_future(response.finished()) for response in self.background.values()]
         if working := {*self.running, *made, *self.batches.values()}:
             await asyncio.wait(working, timeout=seconds)

@@ -216,11 +216,26 @@ class ClaudeProxyAddon:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Show in the flow what went to the client."""
-        exchange = self._exchanges.pop(flow.id, None)
+        # One that becomes a WebSocket goes on.
+        exchange = self._exchanges.get(flow.id) if flow.websocket else self._exchanges.pop(flow.id, None)
         if exchange and exchange.is_streamed and exchange.kept_body is not None and flow.response:
             flow.response.data.content = bytes(exchange.kept_body)
             exchange.kept_body = None
         self._mask_secrets(flow)
+
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """Take a WebSocket that is for us into use."""
+        if exchange := self._exchanges.get(flow.id):
+            exchange.start_websocket()
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Keep no messages where nobody looks at them: mitmproxy keeps them to the end of the connection."""
+        if not self._keeps_bodies and flow.websocket:
+            flow.websocket.messages.clear()
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """Forget a flow whose WebSocket is closed."""
+        self._exchanges.pop(flow.id, None)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Forget a flow that failed or whose client has left."""

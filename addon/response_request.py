@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from addon.codex import is_codex
 from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
 from addon.file_records import file_records_of, with_files
+from addon.recent_responses import RecentResponse
 from addon.response_records import ResponseRecords, since_compaction
 from addon.setting_sections import ClaudeSettings
 from addon.store import StoreUnavailableError
@@ -64,6 +65,8 @@ class PreparedResponse:
     conversations: ConversationRecords
     named: NamedState
     conversation_id: str | None = None
+    remember: Callable[[RecentResponse], None] | None = None
+    """Keeps the finished response besides the store, with all that came before it."""
 
     @property
     def response_id(self) -> str:
@@ -89,22 +92,37 @@ class PreparedResponse:
             kept = await self.records.save_or_report(
                 encode_response(response), self.request.input_items, self.named.chain
             )
-        if self.conversation_id is not None and response.status in ("completed", "incomplete"):
-            outputs: list[dict[str, Any]] = to_builtins(response.output)
+        if response.status not in ("completed", "incomplete"):
+            return kept
+        if self.remember is not None:
+            items = since_compaction([*self.named.history, *self._said(response)])
+            self.remember(RecentResponse(response.id, (*self.named.chain, response.id), items))
+        if self.conversation_id is not None:
             try:
-                await self.conversations.append(self.conversation_id, [*self.request.input_items, *outputs])
+                await self.conversations.append(self.conversation_id, self._said(response))
             except StoreUnavailableError as error:
                 log.warning("conversation_not_stored", reason=error.reason)
                 kept = False
         return kept
 
+    def _said(self, response: Response) -> list[dict[str, Any]]:
+        """Return the items of the request and of its answer."""
+        return [*self.request.input_items, *to_builtins(response.output)]
 
-async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
+
+def _find_nothing(_: str) -> None:
+    return None
+
+
+async def prepare_response(
+    exchange: Exchange, body: bytes, find_recent: Callable[[str], RecentResponse | None] = _find_nothing
+) -> PreparedResponse:
     """Parse a request, load what it names, translate it.
 
     Args:
         exchange: whose request it is; its figures learn of the models and the warnings.
         body: the JSON text.
+        find_recent: finds a response by its id that need not be loaded.
 
     Raises:
         OpenAIError: the request's mistake; something that it names is not stored; 503 if the store is needed and away.
@@ -117,7 +135,7 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
     given = request.parameters
     exchange.figures.model = given.model
     exchange.figures.stream = bool(given.stream)
-    named = await load_named_state(request, records, conversations)
+    named = await load_named_state(request, records, conversations, find_recent)
     response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
     key = gateway.secret()
     context = responses_context(gateway.settings.claude, gateway.catalog, key, response_id, named)
@@ -131,7 +149,10 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
 
 
 async def load_named_state(
-    request: ResponsesRequest, records: ResponseRecords, conversations: ConversationRecords
+    request: ResponsesRequest,
+    records: ResponseRecords,
+    conversations: ConversationRecords,
+    find_recent: Callable[[str], RecentResponse | None] = _find_nothing,
 ) -> NamedState:
     """Load what a request names: the responses or the conversation that it goes on from, and single items.
 
@@ -142,7 +163,10 @@ async def load_named_state(
     chain: tuple[str, ...] = ()
     history: list[dict[str, Any]] = []
     if given.previous_response_id:
-        chain, history = await records.load_chain(given.previous_response_id)
+        recent = find_recent(given.previous_response_id)
+        chain, history = (
+            (recent.chain, recent.items) if recent else await records.load_chain(given.previous_response_id)
+        )
     elif given.conversation_id:
         history = since_compaction(await conversations.items(given.conversation_id))
     referenced = {item.id for item in request.items if isinstance(item, ItemReference)}

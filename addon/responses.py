@@ -1,6 +1,7 @@
 """POST /v1/responses: one request to Claude, its events translated and sent on as they come, the answer kept."""
 
 import time
+from collections.abc import Callable, Iterable
 
 from addon.background import start_in_background
 from addon.claude_call import ClaudeCall
@@ -11,7 +12,7 @@ from translators.responses.response import encode_response
 from translators.responses.response_events import ResponseEvent
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["answer_response", "drive_response"]
+__all__ = ["answer_response", "drive_response", "stream_response"]
 
 _NOT_STORED = TranslationWarning("store", "ignored", "the response could not be stored")
 
@@ -27,7 +28,7 @@ async def answer_response(exchange: Exchange) -> None:
     if plan.background:
         await start_in_background(exchange, prepared)
     elif plan.stream:
-        await _stream(exchange, prepared)
+        await stream_response(exchange, prepared)
     else:
         await drive_response(exchange, prepared)
         if not await prepared.keep(prepared.stream.response):
@@ -49,19 +50,28 @@ async def drive_response(exchange: Exchange, prepared: PreparedResponse) -> None
     prepared.stream.finish(int(time.time()))
 
 
-async def _stream(exchange: Exchange, prepared: PreparedResponse) -> None:
+async def stream_response(
+    exchange: Exchange,
+    prepared: PreparedResponse,
+    encode: Callable[[Iterable[ResponseEvent]], bytes] = encode_events,
+) -> None:
+    """Send the events of the answer as they come, written by `encode`.
+
+    Raises:
+        OpenAIError: there is no whole answer; `exchange.encode_failure` tells the client, if it was told of any.
+    """
     stream = prepared.stream
-    exchange.encode_failure = lambda error: encode_events(stream.fail(error))
+    exchange.encode_failure = lambda error: encode(stream.fail(error))
 
     async def send(events: list[ResponseEvent]) -> None:
-        await exchange.write(encode_events(events))
+        await exchange.write(encode(events))
 
     try:
         await ClaudeCall(exchange, prepared.request, stream, send, on_retry=prepared.replace_request).run()
         ending = stream.finish(int(time.time()))
     except OpenAIError as error:
         if stream.started:
-            failure = encode_events(stream.fail(error))
+            failure = encode(stream.fail(error))
             exchange.encode_failure = lambda _: failure
             await prepared.keep(stream.response)
         raise

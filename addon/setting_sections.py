@@ -287,10 +287,17 @@ class LimitSettings(Section):
 
 
 class StreamSettings(Section):
-    """How streamed answers are kept alive."""
+    """How answers are streamed, and kept alive."""
 
+    websocket: Annotated[bool, Names("CLAUDE_PROXY_WEBSOCKET", "claude_websocket")] = Field(
+        default=True,
+        description="Serve the Responses API over WebSockets too; if not, their clients are told to use HTTP (426).",
+    )
     keep_alive_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_KEEP_ALIVE_SECONDS", "claude_keep_alive_seconds")] = (
-        Field(default=10, description="Longest silence in a stream before a comment is sent, in seconds.")
+        Field(
+            default=10,
+            description="Longest silence in a stream before a comment is sent, on a WebSocket a ping, in seconds.",
+        )
     )
 
 

@@ -39,11 +39,11 @@ class RunningProxy:
 
 @contextlib.asynccontextmanager
 async def run_proxy(
-    settings: Settings | None, confdir: Path, *modes: str, **more_options: object
+    settings: Settings | None, confdir: Path, *modes: str, keeps_bodies: bool = True, **more_options: object
 ) -> AsyncIterator[RunningProxy]:
     listening = options.Options(mode=list(modes), listen_host="127.0.0.1", listen_port=0, confdir=str(confdir))
     master = DumpMaster(listening, with_termlog=False, with_dumper=False)
-    addon = ClaudeProxyAddon(settings)
+    addon = ClaudeProxyAddon(settings, keeps_bodies=keeps_bodies)
     master.addons.add(addon)
     master.options.update(**more_options)
     ready = asyncio.Event()

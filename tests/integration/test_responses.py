@@ -283,17 +283,6 @@ async def test_a_whole_response_that_breaks_off_is_a_plain_error(proxy: RunningP
         assert failure.value.status_code == 503
 
 
-async def test_the_websocket_transport_is_refused_with_426(proxy: RunningProxy) -> None:
-    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "a"}
-    async with http_of(proxy) as http:
-        for path in ("/v1/responses", "/openai/v1/responses?api-version=preview"):
-            assert (await http.get(path, headers=upgrade)).status_code == 426
-        refused = await http.get("/v1/responses")
-        assert refused.status_code == 405
-        # The connection goes on to be of use.
-        assert (await http.post("/v1/responses", json={"model": "gpt-5", "input": "hi"})).status_code == 200
-
-
 @pytest.mark.parametrize("path", ["/openai/v1/responses", "/api/v1/responses", "/openai/responses", "/responses"])
 async def test_every_prefix_is_served(proxy: RunningProxy, path: str) -> None:
     async with http_of(proxy) as http:

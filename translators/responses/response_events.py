@@ -66,6 +66,7 @@ __all__ = [
     "WebSearchInProgress",
     "WebSearchSearching",
     "encode_event",
+    "encode_payload",
     "type_of",
 ]
 
@@ -469,6 +470,11 @@ _names: dict[type[msgspec.Struct], bytes] = {}
 def type_of(event: ResponseEvent) -> str:
     """Return the event's `type`."""
     return str(type(event).__struct_config__.tag)
+
+
+def encode_payload(event: ResponseEvent) -> bytes:
+    """Encode as JSON."""
+    return _encode(event)
 
 
 def encode_event(event: ResponseEvent) -> bytes:

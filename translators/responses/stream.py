@@ -234,6 +234,13 @@ class ResponsesStream(ClaudeTurn):
         self._last = self._snapshot("completed", completed_at=completed_at)
         return [*events, ResponseCompleted(self._last, next(self._output.numbers))]
 
+    def complete_unasked(self, completed_at: int) -> list[ResponseEvent]:
+        """Write a whole response that has no output, because Claude was not to be asked."""
+        events = self.start()
+        self.phase = Phase.COMPLETED
+        self._last = self._snapshot("completed", completed_at=completed_at)
+        return [*events, ResponseCompleted(self._last, next(self._output.numbers))]
+
     def fail(self, error: OpenAIError) -> list[ResponseEvent]:
         """End the response with an error. Nothing if it has ended.
 
