@@ -13,11 +13,11 @@ import msgspec
 import structlog
 from mitmproxy.utils import asyncio_utils
 
-from addon.claude_call import ClaudeCall
 from addon.content_logging import content_fields
 from addon.exchange import Exchange, Figures
 from addon.gateway import Gateway
 from addon.response_cache import CacheUse
+from addon.response_making import make_response
 from addon.response_request import PreparedResponse
 from addon.store import Key, StoreUnavailableError
 from translators.errors import OpenAIError
@@ -62,7 +62,7 @@ async def start_in_background(exchange: Exchange, prepared: PreparedResponse) ->
 
 @dataclass(eq=False)
 class BackgroundResponse:
-    """One response that is being made. It is a caller of `ClaudeCall`, as an exchange is."""
+    """One response that is being made. Claude is asked for it, as for an exchange."""
 
     gateway: Gateway
     prepared: PreparedResponse
@@ -147,10 +147,7 @@ class BackgroundResponse:
         stream = self.prepared.stream
         watch = asyncio_utils.create_task(self._watch(), name="background watch", keep_ref=True)
         try:
-            call = ClaudeCall(
-                self, self.prepared.request, stream, self._receive, on_retry=self.prepared.replace_request
-            )
-            await call.run()
+            await make_response(self, self.prepared, self._receive)
             ending = stream.finish(int(time.time()))
         except OpenAIError as error:
             ending = stream.fail(error)

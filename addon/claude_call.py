@@ -108,6 +108,10 @@ class AnswerStream[Piece](Protocol):
         """Go on after a pause."""
 
 
+async def _never(_: OpenAIError) -> None:
+    return None
+
+
 class ClaudeCall[Request: TranslatedCall, Piece]:
     """Asks Claude, and sends what its events become on to `sink`.
 
@@ -117,7 +121,8 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         stream: translates the events.
         sink: takes the pieces of one read at a time; it returns when the client has taken enough of them.
         on_complete: awaited once the answer is whole, before the client can know it.
-        on_retry: called with the request that takes the place of one whose thinking Claude refused.
+        on_retry: called with the request that takes the place of one that Claude refused.
+        shorten: makes a shorter request of one that Claude found too long; None if there is none.
         may_reuse: whether an answer may be given that was given before. Not where several are to differ.
     """
 
@@ -130,6 +135,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         *,
         on_complete: Callable[[], Awaitable[None]] | None = None,
         on_retry: Callable[[Request], None] = lambda _: None,
+        shorten: Callable[[OpenAIError], Awaitable[Request | None]] = _never,
         may_reuse: bool = True,
     ) -> None:
         self._caller = caller
@@ -138,6 +144,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         self._sink = sink
         self._on_complete = on_complete
         self._on_retry = on_retry
+        self._shorten = shorten
         self._cache_use: CacheUse = caller.cache_use if may_reuse else "off"
 
     async def run(self) -> None:
@@ -210,23 +217,32 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
 
     async def _ask(self, params: dict[str, Any]) -> Answer:
         caller = self._caller
-        try:
-            answer = await self._find(params)
-        except OpenAIError as error:
-            is_first = params is self._request.params
-            if not (is_first and self._request.replays_thinking and _refuses_thinking(error)):
-                raise
-            # Thinking is bound to what came before it; a history that was edited gets along without.
-            self._request = self._request.without_thinking()
-            self._on_retry(self._request)
-            caller.figures.warnings = self._request.warnings
-            answer = await self._find(self._request.params)
+        is_first = params is self._request.params
+        while True:
+            try:
+                answer = await self._find(params)
+                break
+            except OpenAIError as error:
+                other = await self._replace(error) if is_first else None
+                if other is None:
+                    raise
+            self._request = other
+            self._on_retry(other)
+            caller.figures.warnings = other.warnings
+            params = other.params
         caller.figures.retries += answer.retries
         caller.figures.claude_request_id = answer.headers.get("request-id")
         caller.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
         if caller.figures.cache is not None:
             caller.response_headers[CACHE_HEADER] = caller.figures.cache
         return answer
+
+    async def _replace(self, error: OpenAIError) -> Request | None:
+        """Make the request that is asked instead of one that was refused, if there is one."""
+        if self._request.replays_thinking and _refuses_thinking(error):
+            # Thinking is bound to what came before it; a history that was edited gets along without.
+            return self._request.without_thinking()
+        return await self._shorten(error)
 
     async def _find(self, params: dict[str, Any]) -> Answer:
         """Find an answer that was given before, where that is wanted, or ask for one."""

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from addon.response_records import ResponseRecords, since_compaction
 from addon.setting_sections import ClaudeSettings
 from addon.store import StoreUnavailableError
 from addon.thinking_memory import scope_of
+from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.responses.code_interpreter import find_container_ids
 from translators.responses.item_types import ItemReference
@@ -28,6 +29,7 @@ from translators.responses.response import encode_response
 from translators.responses.response_events import ResponseEvent, encode_event
 from translators.responses.response_types import Response
 from translators.responses.stream import ResponsesStream
+from translators.responses.truncation import choose_dropped_turns
 
 __all__ = [
     "NamedState",
@@ -59,6 +61,9 @@ class PreparedResponse:
     """A request that is ready for Claude, the stream that translates the answer, and where the answer is kept."""
 
     request: TranslatedResponsesRequest
+    context: ResponsesContext
+    translate: Callable[[ResponsesContext], Awaitable[TranslatedResponsesRequest]]
+    """Translates the client's request, with the uploaded files that it names."""
     stream: ResponsesStream
     owner: str
     records: ResponseRecords
@@ -76,8 +81,21 @@ class PreparedResponse:
     def replace_request(self, request: TranslatedResponsesRequest) -> None:
         """Take the request that Claude is asked with instead: the answer says what is left out of it."""
         self.request = request
-        if not self.stream.started:
-            self.stream.plan = request.plan
+        plan = request.plan
+        if self.stream.started:
+            # What the first event said of the request stays.
+            plan = replace(plan, input_transformations=self.stream.plan.input_transformations)
+        self.stream.plan = plan
+
+    async def shorten(self, error: OpenAIError) -> TranslatedResponsesRequest | None:
+        """Translate the request with fewer of its turns, if it is too long and that is wanted (`truncation`)."""
+        if error.code != "context_length_exceeded":
+            return None
+        dropped = choose_dropped_turns(self.request.turn_sizes, self.context.dropped_turns, error)
+        if dropped is None:
+            return None
+        self.context = replace(self.context, dropped_turns=dropped)
+        return await self.translate(self.context)
 
     async def keep(self, response: Response) -> bool:
         """Keep the finished response and add it to its conversation, if that is wanted; say whether it could be.
@@ -138,14 +156,23 @@ async def prepare_response(
     named = await load_named_state(request, records, conversations, find_recent)
     response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
     key = gateway.secret()
-    context = responses_context(gateway.settings.claude, gateway.catalog, key, response_id, named)
-    translated = translate_request(request, replace(context, refuses_in_text=is_codex(exchange.flow.request)))
-    translated = replace(translated, params=await with_files(file_records_of(exchange), translated.params))
+    context = replace(
+        responses_context(gateway.settings.claude, gateway.catalog, key, response_id, named),
+        refuses_in_text=is_codex(exchange.flow.request),
+    )
+
+    async def translate(context: ResponsesContext) -> TranslatedResponsesRequest:
+        translated = translate_request(request, context)
+        return replace(translated, params=await with_files(file_records_of(exchange), translated.params))
+
+    translated = await translate(context)
     figures = exchange.figures
     figures.claude_model = translated.plan.claude_model
     figures.warnings = translated.warnings
     stream = ResponsesStream(translated.plan, response_id, int(time.time()), key)
-    return PreparedResponse(translated, stream, owner, records, conversations, named, given.conversation_id)
+    return PreparedResponse(
+        translated, context, translate, stream, owner, records, conversations, named, given.conversation_id
+    )
 
 
 async def load_named_state(

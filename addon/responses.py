@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from addon.background import start_in_background
-from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
+from addon.response_making import make_response
 from addon.response_request import PreparedResponse, encode_events, prepare_response
 from translators.errors import OpenAIError
 from translators.responses.response import encode_response
@@ -46,7 +46,7 @@ async def drive_response(exchange: Exchange, prepared: PreparedResponse) -> None
     async def drop(_events: list[ResponseEvent]) -> None:
         """Pass over them: the last one has it all."""
 
-    await ClaudeCall(exchange, prepared.request, prepared.stream, drop, on_retry=prepared.replace_request).run()
+    await make_response(exchange, prepared, drop)
     prepared.stream.finish(int(time.time()))
 
 
@@ -67,7 +67,7 @@ async def stream_response(
         await exchange.write(encode(events))
 
     try:
-        await ClaudeCall(exchange, prepared.request, stream, send, on_retry=prepared.replace_request).run()
+        await make_response(exchange, prepared, send)
         ending = stream.finish(int(time.time()))
     except OpenAIError as error:
         if stream.started:

@@ -61,7 +61,9 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools": mapped("`tools`, see below"),
         "top_logprobs": ignored("Claude gives no log probabilities"),
         "top_p": mapped("as `temperature`, which goes first where both are given"),
-        "truncation": ignored("`auto`: what is too long is refused, as with `disabled`"),
+        "truncation": emulated(
+            "`auto`: what Claude finds too long is asked again without the oldest turns; `disabled`: it is refused"
+        ),
         "user": mapped("`metadata.user_id`, as a SHA-256 hash"),
         "stream_options.include_obfuscation": ignored("events are not padded"),
         "prompt_cache_options.mode": mapped("`explicit`: no automatic `cache_control`"),

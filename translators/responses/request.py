@@ -34,6 +34,7 @@ from translators.responses.prefix_binding import bind_thinking
 from translators.responses.reply_plan import InputTransformation, ResponsesPlan, ToolIdentity
 from translators.responses.request_types import JsonObjectFormat, JsonSchemaFormat, ResponsesRequest
 from translators.responses.tool_declarations import ReadTools, read_choice, read_tools
+from translators.responses.truncation import measure_turns, without_turns
 from translators.responses.unsupported import refuse_unsupported, warn_of_ignored
 from translators.sampling import choose_sampling
 from translators.service import translate_identity, translate_service_tier
@@ -91,6 +92,8 @@ class ResponsesContext:
     """The client leaves out a message that has any other part than text."""
     prompt_caching: bool = True
     """Ask Claude to cache the conversation's prefix."""
+    dropped_turns: int = 0
+    """How many of the oldest turns are left out, because the conversation was too long with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class TranslatedResponsesRequest:
     """Whether `params` holds thinking of earlier turns, which Claude may refuse."""
     replayed: tuple[str, ...] = ()
     """Ids of the reasoning items whose thinking `params` holds."""
+    turn_sizes: tuple[int, ...] = ()
+    """Of all turns, in bytes, where the oldest may be left out (`truncation`), those that are left out too."""
 
     def without_thinking(self) -> "TranslatedResponsesRequest":
         """Return the same request without the thinking of earlier turns, for one more try after Claude refused it."""
@@ -137,10 +142,17 @@ def translate_request(request: ResponsesRequest, context: ResponsesContext) -> T
     refuse_unsupported(request.parameters)
     model = context.catalog.resolve(request.parameters.model)
     read = read_conversation(request, context.history, context.resolve_item, context.id_seed)
-    translation = _Translation(request, context, model.id, model.capabilities, read)
+    shortened = replace(read, items=without_turns(read.items, context.dropped_turns))
+    translation = _Translation(request, context, model.id, model.capabilities, shortened)
+    if context.dropped_turns:
+        detail = f"too long: the oldest {context.dropped_turns} turns are left out"
+        translation.warnings.append(TranslationWarning("truncation", "emulated", detail))
     translation.warnings.extend(model.warnings)
     translation.warnings.extend(warn_of_ignored(request))
-    return translation.translate()
+    translated = translation.translate()
+    if request.parameters.truncation == "auto":
+        translated = replace(translated, turn_sizes=measure_turns(read.items))
+    return translated
 
 
 @dataclass(slots=True)

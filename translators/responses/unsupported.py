@@ -66,7 +66,6 @@ def warn_of_ignored(request: ResponsesRequest) -> list[TranslationWarning]:
         ),
         "text.verbosity": text is not None and text.verbosity not in (None, "medium"),
         "top_logprobs": bool(parameters.top_logprobs),
-        "truncation": parameters.truncation == "auto",
     }
     warnings = [TranslationWarning(name, "ignored") for name, given in values.items() if given]
     unknown = ((name if name in _CLIENT_EXTRAS else "unknown", name) for name in request.unknown_parameters)
