@@ -77,6 +77,7 @@ from translators.responses.item_types import (
 )
 from translators.responses.reasoning_envelope import open_compaction, open_envelope
 from translators.responses.reply_plan import InputTransformation
+from translators.responses.request_body import parse_item
 from translators.responses.tool_declarations import name_tool
 from translators.tools import DeclaredTools, parse_arguments, to_claude_name
 from translators.translation_warning import Action, TranslationWarning
@@ -171,7 +172,7 @@ class _Translation:
             case ReasoningItem():
                 return self._translate_reasoning(item)
             case CompactionItem():
-                return [UserTurn((self._read_summary(item),))]
+                return self._translate_compaction(item, path)
             case FunctionCall() | CustomToolCall() | ShellCall() | LocalShellCall() | ApplyPatchCall():
                 return [AssistantTurn((), (self._translate_call(item),))]
             case ToolSearchCall(call_id=str() as call_id):
@@ -324,12 +325,15 @@ class _Translation:
             return block.get("server_name", block.get("mcp_server_name")) in self.mcp_servers
         return not is_thinking(block) or bool(thinking_key(block))
 
-    def _read_summary(self, item: CompactionItem) -> Block:
+    def _translate_compaction(self, item: CompactionItem, path: str) -> list[Turn]:
         compaction = open_compaction(item.encrypted_content, self.key)
         if compaction is None:
             self._warn("input.compaction", "degraded", "a summary that is not ours cannot be read")
-            return {"type": "text", "text": _LOST_SUMMARY}
-        return {"type": "text", "text": _SUMMARY + compaction.summary}
+            return [UserTurn(({"type": "text", "text": _LOST_SUMMARY},))]
+        turns: list[Turn] = [UserTurn(({"type": "text", "text": _SUMMARY + compaction.summary},))]
+        for kept in compaction.kept or ():
+            turns += self.translate(parse_item(kept, path), path)
+        return turns
 
     # Tool calls
 

@@ -26,7 +26,10 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "access_programs": ignored("of OpenAI's service"),
         "background": emulated("the response is made apart from the request, and kept to be asked for"),
         "background_options": ignored("there is one speed"),
-        "context_management": ignored("no compaction without being asked: `compaction_trigger` does it"),
+        "context_management": emulated(
+            "above the threshold, as Claude counts, a summary is made first: the answer begins with a `compaction` "
+            "item, and goes on from it"
+        ),
         "conversation": emulated("the stored items come before `input`"),
         "image": ignored("Claude sees every image in full"),
         "include": mapped("see below"),

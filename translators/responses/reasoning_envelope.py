@@ -44,6 +44,8 @@ class Compaction:
 
     summary: str
     model: str
+    kept: tuple[dict[str, Any], ...] | None = None
+    """Items that come after the summary, where it stands for all before it. None where it stands beside that."""
 
 
 def seal(blocks: Sequence[Mapping[str, Any]], model: str, key: bytes, prefix: str = "") -> str:
@@ -67,15 +69,19 @@ def open_envelope(text: str, key: bytes) -> Envelope | None:
     return Envelope(tuple(content["blocks"]), content["model"], content["prefix"])
 
 
-def seal_compaction(summary: str, model: str, key: bytes) -> str:
-    """Seal the summary that takes the place of a conversation."""
-    return _seal("compaction", {"summary": summary, "model": model}, key)
+def seal_compaction(summary: str, model: str, key: bytes, kept: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """Seal the summary that takes the place of a conversation, and the items that are kept of it."""
+    content = {"summary": summary, "model": model}
+    return _seal("compaction", content if kept is None else {**content, "kept": list(kept)}, key)
 
 
 def open_compaction(text: str, key: bytes) -> Compaction | None:
     """Open the `encrypted_content` of a compaction item; None for what is not ours, or was changed."""
     content = _open("compaction", text, key)
-    return None if content is None else Compaction(content["summary"], content["model"])
+    if content is None:
+        return None
+    kept = content.get("kept")
+    return Compaction(content["summary"], content["model"], None if kept is None else tuple(kept))
 
 
 def _seal(kind: _Kind, content: Mapping[str, Any], key: bytes) -> str:

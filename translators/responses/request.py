@@ -25,6 +25,13 @@ from translators.output_format import OutputFormat, ask_for_json_object, ask_for
 from translators.preserved_thinking import is_thinking, strip_thinking
 from translators.prompt_caching import build_cache_control, place_breakpoints
 from translators.reasoning import MIN_BUDGET_TOKENS, Thinking, choose_thinking
+from translators.responses.automatic_compaction import (
+    choose_threshold,
+    compacted,
+    plain_items,
+    since_compaction,
+    split_for_compaction,
+)
 from translators.responses.conversation import ReadConversation, read_conversation
 from translators.responses.echo import build_echo
 from translators.responses.item_types import CustomToolCallOutput, FunctionCallOutput, Message
@@ -94,6 +101,10 @@ class ResponsesContext:
     """Ask Claude to cache the conversation's prefix."""
     dropped_turns: int = 0
     """How many of the oldest turns are left out, because the conversation was too long with them."""
+    compacts: bool = False
+    """Ask for the compaction that comes before the answer (`context_management`), instead of the answer."""
+    compaction: Mapping[str, Any] | None = None
+    """The item of that compaction, once it is made: the answer goes on from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,8 @@ class TranslatedResponsesRequest:
     """Ids of the reasoning items whose thinking `params` holds."""
     turn_sizes: tuple[int, ...] = ()
     """Of all turns, in bytes, where the oldest may be left out (`truncation`), those that are left out too."""
+    compact_threshold: int | None = None
+    """Number of tokens after which the conversation is compacted first. None: it is not."""
 
     def without_thinking(self) -> "TranslatedResponsesRequest":
         """Return the same request without the thinking of earlier turns, for one more try after Claude refused it."""
@@ -142,6 +155,16 @@ def translate_request(request: ResponsesRequest, context: ResponsesContext) -> T
     refuse_unsupported(request.parameters)
     model = context.catalog.resolve(request.parameters.model)
     read = read_conversation(request, context.history, context.resolve_item, context.id_seed)
+    read = replace(read, items=since_compaction(read.items, context.envelope_key))
+    threshold, kept_items = None, None
+    if context.compaction is not None:
+        read = compacted(read, context.compaction)
+    elif context.compacts:
+        summarised, kept = split_for_compaction(read.items)
+        read = replace(read, items=summarised, is_compaction=True)
+        kept_items = plain_items(kept)
+    else:
+        threshold = choose_threshold(request.parameters, read, model.capabilities.max_input_tokens)
     shortened = replace(read, items=without_turns(read.items, context.dropped_turns))
     translation = _Translation(request, context, model.id, model.capabilities, shortened)
     if context.dropped_turns:
@@ -150,9 +173,12 @@ def translate_request(request: ResponsesRequest, context: ResponsesContext) -> T
     translation.warnings.extend(model.warnings)
     translation.warnings.extend(warn_of_ignored(request))
     translated = translation.translate()
-    if request.parameters.truncation == "auto":
-        translated = replace(translated, turn_sizes=measure_turns(read.items))
-    return translated
+    return replace(
+        translated,
+        plan=replace(translated.plan, kept_items=kept_items),
+        turn_sizes=measure_turns(read.items) if request.parameters.truncation == "auto" else (),
+        compact_threshold=threshold,
+    )
 
 
 @dataclass(slots=True)
@@ -169,7 +195,8 @@ class _Translation:
     def translate(self) -> TranslatedResponsesRequest:
         given = self.request.parameters
         max_tokens, cap_warnings = choose_max_tokens(
-            {"max_output_tokens": given.max_output_tokens},
+            # The cap is the answer's, not the summary's.
+            {"max_output_tokens": None if self.context.compacts else given.max_output_tokens},
             self.capabilities,
             default=self.context.default_max_tokens,
             limit=self.context.max_tokens_limit,

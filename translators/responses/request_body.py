@@ -243,6 +243,11 @@ def _check(request: ResponsesParameters) -> None:
         )
     for name, (low, high) in _RANGES.items():
         check_range(name, getattr(request, name), low, high)
+    for index, entry in enumerate(request.context_management or ()):
+        path = f"context_management[{index}]"
+        if entry.type != "compaction":
+            raise invalid_value(f"{path}.type", f"'{entry.type}'", ("compaction",))
+        check_range(f"{path}.compact_threshold", entry.compact_threshold, 1000, None)
     for index, name in enumerate(request.include or ()):
         if name not in _INCLUDABLE:
             raise invalid_value(f"include[{index}]", f"'{name}'", _INCLUDABLE)

@@ -172,6 +172,10 @@ class ResponsesStream(ClaudeTurn):
             events.append(ResponseQueued(self._snapshot(first), next(self._output.numbers)))
         return [*events, ResponseInProgress(self._snapshot("in_progress"), next(self._output.numbers))]
 
+    def add_compaction(self, sealed: str) -> list[ResponseEvent]:
+        """Begin the response with a compaction that was made before it is answered: its `encrypted_content`."""
+        return [*self.start(), *self._write_compaction_item(sealed)]
+
     def translate(self, event: Event) -> list[ResponseEvent]:
         """Translate one event.
 
@@ -314,8 +318,12 @@ class ResponsesStream(ClaudeTurn):
         summary = "".join(self._summary)
         if not summary.strip() or self.stop_reason == "refusal":
             return []
+        return self._write_compaction_item(
+            seal_compaction(summary, self.plan.claude_model, self.key, self.plan.kept_items)
+        )
+
+    def _write_compaction_item(self, sealed: str) -> list[ResponseEvent]:
         place = self._output.place("cmp")
-        sealed = seal_compaction(summary, self.plan.claude_model, self.key)
         item = CompactionItem(id=place.item_id, encrypted_content=sealed)
         self._output.items.append(item)
         return [

@@ -34,7 +34,7 @@ from translators.responses.item_types import (
     ToolSearchOutput,
 )
 
-__all__ = ["choose_dropped_turns", "measure_turns", "without_turns"]
+__all__ = ["choose_dropped_turns", "measure_turns", "outlasts_its_turn", "without_turns"]
 
 _MARGIN = 0.95
 """Sizes in bytes only tell about how many tokens there are."""
@@ -66,7 +66,7 @@ def without_turns(items: Sequence[PlacedItem], dropped: int) -> tuple[PlacedItem
     if not dropped:
         return tuple(items)
     start = _starts_of(items)[dropped]
-    return (*(placed for placed in items[:start] if _stays(placed.item)), *items[start:])
+    return (*(placed for placed in items[:start] if outlasts_its_turn(placed.item)), *items[start:])
 
 
 def choose_dropped_turns(sizes: Sequence[int], dropped: int, error: OpenAIError) -> int | None:
@@ -110,7 +110,7 @@ def _starts_of(items: Sequence[PlacedItem]) -> list[int]:
             if not is_after_user and index > waits_until:
                 starts.append(index)
             is_after_user = True
-        elif not _stays(item):
+        elif not outlasts_its_turn(item):
             is_after_user = False
     return starts
 
@@ -127,7 +127,8 @@ def _is_user(item: InputItem) -> bool:
     return isinstance(item, Message) and item.role == "user"
 
 
-def _stays(item: InputItem) -> bool:
+def outlasts_its_turn(item: InputItem) -> bool:
+    """Say whether an item stays where its turn is left out: instructions, settings, and summaries of what is gone."""
     match item:
         case Message(role="system" | "developer") | AdditionalTools() | CompactionItem() | ConfigurationUpdate():
             return True
@@ -136,4 +137,4 @@ def _stays(item: InputItem) -> bool:
 
 
 def _size(item: InputItem) -> int:
-    return 0 if _stays(item) else len(msgspec.json.encode(item))
+    return 0 if outlasts_its_turn(item) else len(msgspec.json.encode(item))

@@ -52,7 +52,6 @@ def warn_of_ignored(request: ResponsesRequest) -> list[TranslationWarning]:
     values: dict[str, bool] = {
         "access_programs": parameters.access_programs is not None,
         "background_options": parameters.background_options is not None,
-        "context_management": bool(parameters.context_management),
         "image": parameters.image is not None,
         "include": any(name not in _INCLUDED for name in parameters.include or ()),
         "moderation": parameters.moderation is not None,

@@ -122,7 +122,10 @@ ROWS: dict[str, tuple[Body, Body]] = {
     "access_programs": says_more(access_programs={"cyber": "standard"}),
     "background": says_more(background=True),
     "background_options": says_more(background_options={"completion_window": "2h"}),
-    "context_management": says_more(context_management=[{"type": "compaction", "compact_threshold": 1000}]),
+    "context_management": (
+        has({"role": "assistant", "content": "Hello"}),
+        has({"role": "assistant", "content": "Hello"}, context_management=[{"type": "compaction"}]),
+    ),
     "conversation": says_more(conversation="conv_1"),
     "image": says_more(image={"context_compression": "enabled"}),
     "include": says_more(include=["web_search_call.action.sources"]),
@@ -336,7 +339,7 @@ def outcome(translated: TranslatedResponsesRequest, *, with_plan: bool) -> bytes
     """What is sent, and what the answer will look like."""
     plan = translated.plan
     said = (plan.stream, plan.shows_summary, sorted(plan.include), plan.json_object, plan.is_compaction, plan.store)
-    more = [said, dict(plan.echo), plan.input_transformations] if with_plan else []
+    more = [said, dict(plan.echo), plan.input_transformations, translated.compact_threshold] if with_plan else []
     return msgspec.json.encode([translated.params, *more])
 
 
