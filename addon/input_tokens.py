@@ -5,7 +5,8 @@ import time
 import msgspec
 
 from addon.exchange import Exchange
-from addon.response_request import prepare_response
+from addon.response_request import PreparedResponse, prepare_response
+from translators.errors import OpenAIError
 
 __all__ = ["answer_input_tokens"]
 
@@ -17,9 +18,22 @@ async def answer_input_tokens(exchange: Exchange) -> None:
         OpenAIError: the request's mistake, something that it names is not stored, or Claude's refusal.
     """
     prepared = await prepare_response(exchange, exchange.decoded_body())
-    request = prepared.request
     with exchange.figures.asking():
-        count = await exchange.gateway.claude.count_tokens(request.params, request.headers)
+        count = await _count(exchange, prepared)
     exchange.figures.first_event = time.perf_counter()
     exchange.figures.input_tokens = count
     await exchange.respond(msgspec.json.encode({"object": "response.input_tokens", "input_tokens": count}))
+
+
+async def _count(exchange: Exchange, prepared: PreparedResponse) -> int:
+    """Count what would be sent: of a conversation that is too long, where it may be cut, what is left."""
+    while True:
+        request = prepared.request
+        try:
+            return await exchange.gateway.claude.count_tokens(request.params, request.headers)
+        except OpenAIError as error:
+            shorter = await prepared.shorten(error)
+            if shorter is None:
+                raise
+            prepared.replace_request(shorter)
+            exchange.figures.warnings = shorter.warnings

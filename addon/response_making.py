@@ -3,7 +3,6 @@
 Where `context_management` asks for it, a conversation that is too long is compacted first, with a call of its own.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -61,9 +60,9 @@ async def _is_to_be_compacted(caller: Caller, prepared: PreparedResponse) -> boo
     threshold = request.compact_threshold
     if threshold is None or not exceeds_plausibly(msgspec.json.encode(request.params), threshold):
         return False
-    caller.figures.asked_claude = time.perf_counter()
     try:
-        return await caller.gateway.claude.count_tokens(request.params, request.headers) > threshold
+        with caller.figures.asking():
+            return await caller.gateway.claude.count_tokens(request.params, request.headers) > threshold
     except OpenAIError as error:
         if error.code == "context_length_exceeded":
             return True
@@ -88,15 +87,14 @@ async def _begin_with_compaction(caller: Caller, prepared: PreparedResponse, sin
     request = await prepared.translate(context)
     stream = prepared.stream
     summary = ResponsesStream(request.plan, stream.response_id, stream.created_at, stream.key)
+    summariser = _Summariser(caller.gateway, caller.cache_use, caller.scope)
     try:
-        await _ask(
-            _Summariser(caller.gateway, caller.cache_use, caller.scope),
-            replace(prepared, request=request, context=context, stream=summary),
-            _drop,
-        )
+        await _ask(summariser, replace(prepared, request=request, context=context, stream=summary), _drop)
         summary.finish(stream.created_at)
     finally:
         stream.add_usage(summary.claude_usage)
+        caller.figures.calls += summariser.figures.calls
+        caller.figures.answers += summariser.figures.answers
     [item] = summary.response.output
     compaction = msgspec.to_builtins(item)
     prepared.context = replace(prepared.context, compaction=compaction)

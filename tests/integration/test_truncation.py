@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from addon.simulated_claude.server import RunningSimulation
+from tests.integration.raw_upstream import Call, raw_upstream
 from tests.integration.responses_api import REVERSE, check, client_of, settings_with_store
 from tests.integration.responses_socket import create, receive_response, socket_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
@@ -104,3 +105,25 @@ async def test_a_question_that_alone_is_too_long_is_refused(proxy: RunningProxy,
             await client.responses.create(model=SMALL, input=LONG * 11, truncation="auto")
         assert refused.value.code == "context_length_exceeded"
     assert asked(simulation) == 1
+
+
+async def test_what_is_counted_is_what_would_be_sent(start_proxy: ProxyStarter) -> None:
+    async def count(call: Call) -> None:
+        too_long = b"Question 0." in call.body
+        body: dict[str, Any] = {"input_tokens": 150_000}
+        if too_long:
+            message = "prompt is too long: 220000 tokens > 200000 maximum"
+            body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+        encoded = json.dumps(body).encode()
+        head = b"HTTP/1.1 %d OK\r\ncontent-length: %d\r\n\r\n"
+        await call.send(head % (400 if too_long else 200, len(encoded)) + encoded)
+
+    async with raw_upstream(count) as upstream:
+        settings = settings_with_store(upstream.base_url, ":memory:")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            counted = await client.responses.input_tokens.count(model=SMALL, input=conversation(5), truncation="auto")
+            assert counted.input_tokens == 150_000
+            with pytest.raises(openai.BadRequestError) as refused:
+                await client.responses.input_tokens.count(model=SMALL, input=conversation(5))
+            assert refused.value.code == "context_length_exceeded"
+    assert len(upstream.calls) == 3
