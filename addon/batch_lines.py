@@ -33,7 +33,7 @@ from translators.completions.request_body import parse_request as parse_completi
 from translators.completions.response import CompletionBuilder
 from translators.completions.stream import CompletionStream
 from translators.model_catalog import ModelCatalog
-from translators.responses.request import TranslatedResponsesRequest
+from translators.responses.request import ResponsesContext, TranslatedResponsesRequest
 from translators.responses.request import translate_request as translate_response
 from translators.responses.request_body import parse_request as parse_response
 from translators.responses.response import encode_response
@@ -178,39 +178,43 @@ async def _prepare_response(scope: BatchScope, line: InputLine, ids: LineIds, na
     if named is None:
         records = ResponseRecords(gateway.store, scope.owner)
         named = await load_named_state(request, records, ConversationRecords(gateway.store, scope.owner))
-    response_id = ids.answer_id("resp_", 50)
-    context = responses_context(gateway.settings.claude, scope.catalog, gateway.secret(), response_id, named)
+    response_id, key = ids.answer_id("resp_", 50), gateway.secret()
+    context = responses_context(gateway.settings.claude, scope.catalog, key, response_id, named)
+
+    async def translate(context: ResponsesContext) -> TranslatedResponsesRequest:
+        return translate_response(request, context)
+
     translated = translate_response(request, context)
+
+    def prepare() -> PreparedResponse:
+        return PreparedResponse(
+            translated,
+            context,
+            translate,
+            ResponsesStream(translated.plan, response_id, scope.created, key),
+            scope.owner,
+            ResponseRecords(gateway.store, scope.owner),
+            ConversationRecords(gateway.store, scope.owner),
+            named,
+            given.conversation_id,
+        )
+
     return PreparedLine(
         (ClaudeRequest(translated.params, translated.headers),),
-        partial(_answer_response, scope, response_id, translated, named, given.conversation_id),
+        partial(_answer_response, scope, prepare),
         translated.warnings,
         None if named == NamedState() and not given.conversation_id else named,
     )
 
 
-async def _answer_response(  # noqa: PLR0913, PLR0917 - what is known of the request
-    scope: BatchScope,
-    response_id: str,
-    translated: TranslatedResponsesRequest,
-    named: NamedState,
-    conversation_id: str | None,
-    messages: Sequence[Raw],
+async def _answer_response(
+    scope: BatchScope, prepare: Callable[[], PreparedResponse], messages: Sequence[Raw]
 ) -> bytes:
-    gateway = scope.gateway
-    stream = ResponsesStream(translated.plan, response_id, scope.created, gateway.secret())
+    prepared = prepare()
+    stream = prepared.stream
     translate_message(stream, messages[0])
     stream.finish(scope.completed)
-    prepared = PreparedResponse(
-        translated,
-        stream,
-        scope.owner,
-        ResponseRecords(gateway.store, scope.owner),
-        ConversationRecords(gateway.store, scope.owner),
-        named,
-        conversation_id,
-    )
-    if conversation_id is not None and await _has_answer(prepared, conversation_id):
+    if prepared.conversation_id is not None and await _has_answer(prepared, prepared.conversation_id):
         prepared = replace(prepared, conversation_id=None)
     await prepared.keep(stream.response)
     return encode_response(stream.response)
