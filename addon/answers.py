@@ -30,6 +30,7 @@ from addon.health import answer_health, answer_ready
 from addon.input_tokens import answer_input_tokens
 from addon.metrics_page import answer_metrics
 from addon.models import answer_model, answer_models
+from addon.other_endpoints import answer_from_other_backend
 from addon.responses import answer_response
 from addon.responses_websocket import answer_websocket
 from addon.routing import Endpoint
@@ -84,5 +85,6 @@ ANSWERS: Mapping[Endpoint, Answer] = MappingProxyType(
         Endpoint.CONVERSATION_ITEM: answer_conversation_item,
         Endpoint.CONVERSATION_ITEM_DELETION: answer_conversation_item_deletion,
         Endpoint.ANTHROPIC: answer_anthropic,
+        Endpoint.OTHER_BACKEND: answer_from_other_backend,
     }
 )

@@ -15,6 +15,7 @@ import httpx2
 import msgspec
 
 from addon.exchange import Exchange, Figures
+from addon.forwarding import forwarded_headers, returned_headers
 from translators.claude_events import Event, MalformedEventError, Usage, parse_event
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError
@@ -23,14 +24,8 @@ from translators.usage import override_usage
 
 __all__ = ["answer_anthropic"]
 
-_CREDENTIALS = b"authorization x-api-key cookie proxy-authenticate proxy-authorization".split()
-_CONNECTION = b"connection keep-alive te trailer transfer-encoding upgrade expect host content-length".split()
-"""What belongs to one connection (RFC 9110, 7.6.1) or is made anew."""
-_ON_THE_WAY = b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto".split()
-_NOT_FORWARDED = frozenset([*_CREDENTIALS, *_CONNECTION, *_ON_THE_WAY])
 _BATCHES = re.compile(r"/+v1/messages/batches(/[^/]+(/cancel)?)?/?")
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")https?://[^"]*(/v1/messages/batches/[^/"]+/results")')
-_NOT_RETURNED = frozenset(b"connection keep-alive transfer-encoding content-length set-cookie".split())
 
 
 async def answer_anthropic(exchange: Exchange) -> None:
@@ -41,17 +36,13 @@ async def answer_anthropic(exchange: Exchange) -> None:
     """
     exchange.encode_error = _encode_error
     request, figures = exchange.flow.request, exchange.figures
-    headers = {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in request.headers.fields
-        if name.lower() not in _NOT_FORWARDED
-    }
     asked = _Asked()
     if request.method == "POST":
         with contextlib.suppress(msgspec.DecodeError, OpenAIError):  # Claude says what is wrong with it
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
+    headers = dict(forwarded_headers(request))
     with figures.asking():
         response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
         await _send_on(exchange, response)
@@ -62,8 +53,8 @@ async def _send_on(exchange: Exchange, response: httpx2.Response) -> None:
     figures.claude_request_id = response.headers.get("request-id")
     logs_content = exchange.gateway.settings.logging.content != "off"
     counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
-    returned = [(name, value) for name, value in response.headers.raw if name.lower() not in _NOT_RETURNED]
     try:
+        returned = returned_headers(response.headers.raw)
         chunks = _chunks(response, counter, figures)
         if _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]) and response.status_code == 200:
             returned = [(name, value) for name, value in returned if name.lower() != b"content-encoding"]

@@ -262,6 +262,19 @@ class ClientStream:
         await self._handler.server_event(Delivery(self._server, http_events))
         await self._drain()
 
+    def hold(self, is_held: bool) -> None:
+        """Read no more from the client for now, or go on, so that a request does not come faster than it is sent on.
+
+        An HTTP/2 connection is read on: its other streams, and the windows of answers, have to come through.
+        """
+        io = self._handler.transports.get(self._handler.client)
+        transport = getattr(io and io.writer, "transport", None)
+        if self._http2 is None and transport is not None and not transport.is_closing():
+            if is_held:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
     async def _drain(self) -> None:
         transport = self._handler.transports.get(self._handler.client)
         # Draining takes a lock and a trip through every writer; an empty buffer needs none.

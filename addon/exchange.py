@@ -19,6 +19,7 @@ from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
 from addon.metrics import Ending, Outcome, refusal_reason
 from addon.prices import Prices
+from addon.request_stream import RequestStream, too_large
 from addon.response_cache import CacheOutcome, CacheUse
 from addon.routing import Claim, Endpoint
 from addon.thinking_memory import scope_of
@@ -57,6 +58,9 @@ class ClientSide(Protocol):
 
     async def abort(self, message: str) -> None:
         """Break a response off, so that the client sees that it is not whole."""
+
+    def hold(self, is_held: bool) -> None:
+        """Read no more of the request for now, or go on."""
 
 
 @runtime_checkable
@@ -115,6 +119,8 @@ class Figures:
 
     model: str | None = None
     claude_model: str | None = None
+    backend: str | None = None
+    """Who was asked in Claude's place: the row of `other_backends`."""
     stream: bool = False
     claude_request_id: str | None = None
     input_tokens: int = 0
@@ -179,11 +185,15 @@ class Exchange:
     """The client's own credentials, which never go to Claude."""
     cache_use: CacheUse = "off"
     """Whether an answer may be given that was given before."""
+    secrets: tuple[tuple[bytes, bytes], ...] = ()
+    """The headers that say who the client is, which the flow no longer shows."""
     restore_destination: Callable[[], None] = lambda: None
     request_id: str = field(default_factory=new_request_id)
     figures: Figures = field(default_factory=Figures)
     started: float = field(default_factory=time.perf_counter)
     body: bytes = b""
+    request_stream: RequestStream | None = None
+    """Takes the place of `body` where it goes on while it comes."""
     kept_body: bytearray | None = None
     """A streamed answer as it went out, for mitmproxy's views."""
     encode_error: Callable[[OpenAIError], bytes] = OpenAIError.encode
@@ -217,6 +227,9 @@ class Exchange:
         length = self.flow.request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
             self._refuse_oversize()
+        elif self.claim.endpoint is Endpoint.OTHER_BACKEND:
+            self.request_stream = RequestStream(self.gateway.settings.limits.max_request_bytes, client.hold)
+            self._run(self.answer)
 
     def receive_data(self, data: bytes) -> None:
         """Take a part of the body; refuse the body once it is too large."""
@@ -225,13 +238,18 @@ class Exchange:
             return
         if self._oversize:
             return
+        if self.request_stream is not None:
+            self.request_stream.feed(data)
+            return
         self._received += data
         if len(self._received) > self.gateway.settings.limits.max_request_bytes:
             self._refuse_oversize()
 
     def receive_end(self) -> None:
         """Answer the request, which is complete."""
-        if not self._oversize:
+        if self.request_stream is not None:
+            self.request_stream.end()
+        elif not self._oversize:
             self.body = bytes(self._received)
             self._received.clear()
             self.flow.request.data.content = self.body
@@ -262,7 +280,7 @@ class Exchange:
         limit = self.gateway.settings.limits.max_request_bytes
 
         async def refuse(_exchange: "Exchange") -> None:
-            raise OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+            raise too_large(limit)
 
         self._run(refuse)
 
@@ -427,6 +445,8 @@ class Exchange:
             self._outcome = "internal_error"
         finally:
             self._stop_keep_alive()
+            if self.request_stream is not None:
+                self.request_stream.close()
             self._finish()
 
     async def _fail(self, error: OpenAIError) -> None:
@@ -467,6 +487,7 @@ class Exchange:
             stream=figures.stream,
             model=figures.model,
             claude_model=figures.claude_model,
+            backend=figures.backend,
             input_tokens=figures.input_tokens,
             cached_tokens=figures.cached_tokens,
             output_tokens=figures.output_tokens,
@@ -507,7 +528,7 @@ class Exchange:
             started=self.started,
             ended=ended,
             overhead=self._overhead(),
-            has_body=self._task is not None,
+            has_body=self._task is not None and (self.request_stream is None or self.request_stream.is_complete),
         )
 
     def _observe(self, ending: Ending) -> None:

@@ -11,6 +11,7 @@ import structlog
 from addon.claude import ClaudeClient
 from addon.exporter import MetricsServer
 from addon.metrics import Metrics
+from addon.other_backends import OtherBackends
 from addon.prices import Prices
 from addon.response_cache import ResponseCache
 from addon.settings import Settings
@@ -49,6 +50,7 @@ class Gateway:
     metrics: Metrics
     prices: Prices
     cache: ResponseCache
+    other_backends: OtherBackends
     tracing: Tracing | None = None
     """Where spans go; None where nobody wants any."""
     keeps_bodies: bool = False
@@ -119,6 +121,8 @@ async def open_gateway(settings: Settings) -> Gateway:
     tracing = open_tracing() if settings.tracing.enabled else None
     if tracing is not None:
         closers.append(tracing.close)
+    others = OtherBackends(settings.other_backends, settings.claude.connect_timeout)
+    closers.append(others.close)
     store = open_store(settings.store)
     closers.append(store.close)
     catalog = await _updated(ModelCatalog(settings.claude.default_model, settings.claude.aliases), claude)
@@ -138,6 +142,7 @@ async def open_gateway(settings: Settings) -> Gateway:
         metrics,
         Prices(catalog.models),
         ResponseCache(settings.cache, store),
+        others,
         tracing,
         closers=closers,
     )

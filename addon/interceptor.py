@@ -5,6 +5,7 @@ nobody's.
 """
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,6 +38,9 @@ _SECRET_HEADERS = frozenset(
     {b"authorization", b"api-key", b"x-api-key", b"cookie", b"openai-organization", b"openai-project"}
 )
 _REDACTED = b"[redacted]"
+_WEBSOCKET_KEY = b"openai-insecure-api-key."
+"""Browsers cannot set headers, and send their key as one of the WebSocket's protocols
+(https://platform.openai.com/docs/guides/realtime-websocket)."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +64,8 @@ class ClaudeProxyAddon:
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, Exchange] = {}
+        self._passing: set[str] = set()
+        """Flows that go to a host of ours which we do not answer for."""
 
     # mitmproxy's life cycle.
 
@@ -103,7 +109,8 @@ class ClaudeProxyAddon:
     def apply(self, settings: Settings) -> None:
         """Put settings in force, from the next request on: all of them at once."""
         self._settings = settings
-        self._router = Router(settings.interception.hosts, settings.interception.untranslated)
+        interception = settings.interception
+        self._router = Router(interception.hosts, interception.untranslated, settings.other_backends)
         if self._gateway is not None:
             configure_logging(settings.logging.level, settings.logging.format)
             self._gateway.apply(settings)
@@ -180,6 +187,8 @@ class ClaudeProxyAddon:
             return
         match self._route(flow):
             case Pass():
+                if self._router.is_ours(flow.request.pretty_host):
+                    self._passing.add(flow.id)
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
             case Refuse(error=error):
@@ -216,6 +225,7 @@ class ClaudeProxyAddon:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Show in the flow what went to the client."""
+        self._log_passed(flow)
         # One that becomes a WebSocket goes on.
         exchange = self._exchanges.get(flow.id) if flow.websocket else self._exchanges.pop(flow.id, None)
         if exchange and exchange.is_streamed and exchange.kept_body is not None and flow.response:
@@ -239,8 +249,14 @@ class ClaudeProxyAddon:
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Forget a flow that failed or whose client has left."""
+        self._log_passed(flow)
         self._exchanges.pop(flow.id, None)
         self._mask_secrets(flow)
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Keep no messages that nobody will look at: mitmproxy would, to the end of the connection."""
+        if flow.websocket and not self._keeps_bodies:
+            flow.websocket.messages.clear()
 
     # What the virtual connection asks.
 
@@ -266,6 +282,7 @@ class ClaudeProxyAddon:
             ANSWERS[claim.endpoint],
             authorization=headers.get("authorization") or headers.get("api-key"),
             cache_use=cache_use(gateway.settings.cache, headers.get(CACHE_HEADER)),
+            secrets=tuple(field for field in headers.fields if field[0].lower() in _SECRET_HEADERS),
         )
         if gateway.keeps_bodies:
             exchange.kept_body = bytearray()
@@ -277,10 +294,28 @@ class ClaudeProxyAddon:
         """Whether the answer of a real host goes on piece by piece. mitmproxy would hold an event stream to its end."""
         return not self._keeps_bodies or response.headers.get("content-type", "").startswith("text/event-stream")
 
+    def _log_passed(self, flow: http.HTTPFlow) -> None:
+        if flow.id not in self._passing:
+            return
+        self._passing.discard(flow.id)
+        log.info(
+            "passed",
+            host=flow.request.pretty_host[:200],
+            method=flow.request.method[:16],
+            path=flow.request.path.partition("?")[0][:200],
+            status=flow.response.status_code if flow.response else None,
+            duration=round(time.time() - flow.request.timestamp_start, 6),
+            error=flow.error.msg[:200] if flow.error else None,
+        )
+
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
         headers = flow.request.headers
-        secrets = {name for name, value in headers.fields if name.lower() in _SECRET_HEADERS and value != _REDACTED}
+        secrets = {
+            name
+            for name, value in headers.fields
+            if (name.lower() in _SECRET_HEADERS and value != _REDACTED) or _WEBSOCKET_KEY in value
+        }
         if secrets and (
             isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
             or self._router.is_ours(flow.request.pretty_host)

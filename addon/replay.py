@@ -31,6 +31,9 @@ class _WholeResponse:
     async def abort(self, message: str) -> None:
         self._flow.response = http.Response.make(502, message)
 
+    def hold(self, is_held: bool) -> None:
+        """Hold nothing: the request is complete."""
+
     async def end(self) -> None:
         await self.respond(self._status, self._headers, bytes(self._body))
 

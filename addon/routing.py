@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from translators.errors import OpenAIError
 
-__all__ = ["Claim", "Endpoint", "Pass", "Refuse", "Route", "Router"]
+__all__ = ["Claim", "Endpoint", "Pass", "Refuse", "Route", "Router", "path_without_prefix"]
 
 
 class Endpoint(Enum):
@@ -54,6 +54,7 @@ class Endpoint(Enum):
     CONVERSATION_ITEM = "conversation_item"
     CONVERSATION_ITEM_DELETION = "conversation_item_deletion"
     ANTHROPIC = "anthropic"
+    OTHER_BACKEND = "other_backend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Claim:
     endpoint: Endpoint
     name: str | None = None
     """What the path names: the model of `/v1/models/{model}`, the deployment of an Azure path, the response, the
-    conversation."""
+    conversation; for another backend the pattern that the path fits."""
     item: str | None = None
     """The item of the conversation that the path names."""
 
@@ -82,9 +83,12 @@ class Refuse:
 
 type Route = Claim | Pass | Refuse
 
+_FORWARDED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_DOT_SEGMENTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _SLASHES = re.compile(r"//+")
 _PREFIX = r"(?:/openai|/api)?/v1"
 """OpenAI's own prefix, and those of hosts that copied its API (`/openai/v1`: Azure, Groq; `/api/v1`: OpenRouter)."""
+_LEADING_PREFIX = re.compile(rf"^{_PREFIX}(?=/)")
 _STATE = rf"(?:{_PREFIX}|/openai)"
 """That, and Azure's path from before its `/v1` (`/openai/responses?api-version=...`, `/openai/models?...`)."""
 _RESPONSES = r"/responses"
@@ -155,18 +159,28 @@ _ANTHROPIC = re.compile(r"/v1/(messages|models|files)(/.*)?")
 `anthropic-version`."""
 
 
+def path_without_prefix(path: str) -> str:
+    """Return what comes after the `/v1` that a base URL holds; the whole path where there is none."""
+    plain = _SLASHES.sub("/", path).rstrip("/")
+    return _LEADING_PREFIX.sub("", plain)
+
+
 class Router:
     """Routes by configuration.
 
     Args:
         hosts: names or patterns (`*.openai.azure.com`) of the hosts whose requests are ours in proxy modes.
         untranslated: what becomes of a path of such a host that we do not translate, in proxy modes.
+        other_paths: patterns of paths (`/v1/audio/*`) that another backend answers, standalone; the first match wins.
     """
 
-    def __init__(self, hosts: Iterable[str], untranslated: Literal["pass", "refuse"]) -> None:
+    def __init__(
+        self, hosts: Iterable[str], untranslated: Literal["pass", "refuse"], other_paths: Iterable[str] = ()
+    ) -> None:
         patterns = "|".join(fnmatch.translate(host.lower()) for host in hosts)
         self._hosts = re.compile(patterns or r"(?!)")
         self._untranslated = untranslated
+        self._others = [(re.compile(fnmatch.translate(path_without_prefix(path))), path) for path in other_paths]
 
     def is_ours(self, host: str) -> bool:
         """Say whether the host is one of those whose requests are ours."""
@@ -190,6 +204,11 @@ class Router:
             if method == claimed_method and (match := pattern.fullmatch(plain)):
                 names = {part: unquote(value) for part, value in match.groupdict().items()}
                 return Claim(endpoint, **names)
+        if standalone and method in _FORWARDED_METHODS and not _DOT_SEGMENTS.search(plain):
+            rest = path_without_prefix(plain)
+            for other, written in self._others:
+                if other.match(rest):
+                    return Claim(Endpoint.OTHER_BACKEND, written)
         if not standalone and self._untranslated == "pass":
             return Pass()
         # The real host's own words for an unknown path, and 404 because clients never retry it.

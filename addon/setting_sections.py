@@ -5,12 +5,25 @@ made from this one table. How the sources are merged is in `addon.settings`.
 """
 
 import importlib.metadata
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+import msgspec
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    model_validator,
+)
 
 __all__ = [
     "OPENAI_HOSTS",
@@ -21,6 +34,8 @@ __all__ = [
     "LoggingSettings",
     "MetricsSettings",
     "Names",
+    "OtherBackendSettings",
+    "OtherBackends",
     "RateLimitingSettings",
     "ServerSettings",
     "StoreSettings",
@@ -85,6 +100,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _path_pattern(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("a pattern of paths starts with a slash, such as /v1/audio/*")
+    return value
+
+
+def _parse_json(value: object) -> object:
+    """Environment variables hold tables as JSON."""
+    if isinstance(value, str):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            raise ValueError("it is no JSON object") from None
+    return value
+
+
 def _header_value(value: SecretStr) -> SecretStr:
     key = value.get_secret_value().strip()
     if not key.isascii() or not key.isprintable():
@@ -118,6 +149,7 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+PathPattern = Annotated[str, AfterValidator(_path_pattern)]
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(min_length=1)]
@@ -284,6 +316,41 @@ class LimitSettings(Section):
     max_request_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_REQUEST_BYTES", "claude_max_request_bytes")] = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, before and after decompression."
     )
+
+
+class OtherBackendSettings(Section):
+    """A server that answers paths which Claude has no endpoint for."""
+
+    base_url: Annotated[str, AfterValidator(_http_url)]
+    """As an OpenAI client takes it: with its `/v1`."""
+    api_key: Annotated[SecretStr | None, AfterValidator(lambda v: v and _header_value(v))] = None
+    forwards_client_key: bool = False
+    """Whether clients come with keys of that server's own."""
+    timeout: Seconds = 600
+    """Longest wait for the next piece of an answer, in seconds."""
+    proxy: Annotated[str | None, AfterValidator(lambda v: v and _http_url(v))] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key(cls, table: object) -> object:
+        """Take the key from the environment variable that `api_key_env` names."""
+        if not isinstance(table, Mapping) or "api_key_env" not in table:
+            return table
+        name = str(table["api_key_env"])
+        if "api_key" in table:
+            raise ValueError("api_key and api_key_env are both set: one of them is enough")
+        if not os.environ.get(name):
+            raise ValueError(f"api_key_env names {name}, which the environment does not have")
+        return {**{key: value for key, value in table.items() if key != "api_key_env"}, "api_key": os.environ[name]}
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> Self:
+        if self.api_key and self.forwards_client_key:
+            raise ValueError("api_key and forwards_client_key are both set: one of them is enough")
+        return self
+
+
+OtherBackends = Annotated[dict[PathPattern, OtherBackendSettings], BeforeValidator(_parse_json)]
 
 
 class StreamSettings(Section):

@@ -25,6 +25,7 @@ from addon.setting_sections import (
     LoggingSettings,
     MetricsSettings,
     Names,
+    OtherBackends,
     RateLimitingSettings,
     ServerSettings,
     StoreSettings,
@@ -81,6 +82,11 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
+    other_backends: Annotated[OtherBackends, Names("CLAUDE_PROXY_OTHER_BACKENDS")] = Field(
+        default_factory=dict,
+        description="Who answers the paths that Claude has no endpoint for, standalone: a table of patterns such as "
+        "/v1/embeddings, see below; in the environment as JSON.",
+    )
 
     @override
     @classmethod
@@ -283,7 +289,8 @@ def _sentence(
         source = f"environment variable {setting.names.env}"
     else:
         source = str(_find_file(explicit.get("config") or os.environ.get("CLAUDE_PROXY_CONFIG")))
-    return f"{setting.dotted}{f' ({source})' if source else ''}: {message.removeprefix('Value error, ')}."
+    place = ".".join((setting.dotted, *(part for part in loc[len(setting.path) :] if not part.isdecimal())))
+    return f"{place}{f' ({source})' if source else ''}: {message.removeprefix('Value error, ')}."
 
 
 def _holds(table: Any, path: tuple[str, ...]) -> bool:

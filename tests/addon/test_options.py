@@ -37,6 +37,7 @@ async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(op
         "server.workers",
         "rate_limiting.requests_per_minute",
         "rate_limiting.burst_size",
+        "other_backends",
         "store.redis_url",
         "metrics.exporter",
         "metrics.exporter_host",

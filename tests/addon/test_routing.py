@@ -130,3 +130,37 @@ def test_files_of_anthropic_s_clients_are_claude_s_own(path: str) -> None:
     claim = router.route(standalone=True, host="x", method="GET", path=path, is_anthropic=True)
     assert claim == Claim(Endpoint.ANTHROPIC)
     assert router.route(standalone=True, host="x", method="GET", path=path) != claim
+
+
+OTHERS = ("/v1/embeddings", "/v1/audio/speech", "/v1/audio/*", "/openai/deployments/*/embeddings", "/v1/chat/*")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "pattern"),
+    [
+        ("POST", "/v1/embeddings", "/v1/embeddings"),
+        ("POST", "/embeddings?x=1", "/v1/embeddings"),
+        ("POST", "/openai/v1//embeddings/", "/v1/embeddings"),
+        ("POST", "/v1/audio/speech", "/v1/audio/speech"),
+        ("DELETE", "/v1/audio/voices/v_1", "/v1/audio/*"),
+        ("POST", "/openai/deployments/ada/embeddings", "/openai/deployments/*/embeddings"),
+        ("POST", "/v1/chat/other", "/v1/chat/*"),
+        ("POST", "/v1/embeddings2", None),
+        ("OPTIONS", "/v1/embeddings", None),
+        ("POST", "/v1/audio/../embeddings", None),
+        ("POST", "/v1/audio/%2E%2e", None),
+    ],
+)
+def test_other_backends_are_found_by_pattern_standalone(method: str, path: str, pattern: str | None) -> None:
+    router = Router(OPENAI_HOSTS, "pass", OTHERS)
+    found = router.route(standalone=True, host="x", method=method, path=path)
+    if pattern is None:
+        assert isinstance(found, Refuse)
+    else:
+        assert found == Claim(Endpoint.OTHER_BACKEND, pattern)
+    assert not isinstance(router.route(standalone=False, host="api.openai.com", method=method, path=path), Claim)
+
+
+def test_what_is_served_here_is_never_another_backends() -> None:
+    router = Router(OPENAI_HOSTS, "pass", OTHERS)
+    assert router.route(standalone=True, host="x", method="POST", path="/v1/chat/completions") == Claim(CHAT)

@@ -215,3 +215,46 @@ def test_settings_are_frozen():
 
 def test_nest_makes_the_form_of_the_file():
     assert nest({("config",): "x", ("claude", "timeout"): 5}) == {"config": "x", "claude": {"timeout": 5}}
+
+
+def test_another_backends_key_may_be_in_the_environment_and_is_never_shown(clean_environment, monkeypatch):
+    (clean_environment / "config.toml").write_text(
+        '[other_backends."/v1/embeddings"]\nbase_url = "https://api.openai.com/v1/"\napi_key_env = "THEIR_KEY"\n'
+    )
+    monkeypatch.setenv("THEIR_KEY", "sk-made-up")
+    settings = load_settings()
+    backend = settings.other_backends["/v1/embeddings"]
+    assert backend.base_url == "https://api.openai.com/v1"
+    assert backend.api_key is not None
+    assert backend.api_key.get_secret_value() == "sk-made-up"
+    assert "made-up" not in repr(settings) + settings.model_dump_json()
+
+
+def test_the_environment_names_other_backends_as_json(monkeypatch):
+    monkeypatch.setenv("CLAUDE_PROXY_OTHER_BACKENDS", '{"/v1/audio/*": {"base_url": "http://127.0.0.1:1/v1"}}')
+    assert load_settings().other_backends["/v1/audio/*"].base_url == "http://127.0.0.1:1/v1"
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            {"base_url": "http://a", "api_key_env": "NOT_THERE"},
+            "other_backends./v1/x: api_key_env names NOT_THERE, which the environment does not have.",
+        ),
+        (
+            {"base_url": "http://a", "api_key": "k", "forwards_client_key": True},
+            "other_backends./v1/x: api_key and forwards_client_key are both set: one of them is enough.",
+        ),
+        (
+            {"base_url": "http://a", "api_key": "k", "api_key_env": "PATH"},
+            "other_backends./v1/x: api_key and api_key_env are both set: one of them is enough.",
+        ),
+        ({"base_url": "ftp://a"}, "other_backends./v1/x.base_url: URL scheme should be 'http' or 'https'."),
+        ({"url": "http://a"}, "other_backends./v1/x.base_url: Field required."),
+    ],
+)
+def test_what_is_wrong_with_another_backend_is_said(table, sentence):
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"other_backends": {"/v1/x": table}})
+    assert sentence in refused.value.problems
