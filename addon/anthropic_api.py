@@ -35,6 +35,8 @@ async def answer_anthropic(exchange: Exchange) -> None:
         OpenAIError: Claude is out of reach, or its answer broke off.
     """
     exchange.encode_error = _encode_error
+    if not exchange.gateway.catalog.first_party:
+        raise OpenAIError(404, "This proxy has no key for Claude's own API.")
     request, figures = exchange.flow.request, exchange.figures
     asked = _Asked()
     if request.method == "POST":

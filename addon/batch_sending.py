@@ -13,6 +13,7 @@ from addon.batch_records import BatchRecord, BatchRecords, SentLines
 from addon.file_records import FileRecords, with_files
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError
+from translators.backends import ANTHROPIC, BACKENDS, parse_target
 from translators.batches.batch import BatchError, RequestCounts, fail_batch, move_batch
 from translators.batches.claude_requests import MAX_BYTES, MAX_REQUESTS, encode_request, join_requests, name_request
 from translators.batches.input_lines import InputChecker, InputLine, split_lines
@@ -106,10 +107,18 @@ class _Sending:
         counted = msgspec.structs.replace(
             self.record.batch, model=checker.model, request_counts=RequestCounts(total=checker.count)
         )
-        if checker.errors:
-            return self.record.moved(fail_batch(counted, checker.errors, int(time.time())))
+        errors = checker.errors or self._without_batches(checker.model or "")
+        if errors:
+            return self.record.moved(fail_batch(counted, errors, int(time.time())))
         self.record = self.record.moved(counted)
         return await self._send_lines(lines, checker.model or "")
+
+    def _without_batches(self, model: str) -> list[BatchError]:
+        """Say that the backend of the model has no batches, if that is so: only Claude's own API is asked for them."""
+        backend = parse_target(self._gateway.catalog.resolve(model).id).backend
+        if backend == ANTHROPIC:
+            return []
+        return [BatchError("model_not_found", f"{BACKENDS[backend].title} makes no batches here.", None, "body.model")]
 
     async def _send_lines(self, lines: list[InputLine], model: str) -> BatchRecord:
         claude_model = self.record.claude_model or self._gateway.catalog.resolve(model).id

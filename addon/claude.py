@@ -8,23 +8,35 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import anthropic
 import httpx2
 from anthropic import DefaultAioHttpClient
+from anthropic.resources.messages import AsyncMessages
 from anthropic.types import MessageCountTokensParams
 
 from addon.claude_batches import ClaudeBatches
 from addon.claude_errors import translated_errors
 from addon.claude_sdk import ClaudeSdk
+from addon.event_stream import EVENT_STREAM, read_event_stream
+from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
 from translators.claude_events import Event, MalformedEventError, parse_event
 from translators.errors import OpenAIError, translate_claude_error, translate_error_event
 from translators.rate_limit_headers import read_retry_after
 from translators.sse import EventTooLargeError, SseParser
 
-__all__ = ["ClaudeClient", "ClaudeStream", "UpstreamBrokenError"]
+__all__ = [
+    "ClaudeClient",
+    "ClaudeStream",
+    "MessagesClient",
+    "MessagesSdk",
+    "UpstreamBrokenError",
+    "is_passing",
+    "open_transport",
+    "timeout_of",
+]
 
 _MAX_CONNECTIONS = 10_000
 """Open calls at once. The limit on clients is the operator's to set, not the transport's."""
@@ -49,7 +61,8 @@ class ClaudeStream:
     def __init__(self, response: httpx2.Response, on_unknown: Callable[[], None] = lambda: None) -> None:
         self._response = response
         self._on_unknown = on_unknown
-        self._reads = self._read()
+        is_framed = response.headers.get("content-type", "").startswith(EVENT_STREAM)
+        self._reads = self._read_frames() if is_framed else self._read()
         self._first: list[Event] = []
         self.retries = 0
 
@@ -104,6 +117,20 @@ class ClaudeStream:
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
 
+    async def _read_frames(self) -> AsyncIterator[list[Event]]:
+        try:
+            async for payload in read_event_stream(self._chunks()):
+                if (event := parse_event(payload)) is not None:
+                    yield [event]
+                else:
+                    self._on_unknown()
+        except (MalformedEventError, ValueError) as error:
+            raise UpstreamBrokenError("Claude's answer could not be read") from error
+        except httpx2.TimeoutException as error:
+            raise UpstreamBrokenError("Claude fell silent") from error
+        except (httpx2.TransportError, httpx2.StreamError) as error:
+            raise UpstreamBrokenError("the connection to Claude broke") from error
+
     def _chunks(self) -> AsyncIterator[bytes]:
         if "content-encoding" in self._response.headers or not isinstance(
             self._response.stream, httpx2.AsyncByteStream
@@ -117,12 +144,26 @@ class ClaudeStream:
         await self._response.aclose()
 
 
-class ClaudeClient:
-    """The process's one connection pool to Claude.
+class MessagesSdk(Protocol):
+    """What is needed of the SDK's client of one backend of Claude."""
+
+    @property
+    def messages(self) -> AsyncMessages:
+        """The SDK's own methods, for what is rarely asked."""
+
+    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        """Send one request, once; return its successful response, whose body is still to be read and closed."""
+
+    async def close(self) -> None:
+        """Close the pool."""
+
+
+class MessagesClient:
+    """Asks one backend of Claude, and again where that helps.
 
     Args:
-        settings: key, base URL, timeouts, retries.
-        base_url: where Claude is, if not where the settings say (the simulated one).
+        settings: retries.
+        sdk: the SDK's client of the backend.
         on_upstream: told what comes of each try: a status, or a word for what took its place.
         on_retry: told of each call that is made again.
         on_unknown_event: told of each event in a stream that is passed over.
@@ -130,8 +171,8 @@ class ClaudeClient:
 
     def __init__(
         self,
-        settings: Settings,
-        base_url: str | None = None,
+        settings: ClaudeSettings,
+        sdk: MessagesSdk,
         *,
         on_upstream: Callable[[str], None] = lambda _: None,
         on_retry: Callable[[], None] = lambda: None,
@@ -140,28 +181,9 @@ class ClaudeClient:
         self._on_upstream = on_upstream
         self._on_unknown_event = on_unknown_event
         self._on_retry = on_retry
-        claude = settings.claude
-        key = claude.api_key.get_secret_value() if claude.api_key else None
-        self._max_retries = claude.max_retries
-        self._retry_after_limit = claude.retry_after_limit
-        timeout = httpx2.Timeout(claude.timeout, connect=claude.connect_timeout)
-        self._sdk = ClaudeSdk(
-            api_key=key or "simulated",
-            base_url=base_url or claude.base_url,
-            # Each answer is streamed: the timeout is the longest silence, not the longest answer.
-            timeout=timeout,
-            max_retries=0,
-            open_telemetry=False,
-            # An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
-            http_client=DefaultAioHttpClient(
-                trust_env=False,
-                proxy=None if base_url else claude.proxy,
-                limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
-                timeout=timeout,
-            ),
-        )
-
-        self.batches = ClaudeBatches(self._sdk, on_upstream)
+        self._max_retries = settings.max_retries
+        self._retry_after_limit = settings.retry_after_limit
+        self._sdk = sdk
 
     async def __aenter__(self) -> Self:
         return self
@@ -242,25 +264,6 @@ class ClaudeClient:
         self._on_upstream("200")
         return answer
 
-    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        """Send a request of Claude's own API as it is, with our key; return the response, whatever its status.
-
-        Raises:
-            OpenAIError: Claude is out of reach.
-        """
-        with translated_errors(self._on_upstream):
-            response = await self._sdk.forward(method, path, body, headers)
-        self._on_upstream(str(response.status_code))
-        return response
-
-    async def models(self) -> list[dict[str, Any]]:
-        """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.
-
-        Raises:
-            anthropic.AnthropicError: Claude refused, or is out of reach.
-        """
-        return [model.to_dict(mode="json") async for model in self._sdk.models.list(limit=1000)]
-
     async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str]) -> int:
         """Ask how many tokens the input of a Messages request has.
 
@@ -273,6 +276,88 @@ class ClaudeClient:
             count = await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers), extra_body=beta)
         self._on_upstream("200")
         return count.input_tokens
+
+
+class ClaudeClient(MessagesClient):
+    """Claude's own API: the process's one connection pool to it.
+
+    Args:
+        settings: key, base URL, timeouts, retries.
+        base_url: where Claude is, if not where the settings say (the simulated one).
+        on_upstream: told what comes of each try: a status, or a word for what took its place.
+        on_retry: told of each call that is made again.
+        on_unknown_event: told of each event in a stream that is passed over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        base_url: str | None = None,
+        *,
+        on_upstream: Callable[[str], None] = lambda _: None,
+        on_retry: Callable[[], None] = lambda: None,
+        on_unknown_event: Callable[[], None] = lambda: None,
+    ) -> None:
+        claude = settings.claude
+        key = claude.api_key.get_secret_value() if claude.api_key else None
+        self._claude_sdk = ClaudeSdk(
+            api_key=key or "simulated",
+            base_url=base_url or claude.base_url,
+            max_retries=0,
+            open_telemetry=False,
+            http_client=open_transport(claude, proxy=None if base_url else claude.proxy),
+            timeout=timeout_of(claude),
+        )
+        super().__init__(
+            claude, self._claude_sdk, on_upstream=on_upstream, on_retry=on_retry, on_unknown_event=on_unknown_event
+        )
+        self.batches = ClaudeBatches(self._claude_sdk, on_upstream)
+
+    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        """Send a request of Claude's own API as it is, with our key; return the response, whatever its status.
+
+        Raises:
+            OpenAIError: Claude is out of reach.
+        """
+        with translated_errors(self._on_upstream):
+            response = await self._claude_sdk.forward(method, path, body, headers)
+        self._on_upstream(str(response.status_code))
+        return response
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.
+
+        Raises:
+            anthropic.AnthropicError: Claude refused, or is out of reach.
+        """
+        return [model.to_dict(mode="json") async for model in self._claude_sdk.models.list(limit=1000)]
+
+
+def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.AsyncClient:
+    """Open the connection pool of a backend.
+
+    An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
+    """
+    return DefaultAioHttpClient(
+        trust_env=False,
+        proxy=proxy,
+        limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
+        timeout=timeout_of(claude),
+    )
+
+
+def timeout_of(claude: ClaudeSettings) -> httpx2.Timeout:
+    """Return the timeouts of a call. Each answer is streamed: the longest silence counts, not the longest answer."""
+    return httpx2.Timeout(claude.timeout, connect=claude.connect_timeout)
+
+
+def is_passing(error: OpenAIError) -> bool:
+    """Say whether Claude itself failed in a way that passes: overload, a rate limit, silence, out of reach.
+
+    No mistake of the request is, nor a spent budget, nor what the proxy itself refuses (E16).
+    """
+    cause = error.__cause__
+    return isinstance(cause, _FailedTryError) and cause.retry_after is not None
 
 
 class _FailedTryError(Exception):

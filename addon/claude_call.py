@@ -12,6 +12,7 @@ from addon.claude import UpstreamBrokenError
 from addon.exchange import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CacheUse, name_request
+from translators.backends import ANTHROPIC, parse_target
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError
 from translators.phases import IllegalEventOrderError
@@ -231,7 +232,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             caller.figures.warnings = other.warnings
             params = other.params
         caller.figures.retries += answer.retries
-        caller.figures.claude_request_id = answer.headers.get("request-id")
+        caller.figures.claude_request_id = answer.headers.get("request-id") or answer.headers.get("x-amzn-requestid")
         caller.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
         if caller.figures.cache is not None:
             caller.response_headers[CACHE_HEADER] = caller.figures.cache
@@ -248,13 +249,15 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         """Find an answer that was given before, where that is wanted, or ask for one."""
         caller, body, headers = self._caller, msgspec.json.encode(params), self._request.headers
         gateway = caller.gateway
+        backend = parse_target(params["model"]).backend
+        claude = gateway.backends.find(backend)
+        if backend != ANTHROPIC:
+            caller.figures.backend = backend
         if self._cache_use == "off":
-            return await gateway.claude.stream(body, headers)
+            return await claude.stream(body, headers)
         owner = "" if gateway.settings.cache.shared else caller.scope
         name = name_request(owner, body, headers)
-        answer, outcome = await gateway.cache.answer(
-            name, lambda: gateway.claude.stream(body, headers), self._cache_use
-        )
+        answer, outcome = await gateway.cache.answer(name, lambda: claude.stream(body, headers), self._cache_use)
         # A turn of several segments counts as made if one of them was.
         if caller.figures.cache != "miss":
             caller.figures.cache = outcome

@@ -10,16 +10,42 @@ from typing import Any
 
 import httpx2
 from anthropic import AnthropicError, APIConnectionError, APITimeoutError, AsyncAnthropic
+from anthropic._base_client import AsyncAPIClient
 from anthropic._models import FinalRequestOptions
 
-__all__ = ["ClaudeSdk"]
+__all__ = ["ClaudeSdk", "SendsBytes"]
 
 
-class ClaudeSdk(AsyncAnthropic):
-    """`AsyncAnthropic`, which a test holds to sending the same with `post_bytes` as with `post`.
+class SendsBytes(AsyncAPIClient):
+    """Signs and sends one request as the SDK does, without its retries. For every client of the SDK's.
 
-    The methods of the SDK that are used here are those that its own Bedrock and Vertex clients override.
+    The methods of the SDK that are used here are those that its clients for other backends override.
     """
+
+    async def _send_bytes(self, request: httpx2.Request) -> httpx2.Response:
+        await self._prepare_request(request)
+        try:
+            return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
+        except AnthropicError:
+            raise
+        except httpx2.TimeoutException as error:
+            raise APITimeoutError(request=request) from error
+        except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
+            raise APIConnectionError(request=request) from error
+
+    async def _send_for_success(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._send_bytes(request)
+        if not response.is_success:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+            raise self._make_status_error_from_response(response)
+        return response
+
+
+class ClaudeSdk(SendsBytes, AsyncAnthropic):
+    """`AsyncAnthropic`, which a test holds to sending the same with `post_bytes` as with `post`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -40,14 +66,7 @@ class ClaudeSdk(AsyncAnthropic):
         request = httpx2.Request(
             template.method, template.url, headers=template.headers, content=body, extensions=template.extensions
         )
-        response = await self._send_bytes(request)
-        if not response.is_success:
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
-            raise self._make_status_error_from_response(response)
-        return response
+        return await self._send_for_success(request)
 
     async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
         """Send a client's own request, once, with our key; return the response, whatever its status, still to be read.
@@ -57,17 +76,6 @@ class ClaudeSdk(AsyncAnthropic):
         """
         options = FinalRequestOptions.construct(method=method, url=path, headers=dict(headers), content=body or None)
         return await self._send_bytes(self._build_request(await self._prepare_options(options)))
-
-    async def _send_bytes(self, request: httpx2.Request) -> httpx2.Response:
-        await self._prepare_request(request)
-        try:
-            return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
-        except AnthropicError:
-            raise
-        except httpx2.TimeoutException as error:
-            raise APITimeoutError(request=request) from error
-        except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
-            raise APIConnectionError(request=request) from error
 
     async def _build_template(self, path: str, headers: Mapping[str, str]) -> httpx2.Request:
         options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), content=b"")

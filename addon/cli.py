@@ -168,6 +168,7 @@ def _flag_of(setting: Setting) -> str | None:
 def _serve(flags: argparse.Namespace) -> int:
     settings = _settings(flags)
     settings.require_key()
+    _check_backends(settings)
     modes = tuple(flags.mode or (STANDALONE_MODE,))
     return serve(settings, Serving(modes, flags.full, flags.confdir, tuple(flags.set)), reread=lambda: _settings(flags))
 
@@ -175,7 +176,16 @@ def _serve(flags: argparse.Namespace) -> int:
 def _run(flags: argparse.Namespace) -> int:
     settings = for_one_app(_settings(flags), os.environ)
     settings.require_key()
+    _check_backends(settings)
     return run_with_proxy(settings, flags.app, flags.confdir, flags.set)
+
+
+def _check_backends(settings: Settings) -> None:
+    if settings.claude.backends:
+        # It imports the SDK, which takes seconds: not for --help or a wrong flag.
+        from addon.claude_backends import check_backends  # noqa: PLC0415
+
+        check_backends(settings)
 
 
 def _simulate(flags: argparse.Namespace) -> int:

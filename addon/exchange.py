@@ -120,7 +120,7 @@ class Figures:
     model: str | None = None
     claude_model: str | None = None
     backend: str | None = None
-    """Who was asked in Claude's place: the row of `other_backends`."""
+    """Who was asked, if not Claude's own API: another backend of Claude, or the row of `other_backends`."""
     stream: bool = False
     claude_request_id: str | None = None
     input_tokens: int = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from addon.claude import ClaudeClient
+from addon.claude_backends import ClaudeBackends
 from addon.exporter import MetricsServer
 from addon.metrics import Metrics
 from addon.other_backends import OtherBackends
@@ -40,6 +41,9 @@ class Gateway:
 
     settings: Settings
     claude: ClaudeClient
+    """Claude's own API."""
+    backends: ClaudeBackends
+    """Every place where Claude answers, that API among them."""
     catalog: ModelCatalog
     memory: ThinkingMemory
     shared_thinking: SharedThinking | None
@@ -72,7 +76,10 @@ class Gateway:
     def apply(self, settings: Settings) -> None:
         """Put settings in force for the next exchanges: those of `addon.reload.RELOADABLE` differ from before."""
         self.settings = settings
-        self.catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases, self.catalog.models)
+        claude = settings.claude
+        self.catalog = ModelCatalog(
+            claude.default_model, claude.aliases, self.catalog.models, first_party=settings.has_first_party
+        )
 
     async def drain(self, seconds: float) -> None:
         """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""
@@ -118,6 +125,14 @@ async def open_gateway(settings: Settings) -> Gateway:
         on_unknown_event=metrics.observe_unknown_event,
     )
     closers.append(claude.close)
+    backends = ClaudeBackends(
+        settings,
+        claude,
+        on_upstream=metrics.observe_upstream,
+        on_retry=metrics.observe_retry,
+        on_unknown_event=metrics.observe_unknown_event,
+    )
+    closers.append(backends.close)
     tracing = open_tracing() if settings.tracing.enabled else None
     if tracing is not None:
         closers.append(tracing.close)
@@ -125,7 +140,10 @@ async def open_gateway(settings: Settings) -> Gateway:
     closers.append(others.close)
     store = open_store(settings.store)
     closers.append(store.close)
-    catalog = await _updated(ModelCatalog(settings.claude.default_model, settings.claude.aliases), claude)
+    first_party = settings.has_first_party
+    catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases, first_party=first_party)
+    if first_party:
+        catalog = await _updated(catalog, claude)
     thinking = settings.thinking
     memory = ThinkingMemory(thinking.memory_size, thinking.memory_ttl)
     secret = cache(lambda: read_secret(settings.store))
@@ -134,6 +152,7 @@ async def open_gateway(settings: Settings) -> Gateway:
     return Gateway(
         settings,
         claude,
+        backends,
         catalog,
         memory,
         SharedThinking(memory, store, secret, thinking.memory_ttl) if shares else None,

@@ -30,7 +30,7 @@ async def _count(exchange: Exchange, prepared: PreparedResponse) -> int:
     while True:
         request = prepared.request
         try:
-            return await exchange.gateway.claude.count_tokens(request.params, request.headers)
+            return await exchange.gateway.backends.count_tokens(request.params, request.headers)
         except OpenAIError as error:
             shorter = await prepared.shorten(error)
             if shorter is None:

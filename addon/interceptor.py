@@ -15,6 +15,7 @@ from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.utils import asyncio_utils
 
 from addon.answers import ANSWERS
+from addon.claude_backends import check_backends
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
 from addon.exchange import Exchange, new_request_id
 from addon.gateway import Gateway, open_gateway
@@ -89,6 +90,7 @@ class ClaudeProxyAddon:
         try:
             settings = self._given_settings or read_settings(ctx.options)
             settings.require_key()
+            check_backends(settings)
             if (folder := folder_in_use()) is not None:
                 check_folder(folder)
         except (exceptions.OptionsError, SettingsError) as error:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-NOISY_LOGGERS = ("aiohttp", "anthropic", "asyncio", "hpack", "httpcore", "httpcore2", "httpx", "httpx2", "urllib3")
+NOISY_LOGGERS = (
+    *("aiohttp", "anthropic", "asyncio", "boto3", "botocore", "google.auth", "hpack"),
+    *("httpcore", "httpcore2", "httpx", "httpx2", "urllib3"),
+)
 """Loggers whose debug records hold whole bodies: mitmproxy's root logger is at DEBUG, so they would format each one."""
 
 CONNECTION_LOGGERS = ("mitmproxy.proxy.mode_servers", "mitmproxy.proxy.server")

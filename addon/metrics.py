@@ -26,6 +26,7 @@ from prometheus_client import (
 from addon.metric_table import METRICS, Metric
 from addon.metrics_folder import folder_in_use, hold_alive
 from addon.routing import Endpoint
+from translators.backends import ANTHROPIC, BACKENDS
 from translators.chat_completions.parameters import PARAMETERS as CHAT_COMPLETIONS_PARAMETERS
 from translators.completions.parameters import PARAMETERS as COMPLETIONS_PARAMETERS
 from translators.model_catalog import ModelCatalog
@@ -181,7 +182,7 @@ class Metrics:
     def _observe_model(self, ending: Ending, figures: "Figures", catalog: ModelCatalog, operation: str) -> None:
         asked = _claude_model(figures.claude_model, catalog)
         answered = _claude_model(figures.response_model or figures.claude_model, catalog)
-        labels = operation, "anthropic", _original_model(figures.model, catalog), asked, answered
+        labels = operation, _provider(figures), _original_model(figures.model, catalog), asked, answered
         child = self._child
         error = "" if ending.outcome == "ok" else ending.outcome
         child("gen_ai_server_request_duration_seconds", *labels, error).observe(ending.ended - ending.started)
@@ -197,7 +198,8 @@ class Metrics:
         """Observe the tokens of an answer that was made apart from any exchange: in the background, or in a batch."""
         asked = _claude_model(figures.claude_model, catalog)
         answered = _claude_model(figures.response_model or figures.claude_model, catalog)
-        labels = OPERATIONS[endpoint], "anthropic", _original_model(figures.model, catalog), asked, answered
+        provider = _provider(figures)
+        labels = OPERATIONS[endpoint], provider, _original_model(figures.model, catalog), asked, answered
         self._observe_tokens(figures, asked, labels)
 
     def _observe_tokens(self, figures: "Figures", model: str, labels: tuple[str, ...]) -> None:
@@ -258,8 +260,13 @@ def refusal_reason(error: "OpenAIError") -> RefusalReason | None:
     return reason or ("request" if error.status < 500 else None)
 
 
+def _provider(figures: "Figures") -> str:
+    return BACKENDS[figures.backend or ANTHROPIC].provider
+
+
 def _claude_model(name: str | None, catalog: ModelCatalog) -> str:
-    return name if name is not None and name in catalog.models else OTHER
+    claude_id = catalog.claude_id(name or "")
+    return claude_id if claude_id in catalog.models else OTHER
 
 
 def _original_model(name: str | None, catalog: ModelCatalog) -> str:

@@ -3,6 +3,7 @@
 import anthropic
 
 from addon.exchange import Exchange
+from translators.backends import ANTHROPIC, parse_target
 from translators.errors import OpenAIError, translate_claude_error
 from translators.models.response import translate_model, translate_models
 
@@ -28,11 +29,14 @@ async def answer_model(exchange: Exchange) -> None:
     name = exchange.claim.name or ""
     listed = await _listed(exchange)
     answering = exchange.gateway.catalog.resolve(name).id
-    names = [name] if any(entry["id"] == answering for entry in listed) else []
+    is_elsewhere = parse_target(answering).backend != ANTHROPIC
+    names = [name] if is_elsewhere or any(entry["id"] == answering for entry in listed) else []
     await exchange.respond(translate_model(name, listed, names))
 
 
 async def _listed(exchange: Exchange) -> list[dict[str, object]]:
+    if not exchange.gateway.catalog.first_party:
+        return []  # the other backends have no list
     try:
         return await exchange.gateway.claude.models()
     except anthropic.APIStatusError as error:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from translators.backends import find_claude_id
 from translators.claude_events import Usage
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Prices:
 
         Tokens of batches cost half; searches cost what they always do (https://platform.claude.com/docs/en/pricing).
         """
-        rates = self._rates.get(model or "")
+        name = model or ""
+        rates = self._rates.get(name) or self._rates.get(find_claude_id(name, self._rates))
         if rates is None:
             return 0.0
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0

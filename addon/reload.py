@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from addon.claude_backends import check_backends
 from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, value_of
 
 __all__ = ["RELOADABLE", "Changes", "FileWatch", "Reloader", "find_changes"]
@@ -88,6 +89,7 @@ class Reloader:
         try:
             new = self._reread()
             new.require_key()
+            check_backends(new)
         except SettingsError as error:
             for problem in error.problems:
                 log.error("settings_not_reloaded", detail=problem)  # noqa: TRY400 - a sentence for the operator

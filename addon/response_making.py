@@ -62,7 +62,7 @@ async def _is_to_be_compacted(caller: Caller, prepared: PreparedResponse) -> boo
         return False
     try:
         with caller.figures.asking():
-            return await caller.gateway.claude.count_tokens(request.params, request.headers) > threshold
+            return await caller.gateway.backends.count_tokens(request.params, request.headers) > threshold
     except OpenAIError as error:
         if error.code == "context_length_exceeded":
             return True

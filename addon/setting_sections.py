@@ -25,6 +25,8 @@ from pydantic import (
     model_validator,
 )
 
+from translators.backends import ANTHROPIC, BACKENDS, parse_target
+
 __all__ = [
     "OPENAI_HOSTS",
     "CacheSettings",
@@ -123,6 +125,14 @@ def _header_value(value: SecretStr) -> SecretStr:
     return SecretStr(key)
 
 
+def _model_name(value: str) -> str:
+    backend, colon, _ = value.partition(":")
+    if colon and (backend not in BACKENDS or backend == ANTHROPIC):
+        known = ", ".join(f"{name}:" for name in BACKENDS if name != ANTHROPIC)
+        raise ValueError(f"a model is a Claude id, or begins with one of {known}")
+    return value
+
+
 def _redis_url(value: SecretStr) -> SecretStr:
     if not re.match(r"(redis|rediss|unix)://.", value.get_secret_value()):
         raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
@@ -152,7 +162,7 @@ def _lower(value: object) -> object:
 PathPattern = Annotated[str, AfterValidator(_path_pattern)]
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ModelName = Annotated[str, Field(min_length=1)]
+ModelName = Annotated[str, Field(min_length=1), AfterValidator(_model_name)]
 
 
 class Section(BaseModel):
@@ -202,7 +212,11 @@ class ClaudeSettings(Section):
     )
     default_model: Annotated[
         ModelName, Names("CLAUDE_PROXY_DEFAULT_MODEL", "claude_default_model", "--default-model")
-    ] = Field(default="claude-sonnet-5-5", description="Claude model for every name that no alias covers.")
+    ] = Field(
+        default="claude-sonnet-5-5",
+        description="Claude model for every name that no alias covers; one of another backend is named as "
+        "bedrock:us.anthropic.claude-sonnet-5-5, see below.",
+    )
     aliases: Annotated[
         dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(_pair_up)
     ] = Field(
@@ -251,6 +265,22 @@ class ClaudeSettings(Section):
         allow_inf_nan=False,
         description="Longest retry-after that is waited for, in seconds; a longer one goes to the client at once.",
     )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that may be asked by these settings, in the form that `parse_target` reads."""
+        return (self.default_model, *self.aliases.values())
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends of these models, besides Claude's own API."""
+        names = dict.fromkeys(parse_target(model).backend for model in self.models)
+        return tuple(name for name in names if name != ANTHROPIC)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether one of them is of Claude's own API."""
+        return any(parse_target(model).backend == ANTHROPIC for model in self.models)
 
 
 class LoggingSettings(Section):

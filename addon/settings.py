@@ -102,9 +102,14 @@ class Settings(BaseSettings):
         return init_settings, EnvironmentSource(settings_cls), FileSource(settings_cls)
 
     def require_key(self) -> None:
-        """Raise `MissingKeyError` unless Claude can be called or is simulated."""
-        if not (self.claude.simulate or (self.claude.api_key and self.claude.api_key.get_secret_value())):
+        """Raise `MissingKeyError` unless Claude can be called, is simulated, or is asked at other backends alone."""
+        if self.claude.needs_key and not self.has_first_party:
             raise MissingKeyError
+
+    @property
+    def has_first_party(self) -> bool:
+        """Whether there is Claude's own API to ask, or what stands for it."""
+        return self.claude.simulate or bool(self.claude.api_key and self.claude.api_key.get_secret_value())
 
     def not_in_force(self) -> tuple[str, ...]:
         """Name what was asked for and changes nothing in this version: one sentence each, for the log."""

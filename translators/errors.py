@@ -77,7 +77,17 @@ STATUS_OF_ERROR_TYPE: "dict[ErrorType, int]" = {
 }
 """An error in the middle of a stream has a type alone, because its status was 200."""
 
-_STATUS_BY_NAME: dict[str, int] = {**dict(STATUS_OF_ERROR_TYPE.items()), "request_too_large": 413}
+_STATUS_BY_NAME: dict[str, int] = {
+    **dict(STATUS_OF_ERROR_TYPE.items()),
+    "request_too_large": 413,
+    # What ends a stream of Amazon Bedrock: the exceptions of `ResponseStream` in its service model.
+    "internalServerException": 500,
+    "modelStreamErrorException": 500,
+    "modelTimeoutException": 504,
+    "serviceUnavailableException": 529,
+    "throttlingException": 429,
+    "validationException": 400,
+}
 
 OVERLOADED_RETRY_AFTER_SECONDS = 5
 """Claude's 529 names no time. OpenAI's clients back off for 8 seconds at most by themselves."""
@@ -104,6 +114,8 @@ _PRIVATE = (
     # An id has digits; `user_location` is a field.
     (re.compile(r"\b(?:org|wrkspc|user)_(?=[A-Za-z]*[0-9])[A-Za-z0-9]{8,}"), "[id]"),
     (re.compile(r"\bsk-[A-Za-z0-9_-]{6,}"), "[key]"),
+    (re.compile(r"\barn:aws[\w-]*:[^\s\"',)]+"), "[arn]"),
+    (re.compile(r"\bprojects/[^/\s\"',)]+"), "projects/[id]"),
     (re.compile(r" \(\)"), ""),
 )
 """What a message of Claude may say of the operator's account, and its clients have no business to know."""

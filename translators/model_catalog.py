@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
+from translators.backends import ANTHROPIC, BACKENDS, find_claude_id, parse_target
 from translators.translation_warning import TranslationWarning
 
 __all__ = [
@@ -201,6 +202,8 @@ class ModelCatalog:
         aliases: the user's table of names to Claude ids. An exact name wins; else the first pattern (`gpt-4*`) that
             matches.
         models: capabilities by id; the static table where left out.
+        first_party: whether there is Claude's own API to ask. Without it claude ids are names like all others.
+        always: the model that answers whatever the name.
     """
 
     def __init__(
@@ -208,10 +211,19 @@ class ModelCatalog:
         default_model: str,
         aliases: Mapping[str, str] = MappingProxyType({}),
         models: Mapping[str, ModelCapabilities] = CAPABILITIES,
+        *,
+        first_party: bool = True,
+        always: str | None = None,
     ) -> None:
         self.default_model = default_model
         self.aliases = MappingProxyType(dict(aliases))
         self.models = MappingProxyType(dict(models))
+        self.first_party = first_party
+        self._always = always
+
+    def always(self, model: str) -> "ModelCatalog":
+        """Return a catalog in which one model answers for every name."""
+        return ModelCatalog(self.default_model, self.aliases, self.models, first_party=self.first_party, always=model)
 
     def resolve(self, requested: str) -> ResolvedModel:
         """Find the model for a client's name.
@@ -220,15 +232,28 @@ class ModelCatalog:
         Claude says whether it exists.
         """
         name, warnings = self._follow(requested)
-        return ResolvedModel(name, self.models.get(name, NEWEST), warnings)
+        return ResolvedModel(name, self._capabilities(name), warnings)
+
+    def claude_id(self, name: str) -> str:
+        """Return Claude's own id of a model, whichever backend it is named for."""
+        return find_claude_id(name, self.models)
+
+    def _capabilities(self, name: str) -> ModelCapabilities:
+        target = parse_target(name)
+        if target.backend == ANTHROPIC:
+            return self.models.get(name, NEWEST)
+        claude_id = self.claude_id(name)
+        return _restrict(self.models.get(claude_id, NEWEST), target.backend, claude_id)
 
     def _follow(self, requested: str) -> tuple[str, tuple[TranslationWarning, ...]]:
-        if requested in self.models:
+        if self._always is not None:
+            return self._succeed(self._always)
+        if self.first_party and requested in self.models:
             return requested, ()
-        if requested in SUCCESSORS:
+        if self.first_party and requested in SUCCESSORS:
             return self._succeed(requested)
         target = self.aliases.get(requested)
-        if target is None and requested.startswith("claude-"):
+        if target is None and self.first_party and requested.startswith("claude-"):
             return requested, ()
         if target is None:
             matches = (model for pattern, model in self.aliases.items() if fnmatchcase(requested, pattern))
@@ -243,7 +268,8 @@ class ModelCatalog:
 
     def pinned(self, requested: str, model: str) -> "ModelCatalog":
         """Return a catalog that finds this model for a name: what an earlier one found."""
-        return ModelCatalog(self.default_model, {**self.aliases, requested: model}, self.models)
+        aliases = {**self.aliases, requested: model}
+        return ModelCatalog(self.default_model, aliases, self.models, first_party=self.first_party)
 
     def updated(self, models: Iterable[Mapping[str, Any]]) -> "ModelCatalog":
         """Return a new catalog that knows what entries of `GET /v1/models` say; those called retired leave it."""
@@ -256,7 +282,20 @@ class ModelCatalog:
                 merged.pop(name, None)
             else:
                 merged[name] = _read_capabilities(model, merged.get(name, NEWEST))
-        return ModelCatalog(self.default_model, self.aliases, merged)
+        return ModelCatalog(self.default_model, self.aliases, merged, first_party=self.first_party)
+
+
+def _restrict(capabilities: ModelCapabilities, name: str, claude_id: str) -> ModelCapabilities:
+    """Take away what the model has at Claude's own API, and not at this backend."""
+    backend = BACKENDS[name]
+    lacks_formats = name in {"bedrock", "bedrock-mantle"} and claude_id == "claude-haiku-5-5"
+    return replace(
+        capabilities,
+        web_search=capabilities.web_search and backend.web_search,
+        mid_conversation_system=capabilities.mid_conversation_system if backend.mid_conversation_system else "refused",
+        # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+        structured_outputs=capabilities.structured_outputs and not lacks_formats,
+    )
 
 
 def _read_capabilities(model: Mapping[str, Any], known: ModelCapabilities) -> ModelCapabilities:

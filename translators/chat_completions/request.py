@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from translators.backends import fit_request
 from translators.chat_completions.output_format import translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.request_types import (
@@ -181,9 +182,12 @@ class _Translation:
             structured=isinstance(request.response_format, (JsonObjectFormat, JsonSchemaFormat)),
             shows_thinking=self.context.show_thinking != "never",
         )
+        params, headers = fit_request(
+            params, sampling.headers, self.model, before_4_7=self.capabilities.sampling, param="messages"
+        )
         return TranslatedRequest(
             params=params,
-            headers=dict(sampling.headers),
+            headers=headers,
             copies=request.n or 1,
             reply=reply,
             warnings=tuple(dict.fromkeys(self.warnings)),

@@ -8,6 +8,7 @@ endpoint was made for do not think: it is switched off, or held as low as the mo
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from translators.backends import fit_request
 from translators.completions.request_types import CompletionRequest
 from translators.completions.unsupported import read_prompts, refuse_unsupported, warn_of_ignored
 from translators.model_catalog import ModelCatalog
@@ -132,9 +133,16 @@ def translate_request(request: CompletionRequest, context: CompletionContext) ->
     head = {"model": model.id, "max_tokens": max_tokens, "stream": True}
 
     def translate(prompt: str) -> TranslatedPrompt:
+        params, headers = fit_request(
+            {**head, **_ask(prompt, context), **settings},
+            sampling.headers,
+            model.id,
+            before_4_7=model.capabilities.sampling,
+            param="prompt",
+        )
         return TranslatedPrompt(
-            params={**head, **_ask(prompt, context), **settings},
-            headers=dict(sampling.headers),
+            params=params,
+            headers=headers,
             warnings=said,
             echo=prompt if request.echo else "",
         )

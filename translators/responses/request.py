@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
+from translators.backends import fit_request
 from translators.content import Block
 from translators.errors import OpenAIError
 from translators.messages import (
@@ -269,9 +270,13 @@ class _Translation:
         )
         removed = {transformation.id for transformation in plan.input_transformations}
         replayed = dict.fromkeys(origin.item_id for origin in translated.sealed.values())
+        betas = {"anthropic-beta": MCP_BETA} if tools.mcp_servers else {}
+        params, headers = fit_request(
+            params, {**sampling.headers, **betas}, self.model, before_4_7=self.capabilities.sampling, param="input"
+        )
         return TranslatedResponsesRequest(
             params=params,
-            headers={**sampling.headers, **({"anthropic-beta": MCP_BETA} if tools.mcp_servers else {})},
+            headers=headers,
             plan=plan,
             input_items=self.read.input_items,
             warnings=tuple(dict.fromkeys(_rename(warning) for warning in self.warnings)),
