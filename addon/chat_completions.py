@@ -9,6 +9,7 @@ from functools import partial
 from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
+from addon.fallbacks import answer_with_fallbacks
 from addon.file_records import file_records_of, with_files
 from addon.setting_sections import ClaudeSettings
 from addon.stored_completions import store_completion
@@ -36,8 +37,7 @@ async def answer_chat_completion(exchange: Exchange) -> None:
     request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
     if (shared := exchange.gateway.shared_thinking) is not None:
         await shared.fetch(scope_of(exchange.authorization), called_tools(request))
-    completion = _Completion(exchange, request)
-    await completion.answer()
+    await answer_with_fallbacks(exchange, lambda: _Completion(exchange, request).answer())
 
 
 def translation_context(settings: ClaudeSettings, catalog: ModelCatalog) -> TranslationContext:
@@ -63,7 +63,7 @@ class _Completion:
 
     def _translate(self, request: ChatCompletionRequest) -> TranslatedRequest:
         exchange, gateway = self._exchange, self._exchange.gateway
-        context = translation_context(gateway.settings.claude, gateway.catalog)
+        context = translation_context(gateway.settings.claude, exchange.catalog)
         recall = partial(gateway.memory.recall, self._scope)
         translated = translate_request(request, replace(context, recall=recall))
         figures = exchange.figures

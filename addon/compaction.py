@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from addon.exchange import Exchange
+from addon.fallbacks import answer_with_fallbacks
 from addon.response_request import prepare_response
 from addon.responses import drive_response
 from translators.request_errors import unparsable_body
@@ -20,6 +21,10 @@ async def answer_compaction(exchange: Exchange) -> None:
     Raises:
         OpenAIError: the request's mistake, something that it names is not stored, or Claude's refusal.
     """
+    await answer_with_fallbacks(exchange, lambda: _compact(exchange))
+
+
+async def _compact(exchange: Exchange) -> None:
     prepared = await prepare_response(exchange, _ask_for_compaction(exchange.decoded_body()))
     await drive_response(exchange, prepared)
     response = prepared.stream.response

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
+from addon.fallbacks import answer_with_fallbacks
 from addon.setting_sections import ClaudeSettings
 from translators.completions.chunk import CompletionChunk, encode_chunk
 from translators.completions.request import (
@@ -32,8 +33,7 @@ async def answer_completion(exchange: Exchange) -> None:
     Raises:
         OpenAIError: the request's mistake, or Claude's refusal.
     """
-    completion = _Completion(exchange)
-    await completion.answer()
+    await answer_with_fallbacks(exchange, lambda: _Completion(exchange).answer())
 
 
 def completion_context(settings: ClaudeSettings, catalog: ModelCatalog) -> CompletionContext:
@@ -56,7 +56,7 @@ class _Completion:
         exchange, gateway = self._exchange, self._exchange.gateway
         translated = translate_request(
             parse_request(exchange.decoded_body(), deployment=exchange.claim.name),
-            completion_context(gateway.settings.claude, gateway.catalog),
+            completion_context(gateway.settings.claude, exchange.catalog),
         )
         figures = exchange.figures
         figures.model = translated.plan.model

@@ -26,6 +26,7 @@ from addon.thinking_memory import scope_of
 from addon.tracing import Request
 from translators.claude_events import Usage
 from translators.errors import OpenAIError
+from translators.model_catalog import ModelCatalog
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
@@ -121,6 +122,8 @@ class Figures:
     claude_model: str | None = None
     backend: str | None = None
     """Who was asked, if not Claude's own API: another backend of Claude, or the row of `other_backends`."""
+    fallback: str | None = None
+    """The model of `claude.fallbacks` that was asked after another one had failed."""
     stream: bool = False
     claude_request_id: str | None = None
     input_tokens: int = 0
@@ -307,6 +310,22 @@ class Exchange:
         """The client, as what is stored and remembered knows it."""
         return scope_of(self.authorization)
 
+    @property
+    def catalog(self) -> ModelCatalog:
+        """Which model answers."""
+        catalog, fallback = self.gateway.catalog, self.figures.fallback
+        return catalog if fallback is None else catalog.always(fallback)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of the answer is on its way to the client."""
+        return self._status is not None
+
+    def fall_back(self, model: str | None) -> None:
+        """Have another model answer; None: the one that was asked first."""
+        self.figures.fallback = model
+        self.figures.backend = None
+
     def decoded_body(self) -> bytes:
         """Undo the body's content encodings.
 
@@ -418,6 +437,8 @@ class Exchange:
             **self.response_headers,
             **(more or {}),
         }
+        if self.figures.fallback is not None:
+            headers["x-claude-proxy-fallback"] = self.figures.fallback
         if self.figures.warnings:
             headers["x-claude-proxy-warnings"] = encode_header(self.figures.warnings)
         return [(name.encode(), _header_value(value)) for name, value in headers.items()]
@@ -488,6 +509,7 @@ class Exchange:
             model=figures.model,
             claude_model=figures.claude_model,
             backend=figures.backend,
+            fallback=figures.fallback,
             input_tokens=figures.input_tokens,
             cached_tokens=figures.cached_tokens,
             output_tokens=figures.output_tokens,

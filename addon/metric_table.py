@@ -114,6 +114,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("counter", "claude_proxy_refused_total", "Requests refused by the proxy itself.", ("reason",)),
     Metric(
         "counter",
+        "claude_proxy_fallbacks_total",
+        "Answers of a model of claude.fallbacks, by the status of the failure that it took the place of.",
+        ("model", "status"),
+    ),
+    Metric(
+        "counter",
         "claude_proxy_translation_warnings_total",
         "Parameters that did not reach Claude as they were sent.",
         ("param", "action"),

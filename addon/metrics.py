@@ -148,6 +148,10 @@ class Metrics:
         """Count an event of Claude's that is passed over because its type is not known."""
         self._metrics["claude_proxy_stream_events_unknown_total"].inc()
 
+    def observe_fallback(self, model: str, status: int) -> None:
+        """Count an answer of another model than the one that was asked first, and failed with this status."""
+        self._child("claude_proxy_fallbacks_total", model, str(status)).inc()
+
     def observe_refusal(self, reason: RefusalReason) -> None:
         """Count a request that is not answered."""
         self._child("claude_proxy_refused_total", reason).inc()

@@ -18,6 +18,7 @@ RELOADABLE = frozenset(
     {
         "claude.default_model",
         "claude.aliases",
+        "claude.fallbacks",
         "claude.max_tokens",
         "claude.max_tokens_limit",
         "claude.prompt_caching",

@@ -157,7 +157,7 @@ async def prepare_response(
     response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
     key = gateway.secret()
     context = replace(
-        responses_context(gateway.settings.claude, gateway.catalog, key, response_id, named),
+        responses_context(gateway.settings.claude, exchange.catalog, key, response_id, named),
         refuses_in_text=is_codex(exchange.flow.request),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from addon.background import start_in_background
 from addon.exchange import Exchange
+from addon.fallbacks import answer_with_fallbacks
 from addon.response_making import make_response
 from addon.response_request import PreparedResponse, encode_events, prepare_response
 from translators.errors import OpenAIError
@@ -23,6 +24,10 @@ async def answer_response(exchange: Exchange) -> None:
     Raises:
         OpenAIError: the request's mistake, or Claude's refusal before its first event.
     """
+    await answer_with_fallbacks(exchange, lambda: _answer(exchange))
+
+
+async def _answer(exchange: Exchange) -> None:
     prepared = await prepare_response(exchange, exchange.decoded_body())
     plan = prepared.request.plan
     if plan.background:

@@ -223,6 +223,13 @@ class ClaudeSettings(Section):
         default_factory=dict,
         description="Which Claude model answers for which name: patterns such as gpt-4o*, the first match wins.",
     )
+    fallbacks: Annotated[
+        tuple[ModelName, ...], Names("CLAUDE_PROXY_FALLBACKS", "claude_fallbacks"), BeforeValidator(split_commas)
+    ] = Field(
+        default=(),
+        description="Models that are asked one after another where the first is overloaded, limited, silent or out of "
+        "reach.",
+    )
     max_tokens: Annotated[int | None, Names("CLAUDE_PROXY_MAX_TOKENS", "claude_max_tokens")] = Field(
         default=None,
         ge=1,
@@ -269,7 +276,7 @@ class ClaudeSettings(Section):
     @property
     def models(self) -> tuple[str, ...]:
         """Every model that may be asked by these settings, in the form that `parse_target` reads."""
-        return (self.default_model, *self.aliases.values())
+        return (self.default_model, *self.aliases.values(), *self.fallbacks)
 
     @property
     def backends(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from addon.metrics import OPERATIONS
+from translators.backends import ANTHROPIC, BACKENDS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -29,7 +30,7 @@ GEN_AI_SCHEMA = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
 SPAN_ATTRIBUTES: Mapping[str, str] = MappingProxyType(
     {
         "gen_ai.operation.name": "`chat` or `text_completion`, where a model is asked",
-        "gen_ai.provider.name": "`anthropic`",
+        "gen_ai.provider.name": "`anthropic`, `aws.bedrock` or `gcp.vertex_ai`",
         "gen_ai.request.model": "the model that Claude was asked for",
         "gen_ai.request.stream": "whether the client asked for a stream",
         "gen_ai.response.model": "the model as Claude's answer names it",
@@ -152,7 +153,7 @@ def _attributes(request: Request, ending: "Ending", figures: "Figures") -> dict[
         is_streamed = figures.stream and figures.first_byte is not None
         found |= {
             "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": "anthropic",
+            "gen_ai.provider.name": BACKENDS[figures.backend or ANTHROPIC].provider,
             "gen_ai.request.model": figures.claude_model,
             "gen_ai.request.stream": figures.stream,
             "gen_ai.response.model": figures.response_model,

@@ -76,6 +76,7 @@ def test_every_row_of_the_table_is_there_from_the_start_or_once_it_is_counted(me
     observe(metrics)
     observe(metrics, figures=replace(FIGURES, warnings=(TranslationWarning("seed", "ignored"),), cache="miss"))
     metrics.observe_upstream("200")
+    metrics.observe_fallback("claude-haiku-5-5", 503)
     shown = {family.name for family in metrics.registry.collect() if family.samples}
     named = {metric.name.removesuffix("_total") for metric in METRICS if metric.shown != "by_the_exporter"}
     assert named <= shown

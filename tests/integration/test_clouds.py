@@ -319,3 +319,32 @@ async def test_what_the_environment_lacks_is_said_at_the_start(
     with pytest.raises(SettingsError) as refused:
         check_backends(settings_for(model))
     assert sentence in refused.value.problems[0]
+
+
+async def test_a_backend_that_a_reload_names_is_opened_when_it_is_asked(
+    start_proxy: ProxyStarter, cloud: Clouds
+) -> None:
+    async with start_proxy(REVERSE, settings=settings_for(MODELS["vertex"])) as proxy, client_of(proxy) as client:
+        proxy.addon.apply(settings_for(MODELS["vertex"], aliases={"gpt-4o": MODELS["bedrock"]}))
+        await client.chat.completions.create(model="gpt-4o", messages=HELLO)
+        await client.chat.completions.create(model="claude-opus-4-8", messages=HELLO)
+    assert [asked.path.split("/")[1] for asked in cloud.asked] == ["model", "v1"]
+
+
+async def test_a_batch_for_a_model_of_a_cloud_fails_and_says_why(start_proxy: ProxyStarter, cloud: Clouds) -> None:
+    body = {"model": "gpt-4o", "messages": HELLO}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    async with start_proxy(REVERSE, settings=settings_for(MODELS["vertex"])) as proxy, client_of(proxy) as client:
+        file = await client.files.create(file=("lines.jsonl", json.dumps(line).encode()), purpose="batch")
+        batch = await client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        async with asyncio.timeout(20):
+            while batch.status not in {"failed", "completed", "expired"}:
+                await asyncio.sleep(0.05)
+                batch = await client.batches.retrieve(batch.id)
+    assert batch.status == "failed"
+    assert batch.errors
+    assert batch.errors.data
+    assert batch.errors.data[0].message == "Google Vertex AI makes no batches here."
+    assert cloud.asked == []
