@@ -255,11 +255,6 @@ class ClaudeProxyAddon:
         self._exchanges.pop(flow.id, None)
         self._mask_secrets(flow)
 
-    def websocket_message(self, flow: http.HTTPFlow) -> None:
-        """Keep no messages that nobody will look at: mitmproxy would, to the end of the connection."""
-        if flow.websocket and not self._keeps_bodies:
-            flow.websocket.messages.clear()
-
     # What the virtual connection asks.
 
     def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:

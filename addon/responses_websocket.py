@@ -18,6 +18,7 @@ from mitmproxy.utils import asyncio_utils
 from addon.codex import headers_of_error
 from addon.connection import ClientGoneError
 from addon.exchange import Exchange, UpgradableSide
+from addon.fallbacks import answer_with_fallbacks
 from addon.keep_alive import KeepAlive
 from addon.recent_responses import RecentResponses
 from addon.response_request import prepare_response
@@ -296,6 +297,9 @@ class _ResponsesWebSocket:
     async def _respond(self, create: CreateMessage, exchange: Exchange) -> None:
         if self._ending:
             raise self._ending.error
+        await answer_with_fallbacks(exchange, partial(self._respond_once, create, exchange))
+
+    async def _respond_once(self, create: CreateMessage, exchange: Exchange) -> None:
 
         def encode(events: Iterable[ResponseEvent]) -> bytes:
             texts = (encode_socket_event(event, create.stream_id) for event in events)
@@ -384,6 +388,9 @@ class _MessageSide:
     async def abort(self, message: str) -> None:
         await self.end()
         _ = message
+
+    def hold(self, is_held: bool) -> None:
+        """Nothing is held: the request has come whole."""
 
 
 def _size(received: Message | Pinged | Closed) -> int:
