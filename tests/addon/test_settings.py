@@ -79,7 +79,6 @@ def test_all_the_users_own_names_are_accepted_in_the_file(clean_environment):
     settings = load_settings()
     assert settings.claude.max_tokens == 4096
     assert [sentence.split()[0] for sentence in settings.not_in_force()] == [
-        "server.workers",
         "rate_limiting.requests_per_minute",
         "rate_limiting.burst_size",
     ]
