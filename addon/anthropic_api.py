@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from addon.access import Client
 from addon.exchange import Exchange, Figures
 from translators.claude_events import Event, MalformedEventError, Usage, parse_event
 from translators.content_blocks import ContentBlockBuilder
@@ -19,13 +20,22 @@ from translators.errors import OpenAIError
 from translators.sse import EventTooLargeError, SseParser
 from translators.usage import override_usage
 
-__all__ = ["answer_anthropic"]
+__all__ = ["answer_anthropic", "encode_anthropic_error"]
 
 _CREDENTIALS = b"authorization x-api-key cookie proxy-authenticate proxy-authorization".split()
 _CONNECTION = b"connection keep-alive te trailer transfer-encoding upgrade expect host content-length".split()
 """What belongs to one connection (RFC 9110, 7.6.1) or is made anew."""
 _ON_THE_WAY = b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto".split()
 _NOT_FORWARDED = frozenset([*_CREDENTIALS, *_CONNECTION, *_ON_THE_WAY])
+_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 _NOT_RETURNED = frozenset(b"connection keep-alive transfer-encoding content-length set-cookie".split())
 
 
@@ -35,7 +45,6 @@ async def answer_anthropic(exchange: Exchange) -> None:
     Raises:
         OpenAIError: Claude is out of reach, or its answer broke off.
     """
-    exchange.encode_error = _encode_error
     request, figures = exchange.flow.request, exchange.figures
     headers = {
         name.decode("latin-1"): value.decode("latin-1")
@@ -46,10 +55,12 @@ async def answer_anthropic(exchange: Exchange) -> None:
     if request.method == "POST":
         with contextlib.suppress(msgspec.DecodeError, OpenAIError):  # Claude says what is wrong with it
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
+        _require_models(exchange.client, asked, request.path)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
+    key = exchange.client.claude_key
     with figures.asking():
-        response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
+        response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers, key)
         await _send_on(exchange, response)
 
 
@@ -78,11 +89,23 @@ async def _chunks(response: httpx2.Response, counter: "_Counter", figures: Figur
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
 
 
+class _OfBatch(msgspec.Struct):
+    params: "_Asked"
+
+
 class _Asked(msgspec.Struct):
-    """What the log says of a request."""
+    """What the log says of a request, and what a key may be held to."""
 
     model: str | None = None
     stream: bool = False
+    requests: list[_OfBatch] = []
+
+
+def _require_models(client: Client, asked: _Asked, path: str) -> None:
+    """Hold a client to the models of its key, in a batch too; what names no model that can be read is refused."""
+    if path.startswith("/v1/messages"):
+        for one in [each.params for each in asked.requests] or [asked]:
+            client.require_model(one.model)
 
 
 class _Whole(msgspec.Struct):
@@ -132,8 +155,7 @@ class _Counter:
         return self._usage
 
 
-def _encode_error(error: OpenAIError) -> bytes:
+def encode_anthropic_error(error: OpenAIError) -> bytes:
     """Encode an error of our own as Claude would say it (`anthropic.types.ErrorResponse`)."""
-    kinds = {413: "request_too_large", 503: "overloaded_error", 504: "timeout_error"}
-    kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
+    kind = _KINDS.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
     return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": error.message}})

@@ -15,7 +15,7 @@ import httpx2
 from anthropic import DefaultAioHttpClient
 from anthropic.types import MessageCountTokensParams
 
-from addon.claude_sdk import ClaudeSdk
+from addon.claude_sdk import ClaudeSdk, headers_with_key
 from addon.settings import Settings
 from translators.claude_events import Event, MalformedEventError, parse_event
 from translators.errors import OpenAIError, translate_claude_error, translate_error_event
@@ -169,7 +169,7 @@ class ClaudeClient:
         """Close the pool."""
         await self._sdk.close()
 
-    async def stream(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
+    async def stream(self, body: bytes, headers: Mapping[str, str], key: str | None = None) -> ClaudeStream:
         """Ask for an answer; return when its headers are there.
 
         Tries again on 408, 409, 429, 5xx and failed connections, because nothing has reached the client yet:
@@ -179,13 +179,14 @@ class ClaudeClient:
         Args:
             body: an encoded Messages request with `stream: true`.
             headers: additional ones, such as `anthropic-beta`.
+            key: that of the client, None for ours.
 
         Raises:
             OpenAIError: Claude's refusal, translated, or its being out of reach.
         """
         for retries in range(self._max_retries + 1):
             try:
-                answer = await self._open(body, headers)
+                answer = await self._open(body, headers, key)
             except _FailedTryError as failure:
                 if (
                     retries == self._max_retries
@@ -200,9 +201,9 @@ class ClaudeClient:
                 return answer
         raise AssertionError("the last try either returns or raises")
 
-    async def _open(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
+    async def _open(self, body: bytes, headers: Mapping[str, str], key: str | None) -> ClaudeStream:
         try:
-            response = await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers})
+            response = await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers}, key)
         except anthropic.APIStatusError as error:
             refused, now = error.response, datetime.now(UTC)
             refusal = translate_claude_error(error.status_code, refused.content, refused.headers, now)
@@ -238,14 +239,16 @@ class ClaudeClient:
         self._on_upstream("200")
         return answer
 
-    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        """Send a request of Claude's own API as it is, with our key; return the response, whatever its status.
+    async def forward(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], key: str | None = None
+    ) -> httpx2.Response:
+        """Send a request of Claude's own API as it is, with our key or the client's; return whatever comes back.
 
         Raises:
             OpenAIError: Claude is out of reach.
         """
         try:
-            response = await self._sdk.forward(method, path, body, headers)
+            response = await self._sdk.forward(method, path, body, headers, key)
         except anthropic.APITimeoutError as error:
             self._on_upstream("timeout")
             raise OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout") from error
@@ -255,15 +258,16 @@ class ClaudeClient:
         self._on_upstream(str(response.status_code))
         return response
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self, key: str | None = None) -> list[dict[str, Any]]:
         """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.
 
         Raises:
             anthropic.AnthropicError: Claude refused, or is out of reach.
         """
-        return [model.to_dict(mode="json") async for model in self._sdk.models.list(limit=1000)]
+        models = self._sdk.models.list(limit=1000, extra_headers=_key_headers(key))
+        return [model.to_dict(mode="json") async for model in models]
 
-    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str]) -> int:
+    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str], key: str | None = None) -> int:
         """Ask how many tokens the input of a Messages request has.
 
         Raises:
@@ -272,7 +276,8 @@ class ClaudeClient:
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
         beta = {name: params[name] for name in ("mcp_servers",) if name in params}
         try:
-            count = await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers), extra_body=beta)
+            more = {**headers, **_key_headers(key)}
+            count = await self._sdk.messages.count_tokens(**counted, extra_headers=more, extra_body=beta)
         except anthropic.APIStatusError as error:
             self._on_upstream(str(error.status_code))
             response = error.response
@@ -287,6 +292,10 @@ class ClaudeClient:
             raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
         self._on_upstream("200")
         return count.input_tokens
+
+
+def _key_headers(key: str | None) -> dict[str, str]:
+    return {} if key is None else headers_with_key(key)
 
 
 class _FailedTryError(Exception):

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from addon.access import Client
 from addon.claude import UpstreamBrokenError
 from addon.exchange import Figures
 from addon.gateway import Gateway
@@ -30,6 +31,10 @@ class Caller(Protocol):
     @property
     def gateway(self) -> Gateway:
         """What lives as long as the process."""
+
+    @property
+    def client(self) -> Client:
+        """Whose key for Claude is used."""
 
     @property
     def figures(self) -> Figures:
@@ -231,13 +236,13 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
     async def _find(self, params: dict[str, Any]) -> Answer:
         """Find an answer that was given before, where that is wanted, or ask for one."""
         caller, body, headers = self._caller, msgspec.json.encode(params), self._request.headers
-        gateway = caller.gateway
+        gateway, key = caller.gateway, caller.client.claude_key
         if self._cache_use == "off":
-            return await gateway.claude.stream(body, headers)
+            return await gateway.claude.stream(body, headers, key)
         owner = "" if gateway.settings.cache.shared else caller.scope
         name = name_request(owner, body, headers)
         answer, outcome = await gateway.cache.answer(
-            name, lambda: gateway.claude.stream(body, headers), self._cache_use
+            name, lambda: gateway.claude.stream(body, headers, key), self._cache_use
         )
         # A turn of several segments counts as made if one of them was.
         if caller.figures.cache != "miss":

@@ -12,7 +12,12 @@ import httpx2
 from anthropic import AnthropicError, APIConnectionError, APITimeoutError, AsyncAnthropic
 from anthropic._models import FinalRequestOptions
 
-__all__ = ["ClaudeSdk"]
+__all__ = ["ClaudeSdk", "headers_with_key"]
+
+
+def headers_with_key(api_key: str) -> dict[str, str]:
+    """Make the headers by which one request is authenticated with another key than the SDK's own."""
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 class ClaudeSdk(AsyncAnthropic):
@@ -25,8 +30,12 @@ class ClaudeSdk(AsyncAnthropic):
         super().__init__(**options)
         self._templates: dict[tuple[str, tuple[tuple[str, str], ...]], httpx2.Request] = {}
 
-    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    async def post_bytes(
+        self, path: str, body: bytes, headers: Mapping[str, str], api_key: str | None = None
+    ) -> httpx2.Response:
         """Send one request, once; return its successful response, whose body is still to be read and closed.
+
+        An `api_key` takes the place of the client's own for this one request.
 
         Raises:
             anthropic.APIStatusError: Claude refused.
@@ -40,7 +49,7 @@ class ClaudeSdk(AsyncAnthropic):
         request = httpx2.Request(
             template.method, template.url, headers=template.headers, content=body, extensions=template.extensions
         )
-        response = await self._send_bytes(request)
+        response = await self._send_bytes(request, api_key)
         if not response.is_success:
             try:
                 await response.aread()
@@ -49,17 +58,21 @@ class ClaudeSdk(AsyncAnthropic):
             raise self._make_status_error_from_response(response)
         return response
 
-    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        """Send a client's own request, once, with our key; return the response, whatever its status, still to be read.
+    async def forward(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], api_key: str | None = None
+    ) -> httpx2.Response:
+        """Send a client's own request, once, with our key or its own; return the response, still to be read.
 
         Raises:
             anthropic.APIConnectionError: Claude is out of reach, or too slow (`APITimeoutError`).
         """
         options = FinalRequestOptions.construct(method=method, url=path, headers=dict(headers), content=body or None)
-        return await self._send_bytes(self._build_request(await self._prepare_options(options)))
+        return await self._send_bytes(self._build_request(await self._prepare_options(options)), api_key)
 
-    async def _send_bytes(self, request: httpx2.Request) -> httpx2.Response:
+    async def _send_bytes(self, request: httpx2.Request, api_key: str | None) -> httpx2.Response:
         await self._prepare_request(request)
+        if api_key is not None:
+            request.headers.update(headers_with_key(api_key))
         try:
             return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
         except AnthropicError:

@@ -46,8 +46,10 @@ class _Completion:
     def _translate(self) -> TranslatedCompletion:
         exchange, gateway = self._exchange, self._exchange.gateway
         settings = gateway.settings.claude
+        request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
+        exchange.client.require_model(request.model)
         translated = translate_request(
-            parse_request(exchange.decoded_body(), deployment=exchange.claim.name),
+            request,
             CompletionContext(
                 catalog=gateway.catalog,
                 max_tokens_limit=settings.max_tokens_limit,

@@ -12,6 +12,7 @@ import structlog
 from mitmproxy import http
 from mitmproxy.utils import asyncio_utils
 
+from addon.access import Client
 from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
 from addon.content_logging import content_fields
@@ -28,7 +29,7 @@ from translators.errors import OpenAIError
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
-__all__ = ["Answer", "ClientSide", "Exchange", "Figures", "new_request_id"]
+__all__ = ["OPEN_ENDPOINTS", "Answer", "ClientSide", "Exchange", "Figures", "new_request_id"]
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +63,9 @@ def new_request_id() -> str:
 type Answer = Callable[["Exchange"], Awaitable[None]]
 """Answers an exchange whose body is complete; raises OpenAIError to refuse it."""
 
+
+OPEN_ENDPOINTS = frozenset({Endpoint.HEALTH, Endpoint.READY, Endpoint.METRICS})
+"""What watches the process: it needs no key, and no limit counts it."""
 
 _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
@@ -144,6 +148,9 @@ class Exchange:
     answer: Answer
     authorization: str | None
     """The client's own credentials, which never go to Claude."""
+    client: Client
+    refusal: OpenAIError | None = None
+    """Why the request is not answered, if that is known from its headers."""
     cache_use: CacheUse = "off"
     """Whether an answer may be given that was given before."""
     restore_destination: Callable[[], None] = lambda: None
@@ -162,7 +169,7 @@ class Exchange:
     is_streamed: bool = False
     """The answer goes out piece by piece."""
     _received: bytearray = field(default_factory=bytearray)
-    _oversize: bool = False
+    _refused: bool = False
     _client: ClientSide | None = None
     _task: asyncio.Task[None] | None = None
     _status: int | None = None
@@ -174,25 +181,27 @@ class Exchange:
     # What the connection calls, in the order of addon.connection.Receiver.
 
     def receive_headers(self, client: ClientSide) -> None:
-        """Take the way back to the client; refuse a body that says that it is too large."""
+        """Take the way back to the client; refuse whom we know, and a body that says that it is too large."""
         self._client = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
         length = self.flow.request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
-            self._refuse_oversize()
+        if self.refusal is not None:
+            self._refuse(self.refusal)
+        elif length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
+            self._refuse(self._oversize())
 
     def receive_data(self, data: bytes) -> None:
         """Take a part of the body; refuse the body once it is too large."""
-        if self._oversize:
+        if self._refused:
             return
         self._received += data
         if len(self._received) > self.gateway.settings.limits.max_request_bytes:
-            self._refuse_oversize()
+            self._refuse(self._oversize())
 
     def receive_end(self) -> None:
         """Answer the request, which is complete."""
-        if not self._oversize:
+        if not self._refused:
             self.body = bytes(self._received)
             self._received.clear()
             self.flow.request.data.content = self.body
@@ -206,15 +215,18 @@ class Exchange:
         else:
             self._task.cancel(reason)
 
-    def _refuse_oversize(self) -> None:
+    def _oversize(self) -> OpenAIError:
+        limit = self.gateway.settings.limits.max_request_bytes
+        return OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+
+    def _refuse(self, error: OpenAIError) -> None:
         # The client's HTTP library reads the answer when it has sent the body: what still comes is read and thrown
         # away.
-        self._oversize = True
+        self._refused = True
         self._received.clear()
-        limit = self.gateway.settings.limits.max_request_bytes
 
         async def refuse(_exchange: "Exchange") -> None:
-            raise OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+            raise error
 
         self._run(refuse)
 
@@ -388,6 +400,7 @@ class Exchange:
             claude_request_id=figures.claude_request_id,
             endpoint=self.claim.endpoint.value,
             mode=self.flow.client_conn.proxy_mode.type_name,
+            key=self.client.name,
             outcome=self._outcome,
             status=self._status,
             stream=figures.stream,

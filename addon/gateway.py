@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from addon.access import Access
 from addon.claude import ClaudeClient
 from addon.exporter import MetricsServer
 from addon.metrics import Metrics
@@ -38,6 +39,7 @@ class Gateway:
     """The long-lived parts that every exchange uses."""
 
     settings: Settings
+    access: Access
     claude: ClaudeClient
     catalog: ModelCatalog
     memory: ThinkingMemory
@@ -89,7 +91,7 @@ class Gateway:
         self.closers.clear()
 
 
-async def open_gateway(settings: Settings) -> Gateway:
+async def open_gateway(settings: Settings, access: Access) -> Gateway:
     """Start all that lives as long as the process: the simulated Claude if asked for, the pool, the table of models."""
     base_url = None
     closers: list[Callable[[], Awaitable[None]]] = []
@@ -123,6 +125,7 @@ async def open_gateway(settings: Settings) -> Gateway:
     shares = is_one_of_many and thinking.memory_size > 0
     return Gateway(
         settings,
+        access,
         claude,
         catalog,
         memory,

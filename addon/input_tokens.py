@@ -18,8 +18,9 @@ async def answer_input_tokens(exchange: Exchange) -> None:
     """
     prepared = await prepare_response(exchange, exchange.decoded_body())
     request = prepared.request
+    key = exchange.client.claude_key
     with exchange.figures.asking():
-        count = await exchange.gateway.claude.count_tokens(request.params, request.headers)
+        count = await exchange.gateway.claude.count_tokens(request.params, request.headers, key)
     exchange.figures.first_event = time.perf_counter()
     exchange.figures.input_tokens = count
     await exchange.respond(msgspec.json.encode({"object": "response.input_tokens", "input_tokens": count}))

@@ -5,6 +5,7 @@ nobody's.
 """
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,18 +14,23 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.utils import asyncio_utils
 
+from addon.access import Access, Client, key_file_of
 from addon.answers import ANSWERS
+from addon.anthropic_api import encode_anthropic_error
+from addon.client_keys import KeyFileError
 from addon.connection import Receiver, direct_to_claude, open_virtual_connections
-from addon.exchange import Exchange, new_request_id
+from addon.exchange import OPEN_ENDPOINTS, Exchange, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
+from addon.proxy_gate import ProxyGate
+from addon.reachability import listens_beyond_loopback
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
-from addon.routing import Claim, Pass, Refuse, Route, Router
+from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
 from translators.errors import OpenAIError
 
@@ -34,9 +40,24 @@ if TYPE_CHECKING:
 __all__ = ["ClaudeProxyAddon"]
 
 _SECRET_HEADERS = frozenset(
-    {b"authorization", b"api-key", b"x-api-key", b"cookie", b"openai-organization", b"openai-project"}
+    {
+        b"authorization",
+        b"proxy-authorization",
+        b"api-key",
+        b"x-api-key",
+        b"cookie",
+        b"openai-organization",
+        b"openai-project",
+    }
 )
 _REDACTED = b"[redacted]"
+_FIRST_KEY = """\
+Claude Proxy can be reached from other machines, so it asks clients for a key. This one is shown this once:
+
+    OPENAI_API_KEY={key}
+
+`claude-proxy keys` makes more of them; --allow-anonymous does without.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +77,8 @@ class ClaudeProxyAddon:
         self._settings: Settings | None = None
         self._keeps_bodies = keeps_bodies
         self._router = Router((), "refuse")
+        self._access: Access | None = None
+        self._proxy_gate = ProxyGate(None)
         self._gateway: Gateway | None = None
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -76,6 +99,8 @@ class ClaudeProxyAddon:
         Raises:
             OptionsError: settings that cannot be used, or that cannot change while the proxy runs.
         """
+        if self._gateway is not None and updated & {"mode", "listen_host"}:
+            self._require_some_key()
         if self._reloader is not None:
             if OPTION_NAMES & updated:
                 self._reconfigure(updated)
@@ -85,7 +110,11 @@ class ClaudeProxyAddon:
             settings.require_key()
             if (folder := folder_in_use()) is not None:
                 check_folder(folder)
-        except (exceptions.OptionsError, SettingsError) as error:
+            if self._gateway is None:
+                key_file = key_file_of(settings.access, settings.store)
+                self._access = Access(settings.access, key_file, has_own_key=settings.has_key)
+                self._proxy_gate = ProxyGate(self._access if settings.access.proxy_keys else None)
+        except (exceptions.OptionsError, SettingsError, KeyFileError) as error:
             # Raised from a script it would be shown with its traceback.
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
             return
@@ -117,18 +146,32 @@ class ClaudeProxyAddon:
         """Open what lives as long as the process: from then on, requests are answered."""
         if self._settings is None:
             self.configure(set())
-        if (settings := self._settings) is None:
+        if (settings := self._settings) is None or (access := self._access) is None:
             return
         configure_logging(settings.logging.level, settings.logging.format)
         for sentence in settings.not_in_force():
             log.warning("setting_not_in_force", detail=sentence)
         if settings.logging.content == "full":
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
-        self._gateway = await open_gateway(settings)
+        self._require_some_key()
+        self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
             self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply)
             self._watching = asyncio_utils.create_task(self._reloader.watch(), name="settings watch", keep_ref=False)
+
+    def _require_some_key(self) -> None:
+        """Make a key where other machines may come and there is none; until then no request is answered."""
+        if (
+            self._access is not None
+            and self._settings is not None
+            and not self._settings.access.allow_anonymous
+            and listens_beyond_loopback(ctx.options.mode, ctx.options.listen_host)
+            and (key := self._access.make_first_key())
+        ):
+            # Not through the log, which would mask it and which others keep.
+            sys.stderr.write(_FIRST_KEY.format(key=key))
+            sys.stderr.flush()
 
     async def done(self) -> None:
         """Accept nothing new, let the running exchanges end, then close."""
@@ -174,18 +217,24 @@ class ClaudeProxyAddon:
         if not self._router.is_ours(host):
             data.ignore_connection = True
 
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Ask whoever wants a tunnel for a key, if the operator wants that."""
+        if flow.response or flow.error or not flow.live:
+            return
+        self._admit_to_proxy(flow)
+
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
         if flow.response or flow.error or not flow.live:
+            return
+        if not self._admit_to_proxy(flow):
             return
         match self._route(flow):
             case Pass():
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
             case Refuse(error=error):
-                if self._gateway is not None and (reason := refusal_reason(error)):
-                    self._gateway.metrics.observe_refusal(reason)
-                _refuse(flow, error)
+                self._refuse(flow, error)
             case Claim() if self._gateway is None:
                 # mitmproxy listens before the addons after it have started.
                 error = OpenAIError(
@@ -233,6 +282,17 @@ class ClaudeProxyAddon:
         """Find the exchange of a claimed flow."""
         return self._exchanges.get(flow.id)
 
+    def _admit_to_proxy(self, flow: http.HTTPFlow) -> bool:
+        error = self._proxy_gate.refusal(flow)
+        if error is not None:
+            self._refuse(flow, error)
+        return error is None
+
+    def _refuse(self, flow: http.HTTPFlow, error: OpenAIError) -> None:
+        if self._gateway is not None and (reason := refusal_reason(error)):
+            self._gateway.metrics.observe_refusal(reason)
+        _refuse(flow, error)
+
     def _route(self, flow: http.HTTPFlow) -> Route:
         return self._router.route(
             standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
@@ -244,19 +304,38 @@ class ClaudeProxyAddon:
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
         headers = flow.request.headers
+        client, refusal = self._client_of(flow, claim, gateway)
         exchange = Exchange(
             flow,
             claim,
             gateway,
             ANSWERS[claim.endpoint],
             authorization=headers.get("authorization") or headers.get("api-key"),
+            client=client,
+            refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, headers.get(CACHE_HEADER)),
         )
+        if claim.endpoint is Endpoint.ANTHROPIC:
+            exchange.encode_error = encode_anthropic_error
         if gateway.keeps_bodies:
             exchange.kept_body = bytearray()
         self._exchanges[flow.id] = exchange
         self._mask_secrets(flow)
         return exchange
+
+    def _client_of(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> tuple[Client, OpenAIError | None]:
+        address = flow.client_conn.peername[0]
+        nobody = Client(f"address:{address}")
+        # A replayed flow is the operator's own doing, and its key is masked.
+        if claim.endpoint in OPEN_ENDPOINTS or flow.is_replay == "request":
+            return nobody, None
+        if known := self._proxy_gate.client_of(flow):
+            return known, None
+        try:
+            standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+            return gateway.access.client_of(flow.request.headers, address, standalone=standalone), None
+        except OpenAIError as error:
+            return nobody, error
 
     def _passes_at_once(self, response: http.Response) -> bool:
         """Whether the answer of a real host goes on piece by piece. mitmproxy would hold an event stream to its end."""

@@ -62,7 +62,7 @@ _REASONS_BY_CODE: Mapping[str | None, RefusalReason] = MappingProxyType(
     {"request_too_large": "size", "shutting_down": "draining", "store_unavailable": "store"}
 )
 _REASONS_BY_STATUS: Mapping[int, RefusalReason] = MappingProxyType(
-    {401: "auth", 403: "auth", 404: "not_found", 405: "not_found", 413: "size", 429: "rate"}
+    {401: "auth", 403: "auth", 407: "auth", 404: "not_found", 405: "not_found", 413: "size", 429: "rate"}
 )
 _LAG_SECONDS = 1.0
 

@@ -34,7 +34,7 @@ async def answer_model(exchange: Exchange) -> None:
 
 async def _listed(exchange: Exchange) -> list[dict[str, object]]:
     try:
-        return await exchange.gateway.claude.models()
+        return await exchange.gateway.claude.models(exchange.client.claude_key)
     except anthropic.APIStatusError as error:
         response = error.response
         raise translate_claude_error(error.status_code, response.content, response.headers) from error

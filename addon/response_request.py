@@ -94,6 +94,7 @@ async def prepare_response(exchange: Exchange, body: bytes) -> PreparedResponse:
     conversations = ConversationRecords(gateway.store, owner)
     request = parse_request(body)
     given = request.parameters
+    exchange.client.require_model(given.model)
     exchange.figures.model = given.model
     exchange.figures.stream = bool(given.stream)
     chain: tuple[str, ...] = ()

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
+
+from addon.client_keys import ClientKey, require_unique
 
 __all__ = [
     "OPENAI_HOSTS",
+    "AccessSettings",
     "CacheSettings",
     "ClaudeSettings",
     "InterceptionSettings",
@@ -118,6 +122,16 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _parse_keys(value: object) -> object:
+    """Accept the list as JSON, which is how an environment variable holds it."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value
+
+
+def _unique_keys(keys: tuple[ClientKey, ...]) -> tuple[ClientKey, ...]:
+    require_unique(keys)
+    return keys
+
+
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(min_length=1)]
@@ -218,6 +232,42 @@ class ClaudeSettings(Section):
         ge=0,
         allow_inf_nan=False,
         description="Longest retry-after that is waited for, in seconds; a longer one goes to the client at once.",
+    )
+
+
+class AccessSettings(Section):
+    """Who may use the proxy."""
+
+    keys: Annotated[
+        tuple[ClientKey, ...],
+        Names("CLAUDE_PROXY_CLIENT_KEYS"),
+        BeforeValidator(_parse_keys),
+        AfterValidator(_unique_keys),
+    ] = Field(
+        default=(),
+        description="Client keys besides those of the key file, as tables: see Access. In the environment, as JSON.",
+    )
+    key_file: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_KEY_FILE", "claude_key_file"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="File that `claude-proxy keys` keeps client keys in; unset means keys.json beside the store.",
+    )
+    allow_anonymous: Annotated[
+        bool, Names("CLAUDE_PROXY_ALLOW_ANONYMOUS", "claude_allow_anonymous", "--allow-anonymous")
+    ] = Field(
+        default=False,
+        description="Let clients use the standalone endpoint without a key, even from other machines.",
+    )
+    bring_your_own_key: Annotated[bool, Names("CLAUDE_PROXY_BRING_YOUR_OWN_KEY", "claude_bring_your_own_key")] = Field(
+        default=False,
+        description="Let clients send a key for Claude of their own (sk-ant-...), which their calls then use.",
+    )
+    proxy_keys: Annotated[bool, Names("CLAUDE_PROXY_PROXY_KEYS", "claude_proxy_keys")] = Field(
+        default=False,
+        description="Ask for a client key in the proxy modes too, as the password of the proxy's address.",
     )
 
 

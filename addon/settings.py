@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from addon.setting_sections import (
+    AccessSettings,
     CacheSettings,
     ClaudeSettings,
     InterceptionSettings,
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     )
     server: ServerSettings = ServerSettings()
     claude: ClaudeSettings = ClaudeSettings()
+    access: AccessSettings = AccessSettings()
     logging: LoggingSettings = LoggingSettings()
     rate_limiting: RateLimitingSettings = RateLimitingSettings()
     interception: InterceptionSettings = InterceptionSettings()
@@ -96,9 +98,14 @@ class Settings(BaseSettings):
         return init_settings, EnvironmentSource(settings_cls), FileSource(settings_cls)
 
     def require_key(self) -> None:
-        """Raise `MissingKeyError` unless Claude can be called or is simulated."""
-        if not (self.claude.simulate or (self.claude.api_key and self.claude.api_key.get_secret_value())):
+        """Raise `MissingKeyError` unless Claude can be called, is simulated, or each client has a key of its own."""
+        if not (self.has_key or self.access.bring_your_own_key):
             raise MissingKeyError
+
+    @property
+    def has_key(self) -> bool:
+        """Whether clients without a key for Claude can be answered."""
+        return self.claude.simulate or bool(self.claude.api_key and self.claude.api_key.get_secret_value())
 
     def not_in_force(self) -> tuple[str, ...]:
         """Name what was asked for and changes nothing in this version: one sentence each, for the log."""

@@ -30,6 +30,7 @@ async def test_no_option_set_means_the_defaults(options):
 async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(options):
     without = {setting.dotted for setting in ALL_SETTINGS if setting.names.option is None}
     assert without == {
+        "access.keys",
         "claude.api_key",
         "server.host",
         "server.port",

@@ -133,7 +133,7 @@ def proxy_process(
     ports = _free_ports(len(modes))
     for mode, port in zip(modes, ports, strict=True):
         command += ["--mode", f"{mode}@127.0.0.1:{port}"]
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "XDG_STATE_HOME") if name in os.environ}
     given = {
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

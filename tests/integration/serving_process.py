@@ -66,7 +66,7 @@ async def serving_process(
     claude_url: str, folder: Path, *arguments: str, **environment: str
 ) -> AsyncIterator[ServingProcess]:
     """Start one, whose state is in the folder unless the environment says otherwise."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "XDG_STATE_HOME") if name in os.environ}
     given = {
         "PYTHONPATH": str(ROOT),
         "ANTHROPIC_API_KEY": "sk-ant-test-key",
