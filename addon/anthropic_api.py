@@ -73,7 +73,7 @@ async def _send_on(exchange: Exchange, response: httpx2.Response) -> None:
     try:
         await exchange.relay(response.status_code, returned, _chunks(response, counter, figures))
     finally:
-        figures.count(counter.finish(), exchange.gateway.prices)
+        exchange.gateway.limits.charge(exchange.client, figures.count(counter.finish(), exchange.gateway.prices))
         if content := counter.content:
             figures.answers.append(content)
         await response.aclose()

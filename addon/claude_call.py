@@ -170,7 +170,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             raise
         finally:
             figures, gateway = self._caller.figures, self._caller.gateway
-            figures.count(stream.claude_usage, gateway.prices)
+            gateway.limits.charge(self._caller.client, figures.count(stream.claude_usage, gateway.prices))
             if gateway.settings.logging.content != "off":
                 figures.answers.append(stream.content)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from addon.content_encoding import decode_body
 from addon.content_logging import content_fields
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
+from addon.limits import Bill
 from addon.metrics import Ending, Outcome, refusal_reason
 from addon.prices import Prices
 from addon.response_cache import CacheOutcome, CacheUse
@@ -26,6 +27,7 @@ from addon.thinking_memory import scope_of
 from addon.tracing import Request
 from translators.claude_events import Usage
 from translators.errors import OpenAIError
+from translators.rate_limits import tighter_limits
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
@@ -69,6 +71,9 @@ OPEN_ENDPOINTS = frozenset({Endpoint.HEALTH, Endpoint.READY, Endpoint.METRICS})
 
 _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
+
+
+_GETS_OF_CLAUDE = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +132,18 @@ class Figures:
         finally:
             self.calls.append(CallTimes(started, time.perf_counter(), error))
 
-    def count(self, usage: Usage, prices: Prices) -> None:
-        """Add what one answer of Claude used, whole or as far as it came."""
+    def count(self, usage: Usage, prices: Prices) -> Bill:
+        """Add what one answer of Claude used, whole or as far as it came; return what Claude bills for it."""
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
         self.input_tokens += (usage.input_tokens or 0) + cached + written
         self.cached_tokens += cached
         self.cache_write_tokens += written
         self.output_tokens += usage.output_tokens or 0
-        if self.cache not in ("hit", "shared"):
-            self.cost += prices.cost(self.claude_model, usage)
+        if self.cache in ("hit", "shared"):
+            return Bill()
+        cost = prices.cost(self.claude_model, usage)
+        self.cost += cost
+        return Bill((usage.input_tokens or 0) + cached + written + (usage.output_tokens or 0), cost)
 
 
 @dataclass(eq=False)
@@ -164,6 +172,8 @@ class Exchange:
     """How errors are written, for an endpoint that is not OpenAI's."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """What Claude's answer adds to the headers of ours: its rate limits."""
+    limit_headers: Mapping[str, str] = field(default_factory=dict)
+    """The proxy's own rate limits."""
     encode_failure: Callable[[OpenAIError], bytes] = lambda error: encode_data(error.encode())
     """Writes an error after the stream has begun, the way that the endpoint's streams end with one."""
     is_streamed: bool = False
@@ -338,6 +348,7 @@ class Exchange:
             "openai-version": "2020-10-01",
             "openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000)),
             **self.response_headers,
+            **tighter_limits(self.limit_headers, self.response_headers),
             **(more or {}),
         }
         if self.figures.warnings:
@@ -347,7 +358,17 @@ class Exchange:
     async def _answer(self, answer: Answer) -> None:
         try:
             refuses = self.gateway.draining and self.claim.endpoint not in _ANSWERED_WHILE_DRAINING
-            await (_refuse_draining if refuses else answer)(self)
+            if refuses:
+                await _refuse_draining(self)
+            if self._refused or not self._is_limited():
+                await answer(self)
+            else:
+                admission = await self.gateway.limits.admit(self.client)
+                self.limit_headers = admission.headers
+                try:
+                    await answer(self)
+                finally:
+                    admission.release()
             self._outcome = "ok"
         except OpenAIError as error:
             await self._fail(error)
@@ -368,6 +389,11 @@ class Exchange:
         finally:
             self._stop_keep_alive()
             self._finish()
+
+    def _is_limited(self) -> bool:
+        # What only reads the store asks for nothing that costs: a response in the background may be polled.
+        endpoint = self.claim.endpoint
+        return endpoint not in OPEN_ENDPOINTS and (self.flow.request.method != "GET" or endpoint in _GETS_OF_CLAUDE)
 
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error

@@ -11,6 +11,7 @@ import structlog
 from addon.access import Access
 from addon.claude import ClaudeClient
 from addon.exporter import MetricsServer
+from addon.limits import Limits
 from addon.metrics import Metrics
 from addon.prices import Prices
 from addon.response_cache import ResponseCache
@@ -40,6 +41,7 @@ class Gateway:
 
     settings: Settings
     access: Access
+    limits: Limits
     claude: ClaudeClient
     catalog: ModelCatalog
     memory: ThinkingMemory
@@ -117,6 +119,9 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
         closers.append(tracing.close)
     store = open_store(settings.store)
     closers.append(store.close)
+    shared = settings.rate_limiting.redis_url or settings.store.redis_url
+    limits = Limits(settings.rate_limiting, shared.get_secret_value() if shared else None)
+    closers.append(limits.close)
     catalog = await _updated(ModelCatalog(settings.claude.default_model, settings.claude.aliases), claude)
     thinking = settings.thinking
     memory = ThinkingMemory(thinking.memory_size, thinking.memory_ttl)
@@ -126,6 +131,7 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
     return Gateway(
         settings,
         access,
+        limits,
         claude,
         catalog,
         memory,

@@ -149,8 +149,6 @@ class ClaudeProxyAddon:
         if (settings := self._settings) is None or (access := self._access) is None:
             return
         configure_logging(settings.logging.level, settings.logging.format)
-        for sentence in settings.not_in_force():
-            log.warning("setting_not_in_force", detail=sentence)
         if settings.logging.content == "full":
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
         self._require_some_key()

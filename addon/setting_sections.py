@@ -295,13 +295,51 @@ class LoggingSettings(Section):
 
 
 class RateLimitingSettings(Section):
-    """Limits per client. Read and checked, but not yet in force."""
+    """How much each client may ask for, and all together. 0 means no limit."""
 
-    requests_per_minute: Annotated[int | None, Names("RATE_LIMIT_REQUESTS")] = Field(
-        default=None, ge=1, description="Requests a minute per client. Accepted, takes effect in a later version."
+    requests_per_minute: Annotated[int, Names("RATE_LIMIT_REQUESTS", "claude_requests_per_minute")] = Field(
+        default=60, ge=0, description="Requests a minute of one client; 0 means no limit, here and below."
     )
-    burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST")] = Field(
-        default=None, ge=1, description="Requests that may come at once. Accepted, takes effect in a later version."
+    burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST", "claude_burst_size")] = Field(
+        default=None, ge=1, description="Requests that may come at once; unset means as many as in a minute."
+    )
+    tokens_per_minute: Annotated[int, Names("CLAUDE_PROXY_TOKENS_PER_MINUTE", "claude_tokens_per_minute")] = Field(
+        default=0,
+        ge=0,
+        description="Tokens a minute of one client, input and output, charged when an answer has ended.",
+    )
+    concurrent_requests: Annotated[int, Names("CLAUDE_PROXY_CONCURRENT_REQUESTS", "claude_concurrent_requests")] = (
+        Field(default=0, ge=0, description="Requests of one client that may run at the same time.")
+    )
+    dollars_per_day: Annotated[float, Names("CLAUDE_PROXY_DOLLARS_PER_DAY", "claude_dollars_per_day")] = Field(
+        default=0, ge=0, allow_inf_nan=False, description="Dollars a day (UTC) of one client, by list prices."
+    )
+    total_requests_per_minute: Annotated[
+        int, Names("CLAUDE_PROXY_TOTAL_REQUESTS_PER_MINUTE", "claude_total_requests_per_minute")
+    ] = Field(default=0, ge=0, description="Requests a minute of all clients together.")
+    total_tokens_per_minute: Annotated[
+        int, Names("CLAUDE_PROXY_TOTAL_TOKENS_PER_MINUTE", "claude_total_tokens_per_minute")
+    ] = Field(default=0, ge=0, description="Tokens a minute of all clients together.")
+    total_concurrent_requests: Annotated[
+        int, Names("CLAUDE_PROXY_TOTAL_CONCURRENT_REQUESTS", "claude_total_concurrent_requests")
+    ] = Field(default=0, ge=0, description="Requests of all clients together that may run at the same time.")
+    total_dollars_per_day: Annotated[
+        float, Names("CLAUDE_PROXY_TOTAL_DOLLARS_PER_DAY", "claude_total_dollars_per_day")
+    ] = Field(default=0, ge=0, allow_inf_nan=False, description="Dollars a day of all clients together.")
+    redis_url: Annotated[
+        SecretStr | None, Names("CLAUDE_PROXY_LIMITS_REDIS_URL"), AfterValidator(lambda v: v and _redis_url(v))
+    ] = Field(
+        default=None,
+        description="Redis in which several processes count together; unset means store.redis_url, and without that "
+        "each process counts for itself. From the environment or the file only.",
+    )
+    on_redis_failure: Annotated[
+        Literal["open", "closed"],
+        Names("CLAUDE_PROXY_ON_REDIS_FAILURE", "claude_on_redis_failure"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="open",
+        description="While that Redis is away: let each process count for itself, or refuse all requests with 503.",
     )
 
 

@@ -107,18 +107,6 @@ class Settings(BaseSettings):
         """Whether clients without a key for Claude can be answered."""
         return self.claude.simulate or bool(self.claude.api_key and self.claude.api_key.get_secret_value())
 
-    def not_in_force(self) -> tuple[str, ...]:
-        """Name what was asked for and changes nothing in this version: one sentence each, for the log."""
-        asked = [
-            ("rate_limiting.requests_per_minute", self.rate_limiting.requests_per_minute is not None),
-            ("rate_limiting.burst_size", self.rate_limiting.burst_size is not None),
-        ]
-        return tuple(
-            f"{path} is set but not in force yet: it takes effect in a later version."
-            for path, is_set in asked
-            if is_set
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
