@@ -15,6 +15,7 @@ from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CacheUse, name_request
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError
+from translators.image_limits import require_images_within
 from translators.phases import IllegalEventOrderError
 from translators.rate_limit_headers import translate_rate_limit_headers
 from translators.translation_warning import TranslationWarning
@@ -152,6 +153,9 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             OpenAIError: Claude refused, or its answer was cut off.
         """
         stream = self._stream
+        limits = self._caller.gateway.settings.limits
+        if limits.max_images is not None or limits.max_image_bytes is not None:
+            require_images_within(self._request.params["messages"], limits.max_image_bytes, limits.max_images)
         try:
             await self._segment(self._request.params)
             for _continuation in range(_MAX_CONTINUATIONS):

@@ -31,7 +31,7 @@ from translators.rate_limits import tighter_limits
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
-__all__ = ["OPEN_ENDPOINTS", "Answer", "ClientSide", "Exchange", "Figures", "new_request_id"]
+__all__ = ["OPEN_ENDPOINTS", "Answer", "ClientSide", "Exchange", "Figures", "head_too_large", "new_request_id"]
 
 log = structlog.get_logger(__name__)
 
@@ -180,6 +180,7 @@ class Exchange:
     """The answer goes out piece by piece."""
     _received: bytearray = field(default_factory=bytearray)
     _refused: bool = False
+    _body_timer: asyncio.TimerHandle | None = None
     _client: ClientSide | None = None
     _task: asyncio.Task[None] | None = None
     _status: int | None = None
@@ -195,11 +196,17 @@ class Exchange:
         self._client = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
-        length = self.flow.request.headers.get("content-length", "")
+        headers, limits = self.flow.request.headers, self.gateway.settings.limits
+        length = headers.get("content-length", "")
         if self.refusal is not None:
             self._refuse(self.refusal)
-        elif length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
+        elif length.isdecimal() and int(length) > limits.max_request_bytes:
             self._refuse(self._oversize())
+        elif sum(len(name) + len(value) + 4 for name, value in headers.fields) > limits.max_header_bytes:
+            self._refuse(head_too_large(limits.max_header_bytes))
+        else:
+            loop = asyncio.get_running_loop()
+            self._body_timer = loop.call_later(limits.body_seconds, self._refuse, _too_slow(limits.body_seconds))
 
     def receive_data(self, data: bytes) -> None:
         """Take a part of the body; refuse the body once it is too large."""
@@ -211,6 +218,7 @@ class Exchange:
 
     def receive_end(self) -> None:
         """Answer the request, which is complete."""
+        self._stop_body_timer()
         if not self._refused:
             self.body = bytes(self._received)
             self._received.clear()
@@ -219,11 +227,17 @@ class Exchange:
 
     def receive_abort(self, reason: str) -> None:
         """Stop all work: the client has left."""
+        self._stop_body_timer()
         if self._task is None:
             self._outcome = "client_left"
             self._finish()
         else:
             self._task.cancel(reason)
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _oversize(self) -> OpenAIError:
         limit = self.gateway.settings.limits.max_request_bytes
@@ -234,6 +248,7 @@ class Exchange:
         # away.
         self._refused = True
         self._received.clear()
+        self._stop_body_timer()
 
         async def refuse(_exchange: "Exchange") -> None:
             raise error
@@ -358,17 +373,7 @@ class Exchange:
     async def _answer(self, answer: Answer) -> None:
         try:
             refuses = self.gateway.draining and self.claim.endpoint not in _ANSWERED_WHILE_DRAINING
-            if refuses:
-                await _refuse_draining(self)
-            if self._refused or not self._is_limited():
-                await answer(self)
-            else:
-                admission = await self.gateway.limits.admit(self.client)
-                self.limit_headers = admission.headers
-                try:
-                    await answer(self)
-                finally:
-                    admission.release()
+            await self._answer_in_time(_refuse_draining if refuses else answer)
             self._outcome = "ok"
         except OpenAIError as error:
             await self._fail(error)
@@ -389,6 +394,28 @@ class Exchange:
         finally:
             self._stop_keep_alive()
             self._finish()
+
+    async def _answer_in_time(self, answer: Answer) -> None:
+        seconds = self.gateway.settings.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                await self._admit_and_answer(answer)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            message = f"The answer took longer than {seconds:g} seconds."
+            raise OpenAIError(504, message, "server_error", "timeout") from error
+
+    async def _admit_and_answer(self, answer: Answer) -> None:
+        if self._refused or not self._is_limited():
+            await answer(self)
+            return
+        admission = await self.gateway.limits.admit(self.client)
+        self.limit_headers = admission.headers
+        try:
+            await answer(self)
+        finally:
+            admission.release()
 
     def _is_limited(self) -> bool:
         # What only reads the store asks for nothing that costs: a response in the background may be polled.
@@ -490,6 +517,15 @@ class Exchange:
         if figures.asked_claude is None or figures.first_event is None:
             return _seconds(self.started, figures.first_byte)
         return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - figures.first_event), 6)
+
+
+def head_too_large(limit: int) -> OpenAIError:
+    """Refuse a request's first line and headers."""
+    return OpenAIError(431, f"The request's headers are larger than {limit} bytes.", code="headers_too_large")
+
+
+def _too_slow(seconds: float) -> OpenAIError:
+    return OpenAIError(408, f"The request body took longer than {seconds:g} seconds.", code="request_timeout")
 
 
 async def _refuse_draining(exchange: Exchange) -> None:

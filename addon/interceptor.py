@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
+from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.utils import asyncio_utils
 
@@ -18,8 +19,8 @@ from addon.access import Access, Client, key_file_of
 from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.client_keys import KeyFileError
-from addon.connection import Receiver, direct_to_claude, open_virtual_connections
-from addon.exchange import OPEN_ENDPOINTS, Exchange, new_request_id
+from addon.connection import Receiver, direct_to_claude, limit_request_heads, open_virtual_connections
+from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging
 from addon.metrics import refusal_reason
@@ -152,6 +153,8 @@ class ClaudeProxyAddon:
         if settings.logging.content == "full":
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
         self._require_some_key()
+        limit = settings.limits.max_header_bytes
+        limit_request_heads(limit, _encode_response(head_too_large(limit)))
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
@@ -348,6 +351,13 @@ class ClaudeProxyAddon:
             or self._router.is_ours(flow.request.pretty_host)
         ):
             headers.fields = tuple((name, _REDACTED if name in secrets else value) for name, value in headers.fields)
+
+
+def _encode_response(error: OpenAIError) -> bytes:
+    """Encode a response after which the connection ends."""
+    headers = {"content-type": "application/json", "connection": "close"}
+    encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
+    return encoded
 
 
 def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:

@@ -63,6 +63,8 @@ _REASONS_BY_CODE: Mapping[str | None, RefusalReason] = MappingProxyType(
         "request_too_large": "size",
         "shutting_down": "draining",
         "store_unavailable": "store",
+        "headers_too_large": "size",
+        "image_too_large": "size",
         "limits_unavailable": "rate",
     }
 )

@@ -367,10 +367,26 @@ class InterceptionSettings(Section):
 
 
 class LimitSettings(Section):
-    """Bounds on what a client may send."""
+    """Bounds on what a client may send, and on how long it may take."""
 
     max_request_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_REQUEST_BYTES", "claude_max_request_bytes")] = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, before and after decompression."
+    )
+    max_header_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_HEADER_BYTES", "claude_max_header_bytes")] = Field(
+        default=64 * 1024, ge=1024, description="Largest head of a request, in bytes: its first line and its headers."
+    )
+    max_images: Annotated[int | None, Names("CLAUDE_PROXY_MAX_IMAGES", "claude_max_images")] = Field(
+        default=None, ge=0, description="Most images in one request; unset leaves it to Claude."
+    )
+    max_image_bytes: Annotated[int | None, Names("CLAUDE_PROXY_MAX_IMAGE_BYTES", "claude_max_image_bytes")] = Field(
+        default=None, ge=1, description="Largest image, in bytes once decoded; unset leaves it to Claude."
+    )
+    body_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_BODY_SECONDS", "claude_body_seconds")] = Field(
+        default=300, description="Longest time that a request's body may take to arrive, in seconds."
+    )
+    answer_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_ANSWER_SECONDS", "claude_answer_seconds")] = Field(
+        default=3600,
+        description="Longest time that an answer may take to its end, in seconds. Of silence, it is claude.timeout.",
     )
 
 
