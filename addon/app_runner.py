@@ -75,7 +75,11 @@ def for_one_app(settings: Settings, environment: Mapping[str, str]) -> Settings:
     # The proxy that the app would have used without us leads to Claude as well.
     proxy = settings.claude.proxy or environment.get("HTTPS_PROXY") or environment.get("https_proxy") or None
     claude = settings.claude.model_copy(update={"proxy": proxy})
-    changed = {"logging": logging, "server": server, "claude": claude, "rate_limiting": limits}
+    # Nor is the proxy a way to anywhere that the app could not go by itself.
+    egress = settings.egress
+    if "allow" not in egress.model_fields_set:
+        egress = egress.model_copy(update={"allow": ("public", "private")})
+    changed = {"logging": logging, "server": server, "claude": claude, "rate_limiting": limits, "egress": egress}
     return settings.model_copy(update=changed)
 
 

@@ -45,6 +45,7 @@ __all__ = [
     "direct_to_claude",
     "limit_request_heads",
     "open_virtual_connections",
+    "pin_address",
 ]
 
 VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
@@ -328,6 +329,23 @@ def limit_request_heads(limit: int, response: bytes) -> None:
             self.state = self.done
 
     Http1Server.read_headers = read_headers  # type: ignore[method-assign]
+
+
+def pin_address(server: Server, address: str) -> Callable[[], None]:
+    """Have a server that is about to be connected to be reached at an address; return what shows its name again.
+
+    To be undone in `server_connected` or `server_connect_error`: connections are found again by their name.
+    """
+    named = server.address
+    if named is None:
+        raise ValueError("a server without an address is not connected to")
+    server.address = (address, *named[1:])
+
+    def restore() -> None:
+        # mitmproxy forbids to change an open connection; this only takes a change back.
+        object.__setattr__(server, "address", named)
+
+    return restore
 
 
 def _is_virtual(connection: object) -> bool:

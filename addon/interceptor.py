@@ -12,7 +12,7 @@ import structlog
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http.http1 import assemble
-from mitmproxy.proxy import layer, mode_specs
+from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.utils import asyncio_utils
 
 from addon.access import Access, Client, key_file_of
@@ -20,6 +20,7 @@ from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.client_keys import KeyFileError
 from addon.connection import Receiver, direct_to_claude, limit_request_heads, open_virtual_connections
+from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging
@@ -84,6 +85,7 @@ class ClaudeProxyAddon:
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, Exchange] = {}
+        self._egress_gate = EgressGate(self._own_ports)
 
     # mitmproxy's life cycle.
 
@@ -134,6 +136,7 @@ class ClaudeProxyAddon:
         """Put settings in force, from the next request on: all of them at once."""
         self._settings = settings
         self._router = Router(settings.interception.hosts, settings.interception.untranslated)
+        self._egress_gate.allow(settings.egress.allow)
         if self._gateway is not None:
             configure_logging(settings.logging.level, settings.logging.format)
             self._gateway.apply(settings)
@@ -218,13 +221,15 @@ class ClaudeProxyAddon:
         if not self._router.is_ours(host):
             data.ignore_connection = True
 
-    def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Ask whoever wants a tunnel for a key, if the operator wants that."""
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Refuse a tunnel to whoever has no key, if the operator asks for one, and to where it may not lead."""
         if flow.response or flow.error or not flow.live:
             return
-        self._admit_to_proxy(flow)
+        # Those that are ours lead to nobody, unless a request in them is passed on.
+        if self._admit_to_proxy(flow) and not self._router.is_ours(flow.request.host):
+            await self._admit_to_destination(flow)
 
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
         if flow.response or flow.error or not flow.live:
             return
@@ -232,6 +237,8 @@ class ClaudeProxyAddon:
             return
         match self._route(flow):
             case Pass():
+                if not await self._admit_to_destination(flow):
+                    return
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
             case Refuse(error=error):
@@ -247,6 +254,20 @@ class ClaudeProxyAddon:
                 if flow.is_replay != "request":
                     exchange.restore_destination = direct_to_claude(flow)
                     flow.request.stream = True
+
+    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Let a connection go where it may: the last gate, for all that is no HTTP too."""
+        refusal = await self._egress_gate.admit(data, is_known=self._proxy_gate.lets_through(data.client))
+        if refusal is not None and self._gateway is not None:
+            self._gateway.metrics.observe_refusal("host")
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Name the server as the client did."""
+        self._egress_gate.settle(data)
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Name the server as the client did."""
+        self._egress_gate.settle(data)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a replayed flow, which has no connection of its own, in one piece."""
@@ -288,6 +309,17 @@ class ClaudeProxyAddon:
         if error is not None:
             self._refuse(flow, error)
         return error is None
+
+    async def _admit_to_destination(self, flow: http.HTTPFlow) -> bool:
+        error = await self._egress_gate.refusal(flow)
+        if error is not None:
+            self._refuse(flow, error)
+        return error is None
+
+    def _own_ports(self) -> set[int]:
+        listening = {address[1] for address in ctx.master.addons.get("proxyserver").listen_addrs()}
+        metrics = self._settings.metrics if self._settings else None
+        return listening | {metrics.exporter_port, metrics.port or 0} if metrics else listening
 
     def _refuse(self, flow: http.HTTPFlow, error: OpenAIError) -> None:
         if self._gateway is not None and (reason := refusal_reason(error)):

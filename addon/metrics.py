@@ -64,6 +64,7 @@ _REASONS_BY_CODE: Mapping[str | None, RefusalReason] = MappingProxyType(
         "shutting_down": "draining",
         "store_unavailable": "store",
         "headers_too_large": "size",
+        "host_not_allowed": "host",
         "image_too_large": "size",
         "limits_unavailable": "rate",
     }

@@ -1,6 +1,6 @@
 """Client keys in the proxy modes: asked for as `Proxy-Authorization`, once for each connection."""
 
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from mitmproxy import connection, http
 from mitmproxy.proxy import mode_specs
@@ -25,11 +25,16 @@ class ProxyGate:
     def __init__(self, access: Access | None) -> None:
         self._access = access
         self._by_connection: WeakKeyDictionary[connection.Client, Client] = WeakKeyDictionary()
+        self._let_through: WeakSet[connection.Client] = WeakSet()
         self._by_flow: WeakKeyDictionary[http.HTTPFlow, Client] = WeakKeyDictionary()
 
     def client_of(self, flow: http.HTTPFlow) -> Client | None:
         """Find whose request it is, if it has shown a key."""
         return self._by_connection.get(flow.client_conn) or self._by_flow.get(flow)
+
+    def lets_through(self, client: connection.Client) -> bool:
+        """Whether bytes of a connection may go anywhere, whatever they are."""
+        return self._access is None or client in self._let_through
 
     def refusal(self, flow: http.HTTPFlow) -> OpenAIError | None:
         """Say why the flow's client is not let in; None lets it in, and takes the key out of its request."""
@@ -47,6 +52,7 @@ class ProxyGate:
         else:
             # It proves nothing for the next one: a balancer may put many clients on one connection.
             self._by_flow[flow] = client
+        self._let_through.add(flow.client_conn)
         return None
 
 

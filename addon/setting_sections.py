@@ -5,6 +5,7 @@ made from this one table. How the sources are merged is in `addon.settings`.
 """
 
 import importlib.metadata
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "AccessSettings",
     "CacheSettings",
     "ClaudeSettings",
+    "EgressSettings",
     "InterceptionSettings",
     "LimitSettings",
     "LoggingSettings",
@@ -84,6 +86,16 @@ def _host_pattern(host: str) -> str:
     return name
 
 
+def _egress_rule(rule: str) -> str:
+    rule = rule.strip().lower()
+    try:
+        return str(ipaddress.ip_network(rule))
+    except ValueError:
+        if "/" in rule:
+            raise ValueError("a network is an address and the length of its prefix, such as 10.0.0.0/8") from None
+    return _host_pattern(rule)
+
+
 def _http_url(value: str) -> str:
     TypeAdapter(AnyHttpUrl).validate_python(value)
     return value.rstrip("/")
@@ -133,6 +145,7 @@ def _unique_keys(keys: tuple[ClientKey, ...]) -> tuple[ClientKey, ...]:
 
 
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
+EgressRule = Annotated[str, AfterValidator(_egress_rule)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(min_length=1)]
 
@@ -363,6 +376,20 @@ class InterceptionSettings(Section):
     ] = Field(
         default="tunnel",
         description="TLS connections to other hosts: tunnel them as they are, or intercept them for mitmproxy's views.",
+    )
+
+
+class EgressSettings(Section):
+    """Where the proxy modes may connect to."""
+
+    allow: Annotated[
+        tuple[EgressRule, ...],
+        Names("CLAUDE_PROXY_EGRESS_ALLOW", "claude_egress_allow"),
+        BeforeValidator(split_commas),
+    ] = Field(
+        default=("public",),
+        description="Where the proxy modes may connect to: public, private, networks such as 10.0.0.0/8, hosts such as "
+        "*.example.com.",
     )
 
 

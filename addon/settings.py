@@ -21,6 +21,7 @@ from addon.setting_sections import (
     AccessSettings,
     CacheSettings,
     ClaudeSettings,
+    EgressSettings,
     InterceptionSettings,
     LimitSettings,
     LoggingSettings,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     logging: LoggingSettings = LoggingSettings()
     rate_limiting: RateLimitingSettings = RateLimitingSettings()
     interception: InterceptionSettings = InterceptionSettings()
+    egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     stream: StreamSettings = StreamSettings()
     thinking: ThinkingSettings = ThinkingSettings()

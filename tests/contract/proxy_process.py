@@ -22,7 +22,7 @@ APP_KEY = "sk-proj-the-apps-own-key-A1b2C3"
 CLAUDE_KEY = "sk-ant-api03-the-operators-own-key-D4e5F6"
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid"
 REGULAR = "regular"
-INHERITED = ("PATH", "HOME", "LANG", "XDG_STATE_HOME", "RATE_LIMIT_REQUESTS")
+INHERITED = ("PATH", "HOME", "LANG", "XDG_STATE_HOME", "RATE_LIMIT_REQUESTS", "CLAUDE_PROXY_EGRESS_ALLOW")
 SOCKS = "socks5"
 
 _START_SECONDS = 60

@@ -16,7 +16,7 @@ from typing import Any
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 
 ROOT = Path(__file__).parents[2]
-INHERITED = ("PATH", "HOME", "LANG", "XDG_STATE_HOME", "RATE_LIMIT_REQUESTS")
+INHERITED = ("PATH", "HOME", "LANG", "XDG_STATE_HOME", "RATE_LIMIT_REQUESTS", "CLAUDE_PROXY_EGRESS_ALLOW")
 
 
 @dataclass
