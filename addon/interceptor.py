@@ -41,17 +41,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaudeProxyAddon"]
 
-_SECRET_HEADERS = frozenset(
-    {
-        b"authorization",
-        b"proxy-authorization",
-        b"api-key",
-        b"x-api-key",
-        b"cookie",
-        b"openai-organization",
-        b"openai-project",
-    }
-)
+_SECRETS_OF_PROXIES = frozenset({b"proxy-authorization"})
+_SECRET_HEADERS = _SECRETS_OF_PROXIES | {
+    b"authorization",
+    b"api-key",
+    b"x-api-key",
+    b"cookie",
+    b"openai-organization",
+    b"openai-project",
+}
 _REDACTED = b"[redacted]"
 _FIRST_KEY = """\
 Claude Proxy can be reached from other machines, so it asks clients for a key. This one is shown this once:
@@ -377,11 +375,11 @@ class ClaudeProxyAddon:
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
         headers = flow.request.headers
-        secrets = {name for name, value in headers.fields if name.lower() in _SECRET_HEADERS and value != _REDACTED}
-        if secrets and (
-            isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-            or self._router.is_ours(flow.request.pretty_host)
-        ):
+        is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+        is_ours = is_standalone or self._router.is_ours(flow.request.pretty_host)
+        names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
+        secrets = {name for name, value in headers.fields if name.lower() in names and value != _REDACTED}
+        if secrets:
             headers.fields = tuple((name, _REDACTED if name in secrets else value) for name, value in headers.fields)
 
 
