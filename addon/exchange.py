@@ -74,6 +74,7 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 
 
 _GETS_OF_CLAUDE = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC})
+"""What is read from Claude, and not from the store: limits count it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class Exchange:
     # What the connection calls, in the order of addon.connection.Receiver.
 
     def receive_headers(self, client: ClientSide) -> None:
-        """Take the way back to the client; refuse whom we know, and a body that says that it is too large."""
+        """Take the way back to the client; refuse what can be refused by its headers, without its body."""
         self._client = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
@@ -424,7 +425,8 @@ class Exchange:
 
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error
-        self._outcome = "client_error" if error.status < 500 and error.status != 429 else "upstream_error"
+        is_ours = error.status < 500 and (error.status != 429 or self.figures.asked_claude is None)
+        self._outcome = "client_error" if is_ours else "upstream_error"
         try:
             if self._status is None:
                 self._status = error.status
