@@ -76,14 +76,14 @@ class Admission:
 
     headers: Mapping[str, str]
     """`x-ratelimit-*`, of the limits with the least left."""
-    give_back: Callable[[], Awaitable[None]]
-    _released: bool = False
+    give_back: Callable[[], Awaitable[None]] | None = None
+    """Gives the places back that it has taken, if it has taken any."""
 
     def release(self) -> None:
         """Say that the request has ended."""
-        if not self._released:
-            self._released = True
-            asyncio_utils.create_task(_quietly(self.give_back()), name="end of a limited request", keep_ref=True)
+        if self.give_back is not None:
+            giving_back, self.give_back = self.give_back(), None
+            asyncio_utils.create_task(_quietly(giving_back), name="end of a limited request", keep_ref=True)
 
 
 class Limits:
@@ -96,13 +96,21 @@ class Limits:
 
     def __init__(self, settings: RateLimitingSettings, redis_url: str | None = None) -> None:
         self._settings = settings
-        self._all = Quotas(
+        self._everybodys = Quotas(
+            settings.requests_per_minute,
+            settings.burst_size or settings.requests_per_minute,
+            settings.tokens_per_minute,
+            settings.concurrent_requests,
+            settings.dollars_per_day,
+        )
+        together = Quotas(
             settings.total_requests_per_minute,
             settings.total_requests_per_minute,
             settings.total_tokens_per_minute,
             settings.total_concurrent_requests,
             settings.total_dollars_per_day,
         )
+        self._all = _Scope("all", "all clients together", together)
         self._local = _Counters(MemoryStore(options={"MAX_SIZE": _MOST_CLIENTS}), MemorySlots())
         self._redis: Any = None
         self._shared: _Counters | None = None
@@ -138,8 +146,10 @@ class Limits:
 
     def charge(self, client: Client, bill: Bill) -> None:
         """Charge for an answer, or for as much of it as there was."""
-        if bill.tokens or bill.dollars:
-            charging = self._charge(self._scopes(client), bill)
+        scopes = self._scopes(client)
+        is_limited = any(scope.quotas.tokens_per_minute or scope.quotas.dollars_per_day for scope in scopes)
+        if is_limited and (bill.tokens or bill.dollars):
+            charging = self._charge(scopes, bill)
             asyncio_utils.create_task(charging, name="charge for an answer", keep_ref=True)
 
     async def close(self) -> None:
@@ -161,20 +171,13 @@ class Limits:
 
     def _scopes(self, client: Client) -> "tuple[_Scope, ...]":
         whose = f"key '{client.name}'" if client.name else "this client"
-        return _Scope(client.id, whose, self._quotas_of(client)), _Scope("all", "all clients together", self._all)
+        return _Scope(client.id, whose, self._quotas_of(client)), self._all
 
     def _quotas_of(self, client: Client) -> Quotas:
         key, settings = client.key, self._settings
-        requests = settings.requests_per_minute
         if key is None:
-            return Quotas(
-                requests,
-                settings.burst_size or requests,
-                settings.tokens_per_minute,
-                settings.concurrent_requests,
-                settings.dollars_per_day,
-            )
-        requests = _either(key.requests_per_minute, requests)
+            return self._everybodys
+        requests = _either(key.requests_per_minute, settings.requests_per_minute)
         # A burst of everybody's belongs to everybody's rate.
         burst = key.burst_size or (requests if key.requests_per_minute is not None else settings.burst_size)
         return Quotas(
@@ -233,7 +236,7 @@ class _Counters:
         except BaseException:
             await _quietly(give_back())
             raise
-        return Admission(encode_limit_headers(states), give_back)
+        return Admission(encode_limit_headers(states), give_back if taken else None)
 
     async def charge(self, scopes: tuple[_Scope, ...], bill: Bill) -> None:
         """Charge for an answer."""

@@ -280,12 +280,11 @@ async def admitted_for_ten_seconds(limits):
 
 async def test_admission_in_memory_takes_microseconds():
     limits = Limits(settings(requests_per_minute=10**9))
-    best = min([await timed(limits) for _ in range(5)])
-    assert best < 200e-6
+    assert min([await cpu_seconds(limits) for _ in range(5)]) < 100e-6
 
 
-async def timed(limits):
-    started = time.perf_counter()
+async def cpu_seconds(limits):
+    started = time.process_time()
     for _ in range(200):
         (await limits.admit(ALICE)).release()
-    return (time.perf_counter() - started) / 200
+    return (time.process_time() - started) / 200
