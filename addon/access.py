@@ -106,6 +106,15 @@ class Access:
         self._looked = clock()
         self._clients = self._read()
 
+    def apply(self, settings: AccessSettings) -> None:
+        """Put other settings in force, unless their keys cannot be used with those of the file."""
+        before, self._settings = self._settings, settings
+        try:
+            self._clients = self._read()
+        except KeyFileError as error:
+            self._settings = before
+            log.warning("keys_not_read", detail=f"{error}: the keys of before stay in force")
+
     @property
     def has_keys(self) -> bool:
         """Whether there is any key, be it a revoked one: then nobody is let in without."""

@@ -70,6 +70,8 @@ class Gateway:
     def apply(self, settings: Settings) -> None:
         """Put settings in force for the next exchanges: those of `addon.reload.RELOADABLE` differ from before."""
         self.settings = settings
+        self.access.apply(settings.access)
+        self.limits.apply(settings.rate_limiting)
         self.catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases, self.catalog.models)
 
     async def drain(self, seconds: float) -> None:

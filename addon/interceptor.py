@@ -138,6 +138,7 @@ class ClaudeProxyAddon:
         if self._gateway is not None:
             configure_logging(settings.logging.level, settings.logging.format)
             self._gateway.apply(settings)
+            self._require_some_key()
 
     async def running(self) -> None:
         """Open what lives as long as the process, if that was not done before mitmproxy listens."""

@@ -95,6 +95,21 @@ class Limits:
     """
 
     def __init__(self, settings: RateLimitingSettings, redis_url: str | None = None) -> None:
+        self.apply(settings)
+        self._local = _Counters(MemoryStore(options={"MAX_SIZE": _MOST_CLIENTS}), MemorySlots())
+        self._redis: Any = None
+        self._shared: _Counters | None = None
+        if redis_url is not None:
+            self._redis = redis.asyncio.Redis.from_url(  # its types are of both kinds, to be awaited and not
+                redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
+            )
+            store = RedisStore()
+            store._backend._client = self._redis  # noqa: SLF001 - the package makes clients that nobody can close
+            self._shared = _Counters(store, RedisSlots(self._redis))
+        self._retry_at = 0.0
+
+    def apply(self, settings: RateLimitingSettings) -> None:
+        """Put other limits in force. What was counted stays counted."""
         self._settings = settings
         self._everybodys = Quotas(
             settings.requests_per_minute,
@@ -111,17 +126,6 @@ class Limits:
             settings.total_dollars_per_day,
         )
         self._all = _Scope("all", "all clients together", together)
-        self._local = _Counters(MemoryStore(options={"MAX_SIZE": _MOST_CLIENTS}), MemorySlots())
-        self._redis: Any = None
-        self._shared: _Counters | None = None
-        if redis_url is not None:
-            self._redis = redis.asyncio.Redis.from_url(  # its types are of both kinds, to be awaited and not
-                redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
-            )
-            store = RedisStore()
-            store._backend._client = self._redis  # noqa: SLF001 - the package makes clients that nobody can close
-            self._shared = _Counters(store, RedisSlots(self._redis))
-        self._retry_at = 0.0
 
     async def admit(self, client: Client) -> Admission:
         """Count a request, if all limits of its client and of all together let it in.

@@ -144,6 +144,18 @@ def test_the_key_file_is_read_again_when_it_changes_and_a_broken_one_keeps_the_o
     assert client_of(access, authorization=f"Bearer {KEY}").name == "renamed"
 
 
+def test_other_keys_can_be_put_in_force_and_wrong_ones_are_not(tmp_path):
+    access = access_of(tmp_path)
+    access.apply(AccessSettings(keys=[KEPT]))
+    assert refused(access).status == 401
+    _, twin = new_key("ci")
+    change_key_file(tmp_path / "keys.json", lambda _: [twin])
+    with capture_logs() as logs:
+        access.apply(AccessSettings(keys=[KEPT], allow_anonymous=True))
+    assert "two keys are named 'ci'" in logs[0]["detail"]
+    assert refused(access).status == 401
+
+
 def test_a_broken_key_file_at_the_start_opens_nothing(tmp_path):
     (tmp_path / "keys.json").write_text("{ broken")
     with pytest.raises(KeyFileError, match="cannot be understood"):

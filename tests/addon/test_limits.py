@@ -151,6 +151,17 @@ async def test_a_key_has_limits_of_its_own_and_else_everybodys(limited):
     assert "key 'ci'" in (await refusal(limits, key)).message
 
 
+async def test_other_limits_can_be_put_in_force_and_what_was_counted_stays(limited):
+    limits = limited(requests_per_minute=2)
+    for _ in range(2):
+        await limits.admit(ALICE)
+    assert (await refusal(limits)).status == 429
+    limits.apply(settings(requests_per_minute=2, burst_size=5))
+    assert (await limits.admit(ALICE)).headers["x-ratelimit-remaining-requests"] == "2"
+    limits.apply(settings())
+    assert (await limits.admit(ALICE)).headers == {}
+
+
 async def test_the_header_tells_of_the_limit_with_the_least_left(limited):
     limits = limited(requests_per_minute=50, total_requests_per_minute=5)
     assert (await limits.admit(ALICE)).headers["x-ratelimit-limit-requests"] == "5"

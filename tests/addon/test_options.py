@@ -35,6 +35,7 @@ async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(op
         "server.host",
         "server.port",
         "server.workers",
+        "server.drain_delay",
         "rate_limiting.redis_url",
         "store.redis_url",
         "metrics.exporter",
