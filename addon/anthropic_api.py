@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from addon.access import Client
 from addon.exchange import Exchange, Figures
 from addon.forwarding import forwarded_headers, returned_headers
 from translators.claude_events import Event, MalformedEventError, Usage, parse_event
@@ -22,10 +23,19 @@ from translators.errors import OpenAIError
 from translators.sse import EventTooLargeError, SseParser
 from translators.usage import override_usage
 
-__all__ = ["answer_anthropic"]
+__all__ = ["answer_anthropic", "encode_anthropic_error"]
 
 _BATCHES = re.compile(r"/+v1/messages/batches(/[^/]+(/cancel)?)?/?")
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")https?://[^"]*(/v1/messages/batches/[^/"]+/results")')
+_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 
 
 async def answer_anthropic(exchange: Exchange) -> None:
@@ -34,7 +44,6 @@ async def answer_anthropic(exchange: Exchange) -> None:
     Raises:
         OpenAIError: Claude is out of reach, or its answer broke off.
     """
-    exchange.encode_error = _encode_error
     if not exchange.gateway.catalog.first_party:
         raise OpenAIError(404, "This proxy has no key for Claude's own API.")
     request, figures = exchange.flow.request, exchange.figures
@@ -42,11 +51,13 @@ async def answer_anthropic(exchange: Exchange) -> None:
     if request.method == "POST":
         with contextlib.suppress(msgspec.DecodeError, OpenAIError):  # Claude says what is wrong with it
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
+        _require_models(exchange.client, asked, request.path)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
     headers = dict(forwarded_headers(request))
+    key = exchange.client.claude_key
     with figures.asking():
-        response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers)
+        response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers, key)
         await _send_on(exchange, response)
 
 
@@ -63,7 +74,7 @@ async def _send_on(exchange: Exchange, response: httpx2.Response) -> None:
             chunks = _with_own_url(response)
         await exchange.relay(response.status_code, returned, chunks)
     finally:
-        figures.count(counter.finish(), exchange.gateway.prices)
+        exchange.gateway.limits.charge(exchange.client, figures.count(counter.finish(), exchange.gateway.prices))
         if content := counter.content:
             figures.answers.append(content)
         await response.aclose()
@@ -88,11 +99,23 @@ async def _with_own_url(response: httpx2.Response) -> AsyncIterator[bytes]:
     yield _RESULTS_URL.sub(rb"\g<1>\g<2>", body)
 
 
+class _OfBatch(msgspec.Struct):
+    params: "_Asked"
+
+
 class _Asked(msgspec.Struct):
-    """What the log says of a request."""
+    """What the log says of a request, and what a key may be held to."""
 
     model: str | None = None
     stream: bool = False
+    requests: list[_OfBatch] = []
+
+
+def _require_models(client: Client, asked: _Asked, path: str) -> None:
+    """Hold a client to the models of its key, in a batch too; what names no model that can be read is refused."""
+    if path.startswith("/v1/messages"):
+        for one in [each.params for each in asked.requests] or [asked]:
+            client.require_model(one.model)
 
 
 class _Whole(msgspec.Struct):
@@ -142,8 +165,7 @@ class _Counter:
         return self._usage
 
 
-def _encode_error(error: OpenAIError) -> bytes:
+def encode_anthropic_error(error: OpenAIError) -> bytes:
     """Encode an error of our own as Claude would say it (`anthropic.types.ErrorResponse`)."""
-    kinds = {413: "request_too_large", 503: "overloaded_error", 504: "timeout_error"}
-    kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
+    kind = _KINDS.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
     return msgspec.json.encode({"type": "error", "error": {"type": kind, "message": error.message}})

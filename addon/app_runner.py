@@ -68,10 +68,19 @@ def for_one_app(settings: Settings, environment: Mapping[str, str]) -> Settings:
         update={name: value for name, value in defaults.items() if name not in settings.logging.model_fields_set}
     )
     server = settings.server.model_copy(update={"host": "127.0.0.1", "port": 0})
+    # The app's user pays: a limit that nobody asked for would only be in the way.
+    limits = settings.rate_limiting
+    if "requests_per_minute" not in limits.model_fields_set:
+        limits = limits.model_copy(update={"requests_per_minute": 0})
     # The proxy that the app would have used without us leads to Claude as well.
     proxy = settings.claude.proxy or environment.get("HTTPS_PROXY") or environment.get("https_proxy") or None
     claude = settings.claude.model_copy(update={"proxy": proxy})
-    return settings.model_copy(update={"logging": logging, "server": server, "claude": claude})
+    # Nor is the proxy a way to anywhere that the app could not go by itself.
+    egress = settings.egress
+    if "allow" not in egress.model_fields_set:
+        egress = egress.model_copy(update={"allow": ("public", "private")})
+    changed = {"logging": logging, "server": server, "claude": claude, "rate_limiting": limits, "egress": egress}
+    return settings.model_copy(update=changed)
 
 
 async def run_app(command: Sequence[str], proxy_url: str, ca: Path) -> int:

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from mitmproxy.utils import asyncio_utils
 
+from addon.access import Client
 from addon.content_logging import content_fields
 from addon.exchange import Exchange, Figures
 from addon.gateway import Gateway
@@ -48,6 +49,7 @@ async def start_in_background(exchange: Exchange, prepared: PreparedResponse) ->
     """
     run = BackgroundResponse(
         exchange.gateway,
+        exchange.client,
         prepared,
         Figures(model=exchange.figures.model, claude_model=prepared.request.plan.claude_model),
     )
@@ -65,6 +67,7 @@ class BackgroundResponse:
     """One response that is being made. Claude is asked for it, as for an exchange."""
 
     gateway: Gateway
+    client: Client
     prepared: PreparedResponse
     figures: Figures
     response_headers: dict[str, str] = field(default_factory=dict)

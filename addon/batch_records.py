@@ -23,6 +23,8 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     batch: Batch
     """As its client sees it."""
+    client: str = ""
+    """`Client.id` of who made it: whose limits it is charged to."""
     output_seconds: int | None = None
     """How long the output is kept, if the client has said it."""
     claude_model: str = ""

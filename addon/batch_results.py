@@ -137,11 +137,12 @@ class _Writing:
     def _count(self, results: list[ClaudeResult | None]) -> None:
         """Count what was billed, whether it makes an answer or not."""
         figures = Figures(model=self.figures.model, claude_model=self.figures.claude_model)
+        client = self.gateway.access.client(self.record.client)
         for result in results:
             if result is not None and isinstance(result.message, msgspec.Raw):
                 usage = read_usage(result.message)
                 self._usage = add_usage(self._usage, usage)
-                figures.count(usage, self.gateway.prices)
+                self.gateway.limits.charge(client, figures.count(usage, self.gateway.prices))
                 self.figures.count(usage, self.gateway.prices)
         endpoint = endpoint_of(self.record.batch.endpoint)
         self.gateway.metrics.observe_apart(figures, self.gateway.catalog, endpoint)

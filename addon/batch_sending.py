@@ -107,14 +107,18 @@ class _Sending:
         counted = msgspec.structs.replace(
             self.record.batch, model=checker.model, request_counts=RequestCounts(total=checker.count)
         )
-        errors = checker.errors or self._without_batches(checker.model or "")
+        errors = checker.errors or self._refuse_model(checker.model or "")
         if errors:
             return self.record.moved(fail_batch(counted, errors, int(time.time())))
         self.record = self.record.moved(counted)
         return await self._send_lines(lines, checker.model or "")
 
-    def _without_batches(self, model: str) -> list[BatchError]:
-        """Say that the backend of the model has no batches, if that is so: only Claude's own API is asked for them."""
+    def _refuse_model(self, model: str) -> list[BatchError]:
+        """Say that the client may not use the model, or that its backend has no batches: only Claude's own API has."""
+        try:
+            self._gateway.access.client(self.record.client).require_model(model)
+        except OpenAIError as error:
+            return [BatchError("model_not_found", error.message, None, "body.model")]
         backend = parse_target(self._gateway.catalog.resolve(model).id).backend
         if backend == ANTHROPIC:
             return []

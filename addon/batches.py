@@ -19,6 +19,9 @@ from translators.errors import OpenAIError
 __all__ = ["answer_batch", "answer_batch_cancel", "answer_batches", "answer_new_batch"]
 
 _WINDOW_SECONDS = 24 * 3600
+_OWN_KEY = (
+    "Batches use the proxy's own key for Claude, and this client has one of its own: send the requests one by one."
+)
 _PATIENCE_SECONDS = 2.0
 """How long a client waits for its batch to move on, before it is told how the batch stands."""
 
@@ -27,9 +30,12 @@ async def answer_new_batch(exchange: Exchange) -> None:
     """Make a batch of an uploaded file. It is checked and sent while its client goes on.
 
     Raises:
-        OpenAIError: 400 for a wrong parameter, or a file that is not there or for something else.
+        OpenAIError: 400 for a wrong parameter, a file that is not there or for something else, or a
+            client with a key of its own for Claude: that is not kept, and Claude would have to be asked with it later.
     """
     request = parse_request(exchange.decoded_body())
+    if exchange.client.claude_key is not None:
+        raise OpenAIError(400, _OWN_KEY)
     files = file_records_of(exchange)
     file = await files.listed.load(request.input_file_id)
     if file is None:
@@ -51,7 +57,11 @@ async def answer_new_batch(exchange: Exchange) -> None:
     )
     expiry = request.output_expires_after
     record = BatchRecord(
-        id=batch.id, created_at=created, batch=batch, output_seconds=expiry.seconds if expiry is not None else None
+        id=batch.id,
+        created_at=created,
+        batch=batch,
+        client=exchange.client.id,
+        output_seconds=expiry.seconds if expiry is not None else None,
     )
     await _records(exchange).create(record, await files.content(request.input_file_id))
     await advance(exchange.gateway, _owner(exchange), batch.id, 0)

@@ -35,6 +35,7 @@ async def answer_chat_completion(exchange: Exchange) -> None:
         OpenAIError: the request's mistake, or Claude's refusal.
     """
     request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
+    exchange.client.require_model(request.model)
     if (shared := exchange.gateway.shared_thinking) is not None:
         await shared.fetch(scope_of(exchange.authorization), called_tools(request))
     await answer_with_fallbacks(exchange, lambda: _Completion(exchange, request).answer())

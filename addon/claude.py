@@ -18,7 +18,7 @@ from anthropic.types import MessageCountTokensParams
 
 from addon.claude_batches import ClaudeBatches
 from addon.claude_errors import translated_errors
-from addon.claude_sdk import ClaudeSdk
+from addon.claude_sdk import ClaudeSdk, headers_with_key
 from addon.event_stream import EVENT_STREAM, read_event_stream
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
@@ -151,7 +151,9 @@ class MessagesSdk(Protocol):
     def messages(self) -> AsyncMessages:
         """The SDK's own methods, for what is rarely asked."""
 
-    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    async def post_bytes(
+        self, path: str, body: bytes, headers: Mapping[str, str], api_key: str | None = None
+    ) -> httpx2.Response:
         """Send one request, once; return its successful response, whose body is still to be read and closed."""
 
     async def close(self) -> None:
@@ -195,7 +197,7 @@ class MessagesClient:
         """Close the pool."""
         await self._sdk.close()
 
-    async def stream(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
+    async def stream(self, body: bytes, headers: Mapping[str, str], key: str | None = None) -> ClaudeStream:
         """Ask for an answer; return when its headers are there.
 
         Tries again on 408, 409, 429, 5xx and failed connections, because nothing has reached the client yet:
@@ -205,13 +207,14 @@ class MessagesClient:
         Args:
             body: an encoded Messages request with `stream: true`.
             headers: additional ones, such as `anthropic-beta`.
+            key: that of the client, None for ours.
 
         Raises:
             OpenAIError: Claude's refusal, translated, or its being out of reach.
         """
         for retries in range(self._max_retries + 1):
             try:
-                answer = await self._open(body, headers)
+                answer = await self._open(body, headers, key)
             except _FailedTryError as failure:
                 if (
                     retries == self._max_retries
@@ -226,9 +229,9 @@ class MessagesClient:
                 return answer
         raise AssertionError("the last try either returns or raises")
 
-    async def _open(self, body: bytes, headers: Mapping[str, str]) -> ClaudeStream:
+    async def _open(self, body: bytes, headers: Mapping[str, str], key: str | None) -> ClaudeStream:
         try:
-            response = await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers})
+            response = await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers}, key)
         except anthropic.APIStatusError as error:
             refused, now = error.response, datetime.now(UTC)
             refusal = translate_claude_error(error.status_code, refused.content, refused.headers, now)
@@ -264,7 +267,7 @@ class MessagesClient:
         self._on_upstream("200")
         return answer
 
-    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str]) -> int:
+    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str], key: str | None = None) -> int:
         """Ask how many tokens the input of a Messages request has.
 
         Raises:
@@ -272,8 +275,9 @@ class MessagesClient:
         """
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
         beta = {name: params[name] for name in ("mcp_servers",) if name in params}
+        more = {**headers, **_key_headers(key)}
         with translated_errors(self._on_upstream):
-            count = await self._sdk.messages.count_tokens(**counted, extra_headers=dict(headers), extra_body=beta)
+            count = await self._sdk.messages.count_tokens(**counted, extra_headers=more, extra_body=beta)
         self._on_upstream("200")
         return count.input_tokens
 
@@ -313,24 +317,27 @@ class ClaudeClient(MessagesClient):
         )
         self.batches = ClaudeBatches(self._claude_sdk, on_upstream)
 
-    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        """Send a request of Claude's own API as it is, with our key; return the response, whatever its status.
+    async def forward(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], key: str | None = None
+    ) -> httpx2.Response:
+        """Send a request of Claude's own API as it is, with our key or the client's; return whatever comes back.
 
         Raises:
             OpenAIError: Claude is out of reach.
         """
         with translated_errors(self._on_upstream):
-            response = await self._claude_sdk.forward(method, path, body, headers)
+            response = await self._claude_sdk.forward(method, path, body, headers, key)
         self._on_upstream(str(response.status_code))
         return response
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self, key: str | None = None) -> list[dict[str, Any]]:
         """Ask for the models that the key may use, as `anthropic.types.ModelInfo` objects in plain form.
 
         Raises:
             anthropic.AnthropicError: Claude refused, or is out of reach.
         """
-        return [model.to_dict(mode="json") async for model in self._claude_sdk.models.list(limit=1000)]
+        models = self._claude_sdk.models.list(limit=1000, extra_headers=_key_headers(key))
+        return [model.to_dict(mode="json") async for model in models]
 
 
 def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.AsyncClient:
@@ -358,6 +365,10 @@ def is_passing(error: OpenAIError) -> bool:
     """
     cause = error.__cause__
     return isinstance(cause, _FailedTryError) and cause.retry_after is not None
+
+
+def _key_headers(key: str | None) -> dict[str, str]:
+    return {} if key is None else headers_with_key(key)
 
 
 class _FailedTryError(Exception):

@@ -52,7 +52,13 @@ class BackendSdk(SendsBytes):
     The SDK's clients for other backends rewrite the body, so it is decoded for them: the shortest way is Claude's own.
     """
 
-    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    async def post_bytes(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        api_key: str | None = None,  # noqa: ARG002 - clients bring keys for Claude's own API, for no cloud
+    ) -> httpx2.Response:
         """Send one request, once; return its successful response, whose body is still to be read and closed.
 
         Raises:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from addon.access import Client
 from addon.claude import UpstreamBrokenError
 from addon.exchange import Figures
 from addon.gateway import Gateway
@@ -15,6 +16,7 @@ from addon.response_cache import CACHE_HEADER, Answer, CacheUse, name_request
 from translators.backends import ANTHROPIC, parse_target
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError
+from translators.image_limits import require_images_within
 from translators.phases import IllegalEventOrderError
 from translators.rate_limit_headers import translate_rate_limit_headers
 from translators.translation_warning import TranslationWarning
@@ -31,6 +33,10 @@ class Caller(Protocol):
     @property
     def gateway(self) -> Gateway:
         """What lives as long as the process."""
+
+    @property
+    def client(self) -> Client:
+        """Whose key for Claude is used."""
 
     @property
     def figures(self) -> Figures:
@@ -155,6 +161,9 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             OpenAIError: Claude refused, or its answer was cut off.
         """
         stream = self._stream
+        limits = self._caller.gateway.settings.limits
+        if limits.max_images is not None or limits.max_image_bytes is not None:
+            require_images_within(self._request.params["messages"], limits.max_image_bytes, limits.max_images)
         try:
             await self._segment(self._request.params)
             for _continuation in range(_MAX_CONTINUATIONS):
@@ -173,7 +182,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             raise
         finally:
             figures, gateway = self._caller.figures, self._caller.gateway
-            figures.count(stream.claude_usage, gateway.prices)
+            gateway.limits.charge(self._caller.client, figures.count(stream.claude_usage, gateway.prices))
             if gateway.settings.logging.content != "off":
                 figures.answers.append(stream.content)
 
@@ -251,13 +260,15 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         gateway = caller.gateway
         backend = parse_target(params["model"]).backend
         claude = gateway.backends.find(backend)
+        # A client brings a key for Claude's own API, never for a cloud.
+        key = caller.client.claude_key if backend == ANTHROPIC else None
         if backend != ANTHROPIC:
             caller.figures.backend = backend
         if self._cache_use == "off":
-            return await claude.stream(body, headers)
+            return await claude.stream(body, headers, key)
         owner = "" if gateway.settings.cache.shared else caller.scope
         name = name_request(owner, body, headers)
-        answer, outcome = await gateway.cache.answer(name, lambda: claude.stream(body, headers), self._cache_use)
+        answer, outcome = await gateway.cache.answer(name, lambda: claude.stream(body, headers, key), self._cache_use)
         # A turn of several segments counts as made if one of them was.
         if caller.figures.cache != "miss":
             caller.figures.cache = outcome

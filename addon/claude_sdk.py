@@ -13,7 +13,12 @@ from anthropic import AnthropicError, APIConnectionError, APITimeoutError, Async
 from anthropic._base_client import AsyncAPIClient
 from anthropic._models import FinalRequestOptions
 
-__all__ = ["ClaudeSdk", "SendsBytes"]
+__all__ = ["ClaudeSdk", "SendsBytes", "headers_with_key"]
+
+
+def headers_with_key(api_key: str) -> dict[str, str]:
+    """Make the headers by which one request is authenticated with another key than the SDK's own."""
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 class SendsBytes(AsyncAPIClient):
@@ -22,8 +27,10 @@ class SendsBytes(AsyncAPIClient):
     The methods of the SDK that are used here are those that its clients for other backends override.
     """
 
-    async def _send_bytes(self, request: httpx2.Request) -> httpx2.Response:
+    async def _send_bytes(self, request: httpx2.Request, api_key: str | None = None) -> httpx2.Response:
         await self._prepare_request(request)
+        if api_key is not None:
+            request.headers.update(headers_with_key(api_key))
         try:
             return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
         except AnthropicError:
@@ -33,8 +40,8 @@ class SendsBytes(AsyncAPIClient):
         except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
             raise APIConnectionError(request=request) from error
 
-    async def _send_for_success(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self._send_bytes(request)
+    async def _send_for_success(self, request: httpx2.Request, api_key: str | None = None) -> httpx2.Response:
+        response = await self._send_bytes(request, api_key)
         if not response.is_success:
             try:
                 await response.aread()
@@ -51,8 +58,12 @@ class ClaudeSdk(SendsBytes, AsyncAnthropic):
         super().__init__(**options)
         self._templates: dict[tuple[str, tuple[tuple[str, str], ...]], httpx2.Request] = {}
 
-    async def post_bytes(self, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+    async def post_bytes(
+        self, path: str, body: bytes, headers: Mapping[str, str], api_key: str | None = None
+    ) -> httpx2.Response:
         """Send one request, once; return its successful response, whose body is still to be read and closed.
+
+        An `api_key` takes the place of the client's own for this one request.
 
         Raises:
             anthropic.APIStatusError: Claude refused.
@@ -66,16 +77,18 @@ class ClaudeSdk(SendsBytes, AsyncAnthropic):
         request = httpx2.Request(
             template.method, template.url, headers=template.headers, content=body, extensions=template.extensions
         )
-        return await self._send_for_success(request)
+        return await self._send_for_success(request, api_key)
 
-    async def forward(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        """Send a client's own request, once, with our key; return the response, whatever its status, still to be read.
+    async def forward(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], api_key: str | None = None
+    ) -> httpx2.Response:
+        """Send a client's own request, once, with our key or its own; return the response, still to be read.
 
         Raises:
             anthropic.APIConnectionError: Claude is out of reach, or too slow (`APITimeoutError`).
         """
         options = FinalRequestOptions.construct(method=method, url=path, headers=dict(headers), content=body or None)
-        return await self._send_bytes(self._build_request(await self._prepare_options(options)))
+        return await self._send_bytes(self._build_request(await self._prepare_options(options)), api_key)
 
     async def _build_template(self, path: str, headers: Mapping[str, str]) -> httpx2.Request:
         options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), content=b"")

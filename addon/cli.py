@@ -13,6 +13,7 @@ from typing import Any
 from addon.app_runner import for_one_app, run_with_proxy
 from addon.config_command import check_config, config_schema, show_config
 from addon.exporter_process import run_exporter
+from addon.keys_command import KEY_FLAGS, add_key, list_keys, revoke_key
 from addon.metrics_folder import FOLDER_VARIABLE, folder_in_use
 from addon.serving import END_SIGNALS, STANDALONE_MODE, Serving, serve
 from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, load_settings, nest, sources_of
@@ -21,6 +22,7 @@ from addon.start_error import StartError
 __all__ = ["main"]
 
 _CONFDIR_HELP = "folder of the certificate authority (default: ~/.mitmproxy)"
+_CONFIG_HELP = "configuration file, which may say where the keys are"
 _OF_SERVE = frozenset({"server", "metrics"})
 """Sections of settings that have flags of `serve` alone."""
 
@@ -123,11 +125,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     exporter.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # end with standard input
 
+    keys = commands.add_parser("keys", help="make, list and revoke the keys of clients", allow_abbrev=False)
+    _add_key_commands(keys)
+
     for command in (doctor, show, check):
         _add_setting_flags(command, "server")
     for command in (serving, run, doctor, show, check):
         _add_setting_flags(command, None)
     return parser
+
+
+def _add_key_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add = commands.add_parser("add", help="make a key, and show it this once", allow_abbrev=False)
+    add.set_defaults(command=_keys_add)
+    add.add_argument("name", metavar="NAME", help="what the log and the limits know the client by")
+    limit: dict[str, Any] = {"default": argparse.SUPPRESS, "metavar": "N"}
+    add.add_argument("--models", help="names that the client may ask for: patterns, separated by commas", **limit)
+    add.add_argument("--requests-per-minute", help="its own limit; 0 for none", **limit)
+    add.add_argument("--burst-size", help="requests that may come at once", **limit)
+    add.add_argument("--tokens-per-minute", help="its own limit; 0 for none", **limit)
+    add.add_argument("--concurrent-requests", help="its own limit; 0 for none", **limit)
+    add.add_argument("--dollars-per-day", help="its own limit; 0 for none", **limit)
+    add.add_argument("--claude-key-variable", help="environment variable with a key for Claude of its own", **limit)
+    add.add_argument("--claude-key-file", help="file with a key for Claude of its own", **limit)
+    shown = commands.add_parser("list", help="list the keys, without the keys themselves", allow_abbrev=False)
+    shown.set_defaults(command=_keys_list)
+    revoke = commands.add_parser("revoke", help="let a key in no more", allow_abbrev=False)
+    revoke.set_defaults(command=_keys_revoke)
+    revoke.add_argument("name", metavar="NAME")
+    for command in (add, shown, revoke):
+        command.add_argument("--config", dest="config", default=argparse.SUPPRESS, metavar="FILE", help=_CONFIG_HELP)
 
 
 def _add_mitmproxy_flags(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +266,18 @@ def _export(flags: argparse.Namespace) -> int:
     except OSError as error:
         return _fail([f"Cannot show metrics on {host}:{port}: {(error.strerror or str(error)).lower()}."])
     return 0
+
+
+def _keys_add(flags: argparse.Namespace) -> int:
+    return add_key(_settings(flags), flags.name, {name: vars(flags)[name] for name in KEY_FLAGS if name in flags})
+
+
+def _keys_list(flags: argparse.Namespace) -> int:
+    return list_keys(_settings(flags))
+
+
+def _keys_revoke(flags: argparse.Namespace) -> int:
+    return revoke_key(_settings(flags), flags.name)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,10 @@ class _Completion:
 
     def _translate(self) -> TranslatedCompletion:
         exchange, gateway = self._exchange, self._exchange.gateway
+        request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
+        exchange.client.require_model(request.model)
         translated = translate_request(
-            parse_request(exchange.decoded_body(), deployment=exchange.claim.name),
+            request,
             completion_context(gateway.settings.claude, exchange.catalog),
         )
         figures = exchange.figures

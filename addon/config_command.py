@@ -33,6 +33,8 @@ def _shown(settings: Settings, setting: Setting) -> Any:
     value = value_of(settings, setting)
     if isinstance(value, SecretStr):
         return _MASKED if value.get_secret_value() else None
+    if setting.dotted == "access.keys":
+        return [key.model_dump(mode="json", exclude_defaults=True) for key in settings.access.keys]
     if isinstance(value, str):
         return _CREDENTIALS.sub(rf"\1{_MASKED}@", value)
     return value if value is None or isinstance(value, bool | int | float | dict | tuple) else str(value)
@@ -41,8 +43,6 @@ def _shown(settings: Settings, setting: Setting) -> Any:
 def check_config(settings: Settings) -> int:
     """Say that the settings, which have been read, can be used. Returns the exit status."""
     settings.require_key()
-    for sentence in settings.not_in_force():
-        print(sentence)
     print(f"{settings.config or 'No configuration file'}: the settings can be used.")
     return 0
 

@@ -17,7 +17,7 @@ from typing import Protocol, override
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.net.http import status_codes
-from mitmproxy.proxy import events, layer
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
@@ -46,7 +46,9 @@ __all__ = [
     "Exchanges",
     "Receiver",
     "direct_to_claude",
+    "limit_request_heads",
     "open_virtual_connections",
+    "pin_address",
 ]
 
 VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
@@ -426,6 +428,46 @@ def open_virtual_connections(context: Context, handler: ConnectionHandler, excha
         http_layer.connections[server] = VirtualConnection(fork, http_layer, handler, exchanges)
         for outer_layer, stream in _enclosing(context.layers[:position]):
             outer_layer.connections[server] = stream
+
+
+_READ_HEADERS = Http1Server.read_headers
+
+
+def limit_request_heads(limit: int, response: bytes) -> None:
+    """Have every HTTP/1 connection of this process refuse a head that grows beyond `limit` bytes, and end.
+
+    mitmproxy keeps what comes until the head is whole, however large it is. HTTP/2 has a limit of its own, 64 KiB.
+
+    Args:
+        limit: the size.
+        response: what such a client is sent, head and body.
+    """
+
+    def read_headers(self: Http1Server, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        yield from _READ_HEADERS(self, event)
+        if self.request is None and self.state == self.read_headers and len(self.buf) > limit:
+            yield commands.SendData(self.conn, response)
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+
+    Http1Server.read_headers = read_headers  # type: ignore[method-assign]
+
+
+def pin_address(server: Server, address: str) -> Callable[[], None]:
+    """Have a server that is about to be connected to be reached at an address; return what shows its name again.
+
+    To be undone in `server_connected` or `server_connect_error`: connections are found again by their name.
+    """
+    named = server.address
+    if named is None:
+        raise ValueError("a server without an address is not connected to")
+    server.address = (address, *named[1:])
+
+    def restore() -> None:
+        # mitmproxy forbids to change an open connection; this only takes a change back.
+        object.__setattr__(server, "address", named)
+
+    return restore
 
 
 def _is_virtual(connection: object) -> bool:

@@ -12,11 +12,13 @@ import structlog
 from mitmproxy import http
 from mitmproxy.utils import asyncio_utils
 
+from addon.access import Client
 from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
 from addon.content_logging import content_fields
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
+from addon.limits import Bill
 from addon.metrics import Ending, Outcome, refusal_reason
 from addon.prices import Prices
 from addon.request_stream import RequestStream, too_large
@@ -27,10 +29,21 @@ from addon.tracing import Request
 from translators.claude_events import Usage
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
+from translators.rate_limits import tighter_limits
 from translators.sse import KEEP_ALIVE, encode_data
 from translators.translation_warning import TranslationWarning, encode_header
 
-__all__ = ["Answer", "ClientSide", "Exchange", "Figures", "UpgradableSide", "Upgraded", "new_request_id"]
+__all__ = [
+    "OPEN_ENDPOINTS",
+    "Answer",
+    "ClientSide",
+    "Exchange",
+    "Figures",
+    "UpgradableSide",
+    "Upgraded",
+    "head_too_large",
+    "new_request_id",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -101,8 +114,15 @@ type Answer = Callable[["Exchange"], Awaitable[None]]
 """Answers an exchange whose body is complete; raises OpenAIError to refuse it."""
 
 
+OPEN_ENDPOINTS = frozenset({Endpoint.HEALTH, Endpoint.READY, Endpoint.METRICS})
+"""What watches the process: it needs no key, and no limit counts it."""
+
 _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
+
+
+_LIMITED_GETS = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC, Endpoint.RESPONSES})
+"""What is read from Claude, and not from the store, and responses on a connection that a GET has opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +185,18 @@ class Figures:
         finally:
             self.calls.append(CallTimes(started, time.perf_counter(), error))
 
-    def count(self, usage: Usage, prices: Prices) -> None:
-        """Add what one answer of Claude used, whole or as far as it came."""
+    def count(self, usage: Usage, prices: Prices) -> Bill:
+        """Add what one answer of Claude used, whole or as far as it came; return what Claude bills for it."""
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
         self.input_tokens += (usage.input_tokens or 0) + cached + written
         self.cached_tokens += cached
         self.cache_write_tokens += written
         self.output_tokens += usage.output_tokens or 0
-        if self.cache not in ("hit", "shared"):
-            self.cost += prices.cost(self.claude_model, usage)
+        if self.cache in ("hit", "shared"):
+            return Bill()
+        cost = prices.cost(self.claude_model, usage)
+        self.cost += cost
+        return Bill((usage.input_tokens or 0) + cached + written + (usage.output_tokens or 0), cost)
 
 
 @dataclass(eq=False)
@@ -186,6 +209,9 @@ class Exchange:
     answer: Answer
     authorization: str | None
     """The client's own credentials, which never go to Claude."""
+    client: Client
+    refusal: OpenAIError | None = None
+    """Why the request is not answered, if that is known from its headers."""
     cache_use: CacheUse = "off"
     """Whether an answer may be given that was given before."""
     secrets: tuple[tuple[bytes, bytes], ...] = ()
@@ -203,6 +229,8 @@ class Exchange:
     """How errors are written, for an endpoint that is not OpenAI's."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """What Claude's answer adds to the headers of ours: its rate limits."""
+    limit_headers: Mapping[str, str] = field(default_factory=dict)
+    """The proxy's own rate limits."""
     encode_failure: Callable[[OpenAIError], bytes] = lambda error: encode_data(error.encode())
     """Writes an error after the stream has begun, the way that the endpoint's streams end with one."""
     keep_alive: bytes = KEEP_ALIVE
@@ -210,7 +238,8 @@ class Exchange:
     is_streamed: bool = False
     """The answer goes out piece by piece."""
     _received: bytearray = field(default_factory=bytearray)
-    _oversize: bool = False
+    _refused: bool = False
+    _body_timer: asyncio.TimerHandle | None = None
     _client: ClientSide | None = None
     _task: asyncio.Task[None] | None = None
     _status: int | None = None
@@ -223,36 +252,45 @@ class Exchange:
     # What the connection calls, in the order of addon.connection.Receiver.
 
     def receive_headers(self, client: ClientSide) -> None:
-        """Take the way back to the client; refuse a body that says that it is too large."""
+        """Take the way back to the client; refuse what can be refused by its headers, without its body."""
         self._client = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
-        length = self.flow.request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.gateway.settings.limits.max_request_bytes:
-            self._refuse_oversize()
+        headers, limits = self.flow.request.headers, self.gateway.settings.limits
+        length = headers.get("content-length", "")
+        if self.refusal is not None:
+            self._refuse(self.refusal)
+        elif length.isdecimal() and int(length) > limits.max_request_bytes:
+            self._refuse(too_large(limits.max_request_bytes))
+        elif sum(len(name) + len(value) + 4 for name, value in headers.fields) > limits.max_header_bytes:
+            self._refuse(head_too_large(limits.max_header_bytes))
         elif self.claim.endpoint is Endpoint.OTHER_BACKEND:
-            self.request_stream = RequestStream(self.gateway.settings.limits.max_request_bytes, client.hold)
+            self.request_stream = RequestStream(limits.max_request_bytes, client.hold)
             self._run(self.answer)
+        else:
+            loop = asyncio.get_running_loop()
+            self._body_timer = loop.call_later(limits.body_seconds, self._refuse, _too_slow(limits.body_seconds))
 
     def receive_data(self, data: bytes) -> None:
         """Take a part of the body; refuse the body once it is too large."""
         if self._upgraded is not None:
             self._upgraded.receive_data(data)
             return
-        if self._oversize:
+        if self._refused:
             return
         if self.request_stream is not None:
             self.request_stream.feed(data)
             return
         self._received += data
         if len(self._received) > self.gateway.settings.limits.max_request_bytes:
-            self._refuse_oversize()
+            self._refuse(too_large(self.gateway.settings.limits.max_request_bytes))
 
     def receive_end(self) -> None:
         """Answer the request, which is complete."""
+        self._stop_body_timer()
         if self.request_stream is not None:
             self.request_stream.end()
-        elif not self._oversize:
+        elif not self._refused:
             self.body = bytes(self._received)
             self._received.clear()
             self.flow.request.data.content = self.body
@@ -260,6 +298,7 @@ class Exchange:
 
     def receive_abort(self, reason: str) -> None:
         """Stop all work: the client has left."""
+        self._stop_body_timer()
         if self._upgraded is not None:
             self._upgraded.receive_abort()
         elif self._task is None:
@@ -275,15 +314,20 @@ class Exchange:
         self.body = body
         self._run(self.answer)
 
-    def _refuse_oversize(self) -> None:
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _refuse(self, error: OpenAIError) -> None:
         # The client's HTTP library reads the answer when it has sent the body: what still comes is read and thrown
         # away.
-        self._oversize = True
+        self._refused = True
         self._received.clear()
-        limit = self.gateway.settings.limits.max_request_bytes
+        self._stop_body_timer()
 
         async def refuse(_exchange: "Exchange") -> None:
-            raise too_large(limit)
+            raise error
 
         self._run(refuse)
 
@@ -435,6 +479,7 @@ class Exchange:
             "openai-version": "2020-10-01",
             "openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000)),
             **self.response_headers,
+            **tighter_limits(self.limit_headers, self.response_headers),
             **(more or {}),
         }
         if self.figures.fallback is not None:
@@ -446,7 +491,7 @@ class Exchange:
     async def _answer(self, answer: Answer) -> None:
         try:
             refuses = self.gateway.draining and self.claim.endpoint not in _ANSWERED_WHILE_DRAINING
-            await (_refuse_draining if refuses else answer)(self)
+            await self._answer_in_time(_refuse_draining if refuses else answer)
             self._outcome = "ok"
         except OpenAIError as error:
             await self._fail(error)
@@ -470,9 +515,42 @@ class Exchange:
                 self.request_stream.close()
             self._finish()
 
+    async def _answer_in_time(self, answer: Answer) -> None:
+        if self.claim.endpoint is Endpoint.RESPONSES_WEBSOCKET:
+            # A connection, and no answer: each of its responses has the time.
+            await self._admit_and_answer(answer)
+            return
+        seconds = self.gateway.settings.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                await self._admit_and_answer(answer)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            message = f"The answer took longer than {seconds:g} seconds."
+            raise OpenAIError(504, message, "server_error", "timeout") from error
+
+    async def _admit_and_answer(self, answer: Answer) -> None:
+        if self._refused or not self._is_limited():
+            await answer(self)
+            return
+        admission = await self.gateway.limits.admit(self.client)
+        self.limit_headers = admission.headers
+        try:
+            await answer(self)
+        finally:
+            admission.release()
+
+    def _is_limited(self) -> bool:
+        # What only reads the store asks for nothing that costs: a response in the background may be polled. On a
+        # WebSocket each response counts, and not the GET that opened it.
+        endpoint = self.claim.endpoint
+        return endpoint not in OPEN_ENDPOINTS and (self.flow.request.method != "GET" or endpoint in _LIMITED_GETS)
+
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error
-        self._outcome = "client_error" if error.status < 500 and error.status != 429 else "upstream_error"
+        is_ours = error.status < 500 and (error.status != 429 or self.figures.asked_claude is None)
+        self._outcome = "client_error" if is_ours else "upstream_error"
         try:
             if self._status is None:
                 self._status = error.status
@@ -503,6 +581,7 @@ class Exchange:
             claude_request_id=figures.claude_request_id,
             endpoint=self.claim.endpoint.value,
             mode=self.flow.client_conn.proxy_mode.type_name,
+            key=self.client.name,
             outcome=self._outcome,
             status=self._status,
             stream=figures.stream,
@@ -568,6 +647,15 @@ class Exchange:
         if figures.asked_claude is None or figures.first_event is None:
             return _seconds(self.started, figures.first_byte)
         return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - figures.first_event), 6)
+
+
+def head_too_large(limit: int) -> OpenAIError:
+    """Refuse a request's first line and headers."""
+    return OpenAIError(431, f"The request's headers are larger than {limit} bytes.", code="headers_too_large")
+
+
+def _too_slow(seconds: float) -> OpenAIError:
+    return OpenAIError(408, f"The request body took longer than {seconds:g} seconds.", code="request_timeout")
 
 
 async def _refuse_draining(exchange: Exchange) -> None:

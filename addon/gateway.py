@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from addon.access import Access
 from addon.claude import ClaudeClient
 from addon.claude_backends import ClaudeBackends
 from addon.exporter import MetricsServer
+from addon.limits import Limits
 from addon.metrics import Metrics
 from addon.other_backends import OtherBackends
 from addon.prices import Prices
@@ -40,6 +42,8 @@ class Gateway:
     """The long-lived parts that every exchange uses."""
 
     settings: Settings
+    access: Access
+    limits: Limits
     claude: ClaudeClient
     """Claude's own API."""
     backends: ClaudeBackends
@@ -76,6 +80,8 @@ class Gateway:
     def apply(self, settings: Settings) -> None:
         """Put settings in force for the next exchanges: those of `addon.reload.RELOADABLE` differ from before."""
         self.settings = settings
+        self.access.apply(settings.access)
+        self.limits.apply(settings.rate_limiting)
         claude = settings.claude
         self.catalog = ModelCatalog(
             claude.default_model, claude.aliases, self.catalog.models, first_party=settings.has_first_party
@@ -104,7 +110,7 @@ class Gateway:
         self.closers.clear()
 
 
-async def open_gateway(settings: Settings) -> Gateway:
+async def open_gateway(settings: Settings, access: Access) -> Gateway:
     """Start all that lives as long as the process: the simulated Claude if asked for, the pool, the table of models."""
     base_url = None
     closers: list[Callable[[], Awaitable[None]]] = []
@@ -140,6 +146,9 @@ async def open_gateway(settings: Settings) -> Gateway:
     closers.append(others.close)
     store = open_store(settings.store)
     closers.append(store.close)
+    shared = settings.rate_limiting.redis_url or settings.store.redis_url
+    limits = Limits(settings.rate_limiting, shared.get_secret_value() if shared else None)
+    closers.append(limits.close)
     first_party = settings.has_first_party
     catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases, first_party=first_party)
     if first_party:
@@ -151,6 +160,8 @@ async def open_gateway(settings: Settings) -> Gateway:
     shares = is_one_of_many and thinking.memory_size > 0
     return Gateway(
         settings,
+        access,
+        limits,
         claude,
         backends,
         catalog,

@@ -5,28 +5,36 @@ nobody's.
 """
 
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
-from mitmproxy.proxy import layer, mode_specs
+from mitmproxy.net.http.http1 import assemble
+from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.utils import asyncio_utils
 
+from addon.access import Access, Client, key_file_of
 from addon.answers import ANSWERS
+from addon.anthropic_api import encode_anthropic_error
 from addon.claude_backends import check_backends
-from addon.connection import Receiver, direct_to_claude, open_virtual_connections
-from addon.exchange import Exchange, new_request_id
+from addon.client_keys import KeyFileError
+from addon.connection import Receiver, direct_to_claude, limit_request_heads, open_virtual_connections
+from addon.egress_gate import EgressGate
+from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
+from addon.proxy_gate import ProxyGate
+from addon.reachability import listens_beyond_loopback
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
-from addon.routing import Claim, Pass, Refuse, Route, Router
+from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
 from translators.errors import OpenAIError
 
@@ -35,13 +43,26 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaudeProxyAddon"]
 
-_SECRET_HEADERS = frozenset(
-    {b"authorization", b"api-key", b"x-api-key", b"cookie", b"openai-organization", b"openai-project"}
-)
+_SECRETS_OF_PROXIES = frozenset({b"proxy-authorization"})
+_SECRET_HEADERS = _SECRETS_OF_PROXIES | {
+    b"authorization",
+    b"api-key",
+    b"x-api-key",
+    b"cookie",
+    b"openai-organization",
+    b"openai-project",
+}
 _REDACTED = b"[redacted]"
 _WEBSOCKET_KEY = b"openai-insecure-api-key."
 """Browsers cannot set headers, and send their key as one of the WebSocket's protocols
 (https://platform.openai.com/docs/guides/realtime-websocket)."""
+_FIRST_KEY = """\
+Claude Proxy can be reached from other machines, so it asks clients for a key. This one is shown this once:
+
+    OPENAI_API_KEY={key}
+
+`claude-proxy keys` makes more of them; --allow-anonymous does without.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -61,12 +82,15 @@ class ClaudeProxyAddon:
         self._settings: Settings | None = None
         self._keeps_bodies = keeps_bodies
         self._router = Router((), "refuse")
+        self._access: Access | None = None
+        self._proxy_gate = ProxyGate(None)
         self._gateway: Gateway | None = None
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, Exchange] = {}
         self._passing: set[str] = set()
         """Flows that go to a host of ours which we do not answer for."""
+        self._egress_gate = EgressGate(self._own_ports)
 
     # mitmproxy's life cycle.
 
@@ -83,6 +107,8 @@ class ClaudeProxyAddon:
         Raises:
             OptionsError: settings that cannot be used, or that cannot change while the proxy runs.
         """
+        if self._gateway is not None and updated & {"mode", "listen_host"}:
+            self._require_some_key()
         if self._reloader is not None:
             if OPTION_NAMES & updated:
                 self._reconfigure(updated)
@@ -93,7 +119,11 @@ class ClaudeProxyAddon:
             check_backends(settings)
             if (folder := folder_in_use()) is not None:
                 check_folder(folder)
-        except (exceptions.OptionsError, SettingsError) as error:
+            if self._gateway is None:
+                key_file = key_file_of(settings.access, settings.store)
+                self._access = Access(settings.access, key_file, has_own_key=settings.answers_without_claude_key)
+                self._proxy_gate = ProxyGate(self._access if settings.access.proxy_keys else None)
+        except (exceptions.OptionsError, SettingsError, KeyFileError) as error:
             # Raised from a script it would be shown with its traceback.
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
             return
@@ -113,9 +143,11 @@ class ClaudeProxyAddon:
         self._settings = settings
         interception = settings.interception
         self._router = Router(interception.hosts, interception.untranslated, settings.other_backends)
+        self._egress_gate.allow(settings.egress.allow)
         if self._gateway is not None:
             configure_logging(settings.logging.level, settings.logging.format)
             self._gateway.apply(settings)
+            self._require_some_key()
 
     async def running(self) -> None:
         """Open what lives as long as the process, if that was not done before mitmproxy listens."""
@@ -126,18 +158,32 @@ class ClaudeProxyAddon:
         """Open what lives as long as the process: from then on, requests are answered."""
         if self._settings is None:
             self.configure(set())
-        if (settings := self._settings) is None:
+        if (settings := self._settings) is None or (access := self._access) is None:
             return
         configure_logging(settings.logging.level, settings.logging.format)
-        for sentence in settings.not_in_force():
-            log.warning("setting_not_in_force", detail=sentence)
         if settings.logging.content == "full":
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
-        self._gateway = await open_gateway(settings)
+        self._require_some_key()
+        limit = settings.limits.max_header_bytes
+        limit_request_heads(limit, _encode_response(head_too_large(limit)))
+        self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
             self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply)
             self._watching = asyncio_utils.create_task(self._reloader.watch(), name="settings watch", keep_ref=False)
+
+    def _require_some_key(self) -> None:
+        """Make a key where other machines may come and there is none; until then no request is answered."""
+        if (
+            self._access is not None
+            and self._settings is not None
+            and not self._settings.access.allow_anonymous
+            and listens_beyond_loopback(ctx.options.mode, ctx.options.listen_host)
+            and (key := self._access.make_first_key())
+        ):
+            # Not through the log, which would mask it and which others keep.
+            sys.stderr.write(_FIRST_KEY.format(key=key))
+            sys.stderr.flush()
 
     async def done(self) -> None:
         """Accept nothing new, let the running exchanges end, then close."""
@@ -183,20 +229,30 @@ class ClaudeProxyAddon:
         if not self._router.is_ours(host):
             data.ignore_connection = True
 
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Refuse a tunnel to whoever has no key, if the operator asks for one, and to where it may not lead."""
+        if flow.response or flow.error or not flow.live:
+            return
+        # Those that are ours lead to nobody, unless a request in them is passed on.
+        if self._admit_to_proxy(flow) and not self._router.is_ours(flow.request.host):
+            await self._admit_to_destination(flow)
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
         if flow.response or flow.error or not flow.live:
             return
+        if not self._admit_to_proxy(flow):
+            return
         match self._route(flow):
             case Pass():
+                if not await self._admit_to_destination(flow):
+                    return
                 if self._router.is_ours(flow.request.pretty_host):
                     self._passing.add(flow.id)
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
             case Refuse(error=error):
-                if self._gateway is not None and (reason := refusal_reason(error)):
-                    self._gateway.metrics.observe_refusal(reason)
-                _refuse(flow, error)
+                self._refuse(flow, error)
             case Claim() if self._gateway is None:
                 # mitmproxy listens before the addons after it have started.
                 error = OpenAIError(
@@ -208,6 +264,20 @@ class ClaudeProxyAddon:
                 if flow.is_replay != "request":
                     exchange.restore_destination = direct_to_claude(flow)
                     flow.request.stream = True
+
+    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Let a connection go where it may: the last gate, for all that is no HTTP too."""
+        refusal = await self._egress_gate.admit(data, is_known=self._proxy_gate.lets_through(data.client))
+        if refusal is not None and self._gateway is not None:
+            self._gateway.metrics.observe_refusal("host")
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Name the server as the client did."""
+        self._egress_gate.settle(data)
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """Name the server as the client did."""
+        self._egress_gate.settle(data)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """Answer a replayed flow, which has no connection of its own, in one piece."""
@@ -261,6 +331,28 @@ class ClaudeProxyAddon:
         """Find the exchange of a claimed flow."""
         return self._exchanges.get(flow.id)
 
+    def _admit_to_proxy(self, flow: http.HTTPFlow) -> bool:
+        error = self._proxy_gate.refusal(flow)
+        if error is not None:
+            self._refuse(flow, error)
+        return error is None
+
+    async def _admit_to_destination(self, flow: http.HTTPFlow) -> bool:
+        error = await self._egress_gate.refusal(flow)
+        if error is not None:
+            self._refuse(flow, error)
+        return error is None
+
+    def _own_ports(self) -> set[int]:
+        listening = {address[1] for address in ctx.master.addons.get("proxyserver").listen_addrs()}
+        metrics = self._settings.metrics if self._settings else None
+        return listening | {metrics.exporter_port, metrics.port or 0} if metrics else listening
+
+    def _refuse(self, flow: http.HTTPFlow, error: OpenAIError) -> None:
+        if self._gateway is not None and (reason := refusal_reason(error)):
+            self._gateway.metrics.observe_refusal(reason)
+        _refuse(flow, error)
+
     def _route(self, flow: http.HTTPFlow) -> Route:
         return self._router.route(
             standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
@@ -272,20 +364,39 @@ class ClaudeProxyAddon:
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
         headers = flow.request.headers
+        client, refusal = self._client_of(flow, claim, gateway)
         exchange = Exchange(
             flow,
             claim,
             gateway,
             ANSWERS[claim.endpoint],
             authorization=headers.get("authorization") or headers.get("api-key"),
+            client=client,
+            refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, headers.get(CACHE_HEADER)),
             secrets=tuple(field for field in headers.fields if field[0].lower() in _SECRET_HEADERS),
         )
+        if claim.endpoint is Endpoint.ANTHROPIC:
+            exchange.encode_error = encode_anthropic_error
         if gateway.keeps_bodies:
             exchange.kept_body = bytearray()
         self._exchanges[flow.id] = exchange
         self._mask_secrets(flow)
         return exchange
+
+    def _client_of(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> tuple[Client, OpenAIError | None]:
+        address = flow.client_conn.peername[0]
+        nobody = Client(f"address:{address}")
+        # A replayed flow is the operator's own doing, and its key is masked.
+        if claim.endpoint in OPEN_ENDPOINTS or flow.is_replay == "request":
+            return nobody, None
+        if known := self._proxy_gate.client_of(flow):
+            return known, None
+        try:
+            standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+            return gateway.access.client_of(flow.request.headers, address, standalone=standalone), None
+        except OpenAIError as error:
+            return nobody, error
 
     def _passes_at_once(self, response: http.Response) -> bool:
         """Whether the answer of a real host goes on piece by piece. mitmproxy would hold an event stream to its end."""
@@ -308,16 +419,23 @@ class ClaudeProxyAddon:
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
         headers = flow.request.headers
+        is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+        is_ours = is_standalone or self._router.is_ours(flow.request.pretty_host)
+        names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
         secrets = {
             name
             for name, value in headers.fields
-            if (name.lower() in _SECRET_HEADERS and value != _REDACTED) or _WEBSOCKET_KEY in value
+            if (name.lower() in names and value != _REDACTED) or (is_ours and _WEBSOCKET_KEY in value)
         }
-        if secrets and (
-            isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-            or self._router.is_ours(flow.request.pretty_host)
-        ):
+        if secrets:
             headers.fields = tuple((name, _REDACTED if name in secrets else value) for name, value in headers.fields)
+
+
+def _encode_response(error: OpenAIError) -> bytes:
+    """Encode a response after which the connection ends."""
+    headers = {"content-type": "application/json", "connection": "close"}
+    encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
+    return encoded
 
 
 def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:

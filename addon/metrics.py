@@ -60,10 +60,18 @@ OPERATIONS: Mapping[Endpoint, str] = MappingProxyType(
 
 _PARAMETERS = frozenset({*CHAT_COMPLETIONS_PARAMETERS, *COMPLETIONS_PARAMETERS, *RESPONSES_PARAMETERS})
 _REASONS_BY_CODE: Mapping[str | None, RefusalReason] = MappingProxyType(
-    {"request_too_large": "size", "shutting_down": "draining", "store_unavailable": "store"}
+    {
+        "request_too_large": "size",
+        "shutting_down": "draining",
+        "store_unavailable": "store",
+        "headers_too_large": "size",
+        "host_not_allowed": "host",
+        "image_too_large": "size",
+        "limits_unavailable": "rate",
+    }
 )
 _REASONS_BY_STATUS: Mapping[int, RefusalReason] = MappingProxyType(
-    {401: "auth", 403: "auth", 404: "not_found", 405: "not_found", 413: "size", 429: "rate"}
+    {401: "auth", 403: "auth", 407: "auth", 404: "not_found", 405: "not_found", 413: "size", 429: "rate"}
 )
 _LAG_SECONDS = 1.0
 

@@ -1,11 +1,11 @@
 """GET /metrics of the standalone endpoint: the same as the exporter shows."""
 
 import asyncio
-import ipaddress
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from addon.exchange import Exchange
+from addon.reachability import is_loopback
 from translators.errors import OpenAIError
 
 __all__ = ["answer_metrics"]
@@ -21,7 +21,7 @@ async def answer_metrics(exchange: Exchange) -> None:
     """
     gateway, flow = exchange.gateway, exchange.flow
     # A reverse proxy on this machine asks for clients that are elsewhere.
-    is_near = _is_loopback(flow.client_conn.peername[0]) and not _FORWARDED.intersection(
+    is_near = is_loopback(flow.client_conn.peername[0]) and not _FORWARDED.intersection(
         map(str.lower, flow.request.headers)
     )
     if gateway.settings.metrics.clients == "loopback" and not is_near:
@@ -29,9 +29,3 @@ async def answer_metrics(exchange: Exchange) -> None:
     # Reading the files of many processes takes its time, which the streams need not wait for.
     body = await asyncio.to_thread(gateway.metrics.encode)
     await exchange.respond(body, CONTENT_TYPE_PLAIN_0_0_4)
-
-
-def _is_loopback(host: str) -> bool:
-    address = ipaddress.ip_address(host.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback

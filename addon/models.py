@@ -38,7 +38,7 @@ async def _listed(exchange: Exchange) -> list[dict[str, object]]:
     if not exchange.gateway.catalog.first_party:
         return []  # the other backends have no list
     try:
-        return await exchange.gateway.claude.models()
+        return await exchange.gateway.claude.models(exchange.client.claude_key)
     except anthropic.APIStatusError as error:
         response = error.response
         raise translate_claude_error(error.status_code, response.content, response.headers) from error

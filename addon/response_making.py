@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from addon.access import Client
 from addon.claude_call import Caller, ClaudeCall
 from addon.exchange import Figures
 from addon.gateway import Gateway
@@ -75,6 +76,7 @@ class _Summariser:
     """The caller of the call that makes a summary. The response counts its tokens, with its own."""
 
     gateway: Gateway
+    client: Client
     cache_use: CacheUse
     scope: str
     figures: Figures = field(default_factory=Figures)
@@ -87,7 +89,7 @@ async def _begin_with_compaction(caller: Caller, prepared: PreparedResponse, sin
     request = await prepared.translate(context)
     stream = prepared.stream
     summary = ResponsesStream(request.plan, stream.response_id, stream.created_at, stream.key)
-    summariser = _Summariser(caller.gateway, caller.cache_use, caller.scope)
+    summariser = _Summariser(caller.gateway, caller.client, caller.cache_use, caller.scope)
     try:
         await _ask(summariser, replace(prepared, request=request, context=context, stream=summary), _drop)
         summary.finish(stream.created_at)

@@ -151,6 +151,7 @@ async def prepare_response(
     conversations = ConversationRecords(gateway.store, owner)
     request = parse_request(body)
     given = request.parameters
+    exchange.client.require_model(given.model)
     exchange.figures.model = given.model
     exchange.figures.stream = bool(given.stream)
     named = await load_named_state(request, records, conversations, find_recent)

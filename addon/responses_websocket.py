@@ -277,6 +277,7 @@ class _ResponsesWebSocket:
             self._exchange.gateway,
             partial(self._respond, create),
             authorization=self._exchange.authorization,
+            client=self._exchange.client,
             cache_use=self._exchange.cache_use,
             keep_alive=b"",
         )

@@ -144,9 +144,14 @@ def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
         if listener.client_configuration:
             # Standard error only: it holds a key.
             print(listener.client_configuration, file=sys.stderr, flush=True)
-    if any(listener.is_public for listener in listeners):
-        print(
-            "Claude Proxy asks no client for a key: whoever reaches this port can use yours.",
-            file=sys.stderr,
-            flush=True,
-        )
+    for listener in listeners:
+        if listener.is_public and not _asks_for_keys(listener, settings):
+            print(
+                f"Claude Proxy asks no client for a key on port {listener.port}: whoever reaches it can use yours.",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _asks_for_keys(listener: "Listener", settings: Settings) -> bool:
+    return not settings.access.allow_anonymous if listener.is_standalone else settings.access.proxy_keys

@@ -5,6 +5,7 @@ made from this one table. How the sources are merged is in `addon.settings`.
 """
 
 import importlib.metadata
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -25,12 +26,15 @@ from pydantic import (
     model_validator,
 )
 
+from addon.client_keys import ClientKey, require_unique
 from translators.backends import ANTHROPIC, BACKENDS, parse_target
 
 __all__ = [
     "OPENAI_HOSTS",
+    "AccessSettings",
     "CacheSettings",
     "ClaudeSettings",
+    "EgressSettings",
     "InterceptionSettings",
     "LimitSettings",
     "LoggingSettings",
@@ -97,6 +101,16 @@ def _host_pattern(host: str) -> str:
     return name
 
 
+def _egress_rule(rule: str) -> str:
+    rule = rule.strip().lower()
+    try:
+        return str(ipaddress.ip_network(rule))
+    except ValueError:
+        if "/" in rule:
+            raise ValueError("a network is an address and the length of its prefix, such as 10.0.0.0/8") from None
+    return _host_pattern(rule)
+
+
 def _http_url(value: str) -> str:
     TypeAdapter(AnyHttpUrl).validate_python(value)
     return value.rstrip("/")
@@ -160,7 +174,20 @@ def _lower(value: object) -> object:
 
 
 PathPattern = Annotated[str, AfterValidator(_path_pattern)]
+
+
+def _parse_keys(value: object) -> object:
+    """Accept the list as JSON, which is how an environment variable holds it."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value
+
+
+def _unique_keys(keys: tuple[ClientKey, ...]) -> tuple[ClientKey, ...]:
+    require_unique(keys)
+    return keys
+
+
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
+EgressRule = Annotated[str, AfterValidator(_egress_rule)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(min_length=1), AfterValidator(_model_name)]
 
@@ -290,6 +317,42 @@ class ClaudeSettings(Section):
         return any(parse_target(model).backend == ANTHROPIC for model in self.models)
 
 
+class AccessSettings(Section):
+    """Who may use the proxy."""
+
+    keys: Annotated[
+        tuple[ClientKey, ...],
+        Names("CLAUDE_PROXY_CLIENT_KEYS"),
+        BeforeValidator(_parse_keys),
+        AfterValidator(_unique_keys),
+    ] = Field(
+        default=(),
+        description="Client keys besides those of the key file, as tables: see Access. In the environment, as JSON.",
+    )
+    key_file: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_KEY_FILE", "claude_key_file"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="File that `claude-proxy keys` keeps client keys in; unset means keys.json beside the store.",
+    )
+    allow_anonymous: Annotated[
+        bool, Names("CLAUDE_PROXY_ALLOW_ANONYMOUS", "claude_allow_anonymous", "--allow-anonymous")
+    ] = Field(
+        default=False,
+        description="Let clients use the standalone endpoint without a key, even from other machines.",
+    )
+    bring_your_own_key: Annotated[bool, Names("CLAUDE_PROXY_BRING_YOUR_OWN_KEY", "claude_bring_your_own_key")] = Field(
+        default=False,
+        description="Let clients send a key for Claude of their own (sk-ant-...), which their calls then use.",
+    )
+    proxy_keys: Annotated[bool, Names("CLAUDE_PROXY_PROXY_KEYS", "claude_proxy_keys")] = Field(
+        default=False,
+        description="Ask for a client key in the proxy modes too, as the password of the proxy's address.",
+    )
+
+
 class LoggingSettings(Section):
     """What is written to standard output."""
 
@@ -314,13 +377,51 @@ class LoggingSettings(Section):
 
 
 class RateLimitingSettings(Section):
-    """Limits per client. Read and checked, but not yet in force."""
+    """How much each client may ask for, and all together. 0 means no limit."""
 
-    requests_per_minute: Annotated[int | None, Names("RATE_LIMIT_REQUESTS")] = Field(
-        default=None, ge=1, description="Requests a minute per client. Accepted, takes effect in a later version."
+    requests_per_minute: Annotated[int, Names("RATE_LIMIT_REQUESTS", "claude_requests_per_minute")] = Field(
+        default=60, ge=0, description="Requests a minute of one client; 0 means no limit, here and below."
     )
-    burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST")] = Field(
-        default=None, ge=1, description="Requests that may come at once. Accepted, takes effect in a later version."
+    burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST", "claude_burst_size")] = Field(
+        default=None, ge=1, description="Requests that may come at once; unset means as many as in a minute."
+    )
+    tokens_per_minute: Annotated[int, Names("CLAUDE_PROXY_TOKENS_PER_MINUTE", "claude_tokens_per_minute")] = Field(
+        default=0,
+        ge=0,
+        description="Tokens a minute of one client, input and output, charged when an answer has ended.",
+    )
+    concurrent_requests: Annotated[int, Names("CLAUDE_PROXY_CONCURRENT_REQUESTS", "claude_concurrent_requests")] = (
+        Field(default=0, ge=0, description="Requests of one client that may run at the same time.")
+    )
+    dollars_per_day: Annotated[float, Names("CLAUDE_PROXY_DOLLARS_PER_DAY", "claude_dollars_per_day")] = Field(
+        default=0, ge=0, allow_inf_nan=False, description="Dollars a day (UTC) of one client, by list prices."
+    )
+    total_requests_per_minute: Annotated[
+        int, Names("CLAUDE_PROXY_TOTAL_REQUESTS_PER_MINUTE", "claude_total_requests_per_minute")
+    ] = Field(default=0, ge=0, description="Requests a minute of all clients together.")
+    total_tokens_per_minute: Annotated[
+        int, Names("CLAUDE_PROXY_TOTAL_TOKENS_PER_MINUTE", "claude_total_tokens_per_minute")
+    ] = Field(default=0, ge=0, description="Tokens a minute of all clients together.")
+    total_concurrent_requests: Annotated[
+        int, Names("CLAUDE_PROXY_TOTAL_CONCURRENT_REQUESTS", "claude_total_concurrent_requests")
+    ] = Field(default=0, ge=0, description="Requests of all clients together that may run at the same time.")
+    total_dollars_per_day: Annotated[
+        float, Names("CLAUDE_PROXY_TOTAL_DOLLARS_PER_DAY", "claude_total_dollars_per_day")
+    ] = Field(default=0, ge=0, allow_inf_nan=False, description="Dollars a day of all clients together.")
+    redis_url: Annotated[
+        SecretStr | None, Names("CLAUDE_PROXY_LIMITS_REDIS_URL"), AfterValidator(lambda v: v and _redis_url(v))
+    ] = Field(
+        default=None,
+        description="Redis in which several processes count together; unset means store.redis_url, and without that "
+        "each process counts for itself. From the environment or the file only.",
+    )
+    on_redis_failure: Annotated[
+        Literal["open", "closed"],
+        Names("CLAUDE_PROXY_ON_REDIS_FAILURE", "claude_on_redis_failure"),
+        BeforeValidator(_lower),
+    ] = Field(
+        default="open",
+        description="While that Redis is away: let each process count for itself, or refuse all requests with 503.",
     )
 
 
@@ -347,11 +448,41 @@ class InterceptionSettings(Section):
     )
 
 
+class EgressSettings(Section):
+    """Where the proxy modes may connect to."""
+
+    allow: Annotated[
+        tuple[EgressRule, ...],
+        Names("CLAUDE_PROXY_EGRESS_ALLOW", "claude_egress_allow"),
+        BeforeValidator(split_commas),
+    ] = Field(
+        default=("public",),
+        description="Where the proxy modes may connect to: public, private, networks such as 10.0.0.0/8, hosts such as "
+        "*.example.com.",
+    )
+
+
 class LimitSettings(Section):
-    """Bounds on what a client may send."""
+    """Bounds on what a client may send, and on how long it may take."""
 
     max_request_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_REQUEST_BYTES", "claude_max_request_bytes")] = Field(
         default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes, before and after decompression."
+    )
+    max_header_bytes: Annotated[int, Names("CLAUDE_PROXY_MAX_HEADER_BYTES", "claude_max_header_bytes")] = Field(
+        default=64 * 1024, ge=1024, description="Largest head of a request, in bytes: its first line and its headers."
+    )
+    max_images: Annotated[int | None, Names("CLAUDE_PROXY_MAX_IMAGES", "claude_max_images")] = Field(
+        default=None, ge=0, description="Most images in one request; unset leaves it to Claude."
+    )
+    max_image_bytes: Annotated[int | None, Names("CLAUDE_PROXY_MAX_IMAGE_BYTES", "claude_max_image_bytes")] = Field(
+        default=None, ge=1, description="Largest image, in bytes once decoded; unset leaves it to Claude."
+    )
+    body_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_BODY_SECONDS", "claude_body_seconds")] = Field(
+        default=300, description="Longest time that a request's body may take to arrive, in seconds."
+    )
+    answer_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_ANSWER_SECONDS", "claude_answer_seconds")] = Field(
+        default=3600,
+        description="Longest time that an answer may take to its end, in seconds. Of silence, it is claude.timeout.",
     )
 
 

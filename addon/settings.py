@@ -18,8 +18,10 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from addon.setting_sections import (
+    AccessSettings,
     CacheSettings,
     ClaudeSettings,
+    EgressSettings,
     InterceptionSettings,
     LimitSettings,
     LoggingSettings,
@@ -72,9 +74,11 @@ class Settings(BaseSettings):
     )
     server: ServerSettings = ServerSettings()
     claude: ClaudeSettings = ClaudeSettings()
+    access: AccessSettings = AccessSettings()
     logging: LoggingSettings = LoggingSettings()
     rate_limiting: RateLimitingSettings = RateLimitingSettings()
     interception: InterceptionSettings = InterceptionSettings()
+    egress: EgressSettings = EgressSettings()
     limits: LimitSettings = LimitSettings()
     stream: StreamSettings = StreamSettings()
     thinking: ThinkingSettings = ThinkingSettings()
@@ -102,26 +106,24 @@ class Settings(BaseSettings):
         return init_settings, EnvironmentSource(settings_cls), FileSource(settings_cls)
 
     def require_key(self) -> None:
-        """Raise `MissingKeyError` unless Claude can be called, is simulated, or is asked at other backends alone."""
+        """Raise `MissingKeyError` if Claude's own API is to be asked, and there is no key nor what stands for one."""
         if self.claude.needs_key and not self.has_first_party:
             raise MissingKeyError
 
     @property
-    def has_first_party(self) -> bool:
-        """Whether there is Claude's own API to ask, or what stands for it."""
+    def has_key(self) -> bool:
+        """Whether there is a key for Claude's own API, or what stands for that."""
         return self.claude.simulate or bool(self.claude.api_key and self.claude.api_key.get_secret_value())
 
-    def not_in_force(self) -> tuple[str, ...]:
-        """Name what was asked for and changes nothing in this version: one sentence each, for the log."""
-        asked = [
-            ("rate_limiting.requests_per_minute", self.rate_limiting.requests_per_minute is not None),
-            ("rate_limiting.burst_size", self.rate_limiting.burst_size is not None),
-        ]
-        return tuple(
-            f"{path} is set but not in force yet: it takes effect in a later version."
-            for path, is_set in asked
-            if is_set
-        )
+    @property
+    def has_first_party(self) -> bool:
+        """Whether Claude's own API may be asked, be it with keys of the clients alone."""
+        return self.has_key or self.access.bring_your_own_key
+
+    @property
+    def answers_without_claude_key(self) -> bool:
+        """Whether a client that brings no key for Claude can be answered."""
+        return self.has_key or not self.claude.needs_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,8 @@ def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint]
     # Nothing of this shell's own settings or proxies may change what is measured.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
     environment = {**kept, "ANTHROPIC_BASE_URL": upstream, "ANTHROPIC_API_KEY": "bench", "PYTHONPATH": str(ROOT)}
+    # As many requests as there can be, and whoever runs this may have made client keys.
+    environment |= {"RATE_LIMIT_REQUESTS": "0", "CLAUDE_PROXY_ALLOW_ANONYMOUS": "true"}
 
     def start(name: str, command: Sequence[str], core: int | None) -> subprocess.Popen[bytes]:
         with (folder / f"{name}.log").open("wb") as log:

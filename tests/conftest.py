@@ -17,8 +17,13 @@ def redis_url(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def state_folder_of_the_tests(tmp_path_factory):
-    """No test writes to the state folder of whoever runs it."""
+def environment_of_the_tests(tmp_path_factory):
+    """No test writes to the state folder of whoever runs it, or is limited unless it asks for that.
+
+    The hosts of the tests are on this machine.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("RATE_LIMIT_REQUESTS", "0")
+        patch.setenv("CLAUDE_PROXY_EGRESS_ALLOW", "public,private")
         yield

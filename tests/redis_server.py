@@ -22,6 +22,13 @@ def _wait_for(port: int) -> None:
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
+    with redis_process(folder) as (_, url):
+        yield url
+
+
+@contextlib.contextmanager
+def redis_process(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Start one whose process can be stopped and frozen."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
@@ -31,7 +38,7 @@ def redis_server(folder: Path) -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         _wait_for(port)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield process, f"redis://127.0.0.1:{port}/0"
     finally:
         process.terminate()
         process.wait(10)

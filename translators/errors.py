@@ -32,7 +32,7 @@ from translators.rate_limit_headers import read_retry_after, translate_rate_limi
 if TYPE_CHECKING:
     from anthropic.types.shared import ErrorType
 
-__all__ = ["STATUS_OF_ERROR_TYPE", "OpenAIError", "translate_claude_error", "translate_error_event"]
+__all__ = ["STATUS_OF_ERROR_TYPE", "OpenAIError", "retry_headers", "translate_claude_error", "translate_error_event"]
 
 
 @dataclass
@@ -198,7 +198,7 @@ def _translate(
                 "Claude is currently overloaded, please try again later.",
                 type="server_error",
                 code="server_is_overloaded",
-                headers=_retry_headers(seconds),
+                headers=retry_headers(seconds),
             )
         case 504:
             return OpenAIError(504, "Claude did not answer in time.", type="server_error", code="timeout")
@@ -209,7 +209,7 @@ def _translate(
             "Claude had an error while processing the request.",
             type="server_error",
             code="server_error",
-            headers={} if retry_after is None else _retry_headers(retry_after),
+            headers={} if retry_after is None else retry_headers(retry_after),
         )
     return OpenAIError(status, message or f"Claude refused the request with status {status}.", code=code)
 
@@ -254,12 +254,12 @@ def _translate_rate_limit(message: str, headers: Mapping[str, str], now: datetim
         retry = {}
     else:
         message += f" Please try again in {seconds:g}s."
-        retry = _retry_headers(seconds)
+        retry = retry_headers(seconds)
     kind = "requests" if _REQUEST_LIMIT.search(message) else "tokens"
     return OpenAIError(429, message, type=kind, code="rate_limit_exceeded", headers={**limits, **retry})
 
 
-def _retry_headers(seconds: float) -> dict[str, str]:
+def retry_headers(seconds: float) -> dict[str, str]:
     """Both `retry-after`, in whole seconds rounded up, and `retry-after-ms`, which OpenAI's clients read first."""
     return {"retry-after": str(-int(-seconds // 1)), "retry-after-ms": str(round(seconds * 1000))}
 

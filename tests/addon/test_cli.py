@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from addon.app_runner import for_one_app
 from addon.listening import BACKLOG, STANDALONE, open_sockets
 from addon.master import build_master
 from addon.settings import ALL_SETTINGS, load_settings
@@ -211,16 +212,41 @@ def test_serve_listens_in_several_modes_at_once(serve, confdir):
         assert json.load(answer)["object"] == "list"
 
 
+def test_beyond_loopback_a_key_is_made_and_shown_once(serve, tmp_path):
+    where = {"HOST": "0.0.0.0", "PORT": "0", "CLAUDE_PROXY_KEY_FILE": str(tmp_path / "keys.json")}
+    server = serve(**where)
+    url = server.wait_for(r"OPENAI_BASE_URL=(\S+)")[1]
+    key = server.wait_for(r"OPENAI_API_KEY=(\S+)")[1]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        ask(url)
+    server.end()
+    assert not any(key in line for line in server.lines["stdout"])
+    again = serve("--allow-anonymous", **where)
+    with ask(again.wait_for(r"OPENAI_BASE_URL=(\S+)")[1]) as answer:
+        assert answer.status == 200
+    again.wait_for("asks no client for a key on port")
+    again.end()
+    assert not any("OPENAI_API_KEY" in line for line in again.lines["stderr"])
+
+
+def test_run_limits_nothing_and_leads_everywhere_unless_asked(clean_environment, monkeypatch):
+    alone = for_one_app(load_settings(), {})
+    assert (alone.rate_limiting.requests_per_minute, alone.egress.allow) == (0, ("public", "private"))
+    monkeypatch.setenv("RATE_LIMIT_REQUESTS", "60")
+    monkeypatch.setenv("CLAUDE_PROXY_EGRESS_ALLOW", "public")
+    asked = for_one_app(load_settings(), {})
+    assert (asked.rate_limiting.requests_per_minute, asked.egress.allow) == (60, ("public",))
+
+
 def test_settings_come_from_the_users_own_environment_names(serve, tmp_path):
     (tmp_path / "config.json").write_text('{"rate_limiting": {"requests_per_minute": 5}}')
     server = serve(HOST="127.0.0.1", PORT="0", LOG_LEVEL="WARNING")
     with ask(server.wait_for(r"OPENAI_BASE_URL=(\S+)")[1]) as answer:
         assert answer.status == 200
+        assert answer.headers["x-ratelimit-limit-requests"] == "5"
     server.end()
     events = [json.loads(line) for line in server.lines["stdout"]]
     assert {event["level"] for event in events} == {"warning"}
-    warned = " ".join(event["detail"] for event in events)
-    assert "rate_limiting.requests_per_minute is set but not in force yet" in warned
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

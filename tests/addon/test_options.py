@@ -30,13 +30,13 @@ async def test_no_option_set_means_the_defaults(options):
 async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(options):
     without = {setting.dotted for setting in ALL_SETTINGS if setting.names.option is None}
     assert without == {
+        "access.keys",
         "claude.api_key",
         "server.drain_delay",
         "server.host",
         "server.port",
         "server.workers",
-        "rate_limiting.requests_per_minute",
-        "rate_limiting.burst_size",
+        "rate_limiting.redis_url",
         "other_backends",
         "store.redis_url",
         "metrics.exporter",

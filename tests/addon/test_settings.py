@@ -78,14 +78,7 @@ def test_all_the_users_own_names_are_accepted_in_the_file(clean_environment):
     )
     settings = load_settings()
     assert settings.claude.max_tokens == 4096
-    assert [sentence.split()[0] for sentence in settings.not_in_force()] == [
-        "rate_limiting.requests_per_minute",
-        "rate_limiting.burst_size",
-    ]
-
-
-def test_defaults_ask_for_nothing_that_is_not_in_force():
-    assert load_settings().not_in_force() == ()
+    assert (settings.rate_limiting.requests_per_minute, settings.rate_limiting.burst_size) == (60, 10)
 
 
 def test_explicit_wins_over_environment_wins_over_file_wins_over_default(clean_environment, monkeypatch):

@@ -22,6 +22,7 @@ APP_KEY = "sk-proj-the-apps-own-key-A1b2C3"
 CLAUDE_KEY = "sk-ant-api03-the-operators-own-key-D4e5F6"
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid"
 REGULAR = "regular"
+INHERITED = ("PATH", "HOME", "LANG", "XDG_STATE_HOME", "RATE_LIMIT_REQUESTS", "CLAUDE_PROXY_EGRESS_ALLOW")
 SOCKS = "socks5"
 
 _START_SECONDS = 60
@@ -133,7 +134,7 @@ def proxy_process(
     ports = _free_ports(len(modes))
     for mode, port in zip(modes, ports, strict=True):
         command += ["--mode", f"{mode}@127.0.0.1:{port}"]
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     given = {
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

@@ -3,16 +3,19 @@
 One proxy, talkative, is asked in every way that could make it say too much, and everything that it left is searched.
 """
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mitmproxy import http as mitmproxy_http
 from mitmproxy import io as mitmproxy_io
 
+from addon.client_keys import change_key_file, new_key
 from tests.contract.proxy_process import CLAUDE_KEY, ProxyProcess, proxy_process
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream, simulate
@@ -22,8 +25,14 @@ OPENAI_KEY = "sk-proj-Zq7secretOfTheApp_Zq7-0001"
 AZURE_KEY = "0123456789abcdefZq7azureSecret"
 COOKIE = "session=Zq7cookieSecret"
 ORGANIZATION = "org-Zq7organization"
+CLIENT_KEY, CLIENT_KEPT = new_key("Zq7client")
+WRONG_KEY = "sk-claude-proxy-Zq7wrong"
+OWN_KEY = "sk-ant-api03-Zq7ofAClient"
+"""A client's own key for Claude: the only one of these that reaches Claude."""
+PROXY_PASSWORD = base64.b64encode(b"app:Zq7password").decode()
+CLIENT_SECRETS = (CLIENT_KEY, WRONG_KEY, PROXY_PASSWORD)
 APP_SECRETS = (OPENAI_KEY, AZURE_KEY, "Zq7cookieSecret", ORGANIZATION)
-KEYS = (*APP_SECRETS, CLAUDE_KEY)
+KEYS = (*APP_SECRETS, *CLIENT_SECRETS, OWN_KEY, CLAUDE_KEY)
 LEAKED_KEY = "sk-ant-api03-Zq7inAnErrorOfClaude"
 """A key that Claude's own errors name: what a careless gateway would say."""
 PROMPT = "Zq7prompt-of-the-user"
@@ -104,6 +113,29 @@ def bodies() -> list[dict[str, Any]]:
     return [*answered, *failing]
 
 
+def show_keys(proxy: ProxyProcess, left: Left) -> None:
+    """Come with keys of the proxy's own, right and wrong ones, in each header, and with one for Claude."""
+    for name in ("https_proxy", "base_url"):
+        with proxy.way(name).http() as http:
+            for key in (CLIENT_KEY, WRONG_KEY, OWN_KEY):
+                for headers in ({"authorization": f"Bearer {key}"}, {"api-key": key}, {"x-api-key": key}):
+                    http.headers = headers
+                    for body in (bodies()[0], bodies()[5], {"model": PROMPT}):
+                        response = http.post("/chat/completions", json=body)
+                        if not response.is_success:
+                            left.errors.append((response.status_code, response.text))
+    with proxy.way("base_url").http() as http:
+        messages = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": bodies()[0]["messages"]}
+        for key in (CLIENT_KEY, WRONG_KEY, OWN_KEY):
+            assert http.post("/messages", json=messages, headers={"x-api-key": key}).is_success
+    for url in ("http://api.openai.com/v1/chat/completions", "http://127.0.0.1:9/private"):
+        httpx2.post(url, json=bodies()[0], headers={"proxy-authorization": f"Basic {PROXY_PASSWORD}"}, **via(proxy))
+
+
+def via(proxy: ProxyProcess) -> dict[str, Any]:
+    return {"proxy": proxy.proxy_url, "trust_env": False, "timeout": 20}
+
+
 def ask_everything(proxy: ProxyProcess, host: RealHost, left: Left) -> None:
     for name in ("https_proxy", "base_url"):
         with proxy.way(name).http() as http:
@@ -144,10 +176,16 @@ def left(
             "ANTHROPIC_API_KEY": CLAUDE_KEY,
             "CLAUDE_PROXY_MAX_RETRIES": "0",
             "CLAUDE_PROXY_HOSTS": "api.openai.com,*.openai.azure.com,localhost",
+            "CLAUDE_PROXY_KEY_FILE": str(folder / "keys.json"),
+            "CLAUDE_PROXY_ALLOW_ANONYMOUS": "true",
+            "CLAUDE_PROXY_BRING_YOUR_OWN_KEY": "true",
+            "CLAUDE_PROXY_STORE_PATH": ":memory:",
         }
+        change_key_file(folder / "keys.json", lambda _: [CLIENT_KEPT])
         with proxy_process(contract_confdir, output, tap.base_url, *talkative, environment=environment) as proxy:
             found = Left("", b"", b"")
             ask_everything(proxy, host, found)
+            show_keys(proxy, found)
         found.printed, found.flows, found.to_claude = output.read_text(), flows.read_bytes(), bytes(tap.heard)
     return found
 
@@ -188,14 +226,15 @@ def test_the_saved_flows_show_what_was_asked_and_answered(left: Left, tmp_path: 
         flows = [flow for flow in mitmproxy_io.FlowReader(saved).stream() if isinstance(flow, mitmproxy_http.HTTPFlow)]
     chats = [flow for flow in flows if flow.request.path.endswith("/chat/completions")]
     assert len(chats) >= 2 * 2 * len(bodies())
-    assert {flow.request.headers["authorization"] for flow in chats} == {"[redacted]"}
+    assert {flow.request.headers.get("authorization") for flow in chats} == {"[redacted]", None}
     assert any(ANSWER in (flow.response.get_text() or "") for flow in chats if flow.response)
 
 
 def test_E13_nothing_of_the_apps_own_reaches_claude(left: Left) -> None:
     assert left.to_claude.count(CLAUDE_KEY.encode()) > 50
     assert PROMPT.encode() in left.to_claude
-    for secret in APP_SECRETS:
+    assert left.to_claude.count(OWN_KEY.encode()) > 5
+    for secret in (*APP_SECRETS, *CLIENT_SECRETS):
         assert secret.encode() not in left.to_claude
 
 

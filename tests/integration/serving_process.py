@@ -16,6 +16,7 @@ from typing import Any
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 
 ROOT = Path(__file__).parents[2]
+INHERITED = ("PATH", "HOME", "LANG", "XDG_STATE_HOME", "RATE_LIMIT_REQUESTS", "CLAUDE_PROXY_EGRESS_ALLOW")
 
 
 @dataclass
@@ -66,7 +67,7 @@ async def serving_process(
     claude_url: str, folder: Path, *arguments: str, **environment: str
 ) -> AsyncIterator[ServingProcess]:
     """Start one, whose state is in the folder unless the environment says otherwise."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     given = {
         "PYTHONPATH": str(ROOT),
         "ANTHROPIC_API_KEY": "sk-ant-test-key",
