@@ -89,7 +89,8 @@ def environment(proxy: ProxyProcess, way: WayName, home: Path) -> dict[str, str]
         base_url = f"{proxy.origin}/v1"
         blocked = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), CLOSED_PORT)
         no_proxy = "127.0.0.1,localhost"
-        return given | blocked | {"OPENAI_BASE_URL": base_url, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
+        urls = {"OPENAI_BASE_URL": base_url, "OPENAI_API_BASE": base_url}  # LlamaIndex knows the older name alone
+        return given | blocked | urls | {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
     bundle = home / "ca-bundle.pem"
     bundle.write_bytes(ca_bundle({}, proxy.ca))
     return app_environment(given, proxy.proxy_url, proxy.ca, bundle)

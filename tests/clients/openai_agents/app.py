@@ -14,13 +14,12 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from features import feature, run_features
-from openai import AsyncOpenAI
+from features import ASK, PDF_URL, PNG_URL, feature, raised_by, rate_limited_once, run_features, stalled
+from openai import AsyncOpenAI, BadRequestError
 from openai.types.shared import Reasoning
 from pydantic import BaseModel
 
 set_tracing_disabled(disabled=True)  # traces are OpenAI's own service
-ASK = "Use get_weather for Paris, please."
 
 
 class Person(BaseModel):
@@ -34,9 +33,15 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
+@function_tool
+def get_time(city: str) -> str:
+    """Time in a city."""
+    return f"noon in {city}"
+
+
 def register(kind: str, model_class: Any) -> None:
-    def agent(name: str = "clerk", **options: Any) -> Agent:
-        return Agent(name=name, model=model_class("gpt-5", AsyncOpenAI(max_retries=0)), **options)
+    def agent(name: str = "clerk", retries: int = 0, **options: Any) -> Agent:
+        return Agent(name=name, model=model_class("gpt-5", AsyncOpenAI(max_retries=retries)), **options)
 
     @feature(f"{kind}: text")
     async def text() -> None:
@@ -91,6 +96,39 @@ def register(kind: str, model_class: Any) -> None:
         await Runner.run(agent(tools=[get_weather]), ASK, session=kept)
         result = await Runner.run(agent(tools=[get_weather]), "Goodbye.", session=kept)
         assert "Goodbye." in result.final_output, result.final_output
+
+    @feature(f"{kind}: parallel tools")
+    async def parallel() -> None:
+        result = await Runner.run(agent(tools=[get_weather, get_time]), "Use get_weather and get_time for Paris.")
+        assert "sunny in" in result.final_output, result.final_output
+        assert "noon in" in result.final_output, result.final_output
+
+    @feature(f"{kind}: image and PDF")
+    async def media() -> None:
+        content: Any = [
+            {"type": "input_text", "text": "Look."},
+            {"type": "input_image", "image_url": PNG_URL, "detail": "auto"},
+            {"type": "input_file", "filename": "page.pdf", "file_data": PDF_URL},
+        ]
+        result = await Runner.run(agent(), [{"role": "user", "content": content}])
+        assert "a document and an image" in result.final_output, result.final_output
+
+    @feature(f"{kind}: errors")
+    async def errors() -> None:
+        asked = Runner.run(agent(model_settings=ModelSettings(temperature=9)), "Hello.")
+        assert (await raised_by(BadRequestError, asked)).param == "temperature"
+
+    @feature(f"{kind}: rate limit, and retry")
+    async def retry() -> None:
+        result = await Runner.run(agent(retries=2), rate_limited_once())
+        assert "Hello." in result.final_output, result.final_output
+
+    @feature(f"{kind}: a stream is left")
+    async def left() -> None:
+        result = Runner.run_streamed(agent(), stalled())
+        async for event in result.stream_events():
+            if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                result.cancel()
 
     @feature(f"{kind}: ten at once")
     async def many() -> None:

@@ -11,7 +11,7 @@ import json
 import sys
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 MARK = "FEATURE "
@@ -70,6 +70,15 @@ def raised[E: Exception](kind: type[E], call: Callable[[], Any]) -> E:
     """Call, and return the error of that class that it raises."""
     try:
         returned = call()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised, but returned: {returned}")
+
+
+async def raised_by[E: Exception](kind: type[E], awaitable: Awaitable[Any]) -> E:
+    """Await, and return the error of that class that it raises."""
+    try:
+        returned = await awaitable
     except kind as error:
         return error
     raise AssertionError(f"{kind.__name__} was not raised, but returned: {returned}")
