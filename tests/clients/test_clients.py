@@ -11,7 +11,7 @@ from tests.clients.client_program import Client, WayName, environment, run
 from tests.contract.proxy_process import ProxyProcess
 from tests.contract.simulated_upstream import SimulatedUpstream
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
 LEAVING_SECONDS = 5
 

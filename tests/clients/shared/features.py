@@ -63,7 +63,7 @@ def stalled() -> str:
 
     The test that runs the program asserts that each such call to Claude was ended.
     """
-    return simulate("Hello.", text="One two three four five six seven.", stall_after_events=9)
+    return simulate("Hello.", text="and so on " * 100, stall_after_events=60)  # thinking comes before the text
 
 
 def raised[E: Exception](kind: type[E], call: Callable[[], Any]) -> E:
