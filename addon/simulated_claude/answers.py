@@ -1,7 +1,8 @@
 """What the simulated Claude says. It never pretends to have understood: its text says that it is simulated.
 
-Deterministic: the same request gets the same content. It calls tools where it must, or where the user names them; it
-thinks where the model would; it fills a JSON schema where one is asked for.
+Deterministic: the same request gets the same content. It calls tools where it must, by `tool_choice` or by its last
+instruction, or where the user names them; it thinks where the model would; it fills a JSON schema where one is asked
+for.
 """
 
 import re
@@ -22,6 +23,8 @@ __all__ = ["Answer", "make_answer", "thinking_is_on"]
 
 QUOTE_LENGTH = 120
 HINT_LENGTH = 80
+MUST_CALL = re.compile(r"\bnext reply must be a call of\b")
+"""An instruction that models follow where `tool_choice` cannot force them."""
 MINIMAL_TEXT = "Done (simulated Claude)."
 
 
@@ -142,17 +145,31 @@ def _chosen_tools(body: Mapping[str, Any], turns: Sequence[Turn], said: str) -> 
         last = turns[-1] if turns[-1].role != "system" or len(turns) == 1 else turns[-2]
         has_result = any(block["type"] == "tool_result" for block in last.blocks)
         callable_tools = [tool for tool in tools if "input_schema" in tool or is_server_tool(tool)]
-        lowered = said.lower()
-        chosen = [tool for tool in callable_tools if _names(lowered, tool["name"]) and not has_result]
+        instruction = text_of(turns[-1].blocks[-1:])
+        must = choice["type"] == "any" or bool(MUST_CALL.search(instruction))
+        if MUST_CALL.search(instruction):
+            callable_tools = _named(instruction, callable_tools) or callable_tools
+        chosen = [] if has_result else _named(said, callable_tools)
         if not chosen and len(callable_tools) == 1 and not _has_results(turns):
             chosen = callable_tools
-        if not chosen and choice["type"] == "any":
-            chosen = callable_tools[:1]
+        if not chosen and must:
+            chosen = _next_tool(callable_tools, turns)
     return chosen[:1] if choice.get("disable_parallel_tool_use") else chosen
 
 
+def _next_tool(tools: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> list[Mapping[str, Any]]:
+    """Choose one: the first that has not been called yet, so that an agent that must always call gets to its end."""
+    called = {block["name"] for turn in turns for block in turn.blocks if block["type"] == "tool_use"}
+    return [tool for tool in tools if tool["name"] not in called][:1] or list(tools[:1])
+
+
+def _named(text: str, tools: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Find the tools that a text names, `get_weather` also as "get weather"."""
+    return [tool for tool in tools if _names(text.lower(), tool["name"].lower())]
+
+
 def _names(lowered_text: str, name: str) -> bool:
-    spellings = {re.escape(name.lower()), re.escape(name.lower().replace("_", " "))}
+    spellings = {re.escape(name), re.escape(name.replace("_", " "))}
     return any(re.search(rf"(?<![\w-]){spelling}(?![\w-])", lowered_text) for spelling in spellings)
 
 
@@ -163,14 +180,29 @@ def _has_results(turns: Sequence[Turn]) -> bool:
 def _arguments(tool: Mapping[str, Any], said: str) -> dict[str, Any]:
     if examples := tool.get("input_examples"):
         return dict(examples[0])
-    made = make_instance(tool["input_schema"], said[:HINT_LENGTH])
+    made = _filled(tool["input_schema"], said, [tool["name"]])
     return made if isinstance(made, dict) else {}
+
+
+def _filled(schema: Mapping[str, Any], said: str, tools: Sequence[str]) -> Any:
+    """Fill a schema; where the text writes a call of a tool down, such as `add(1, 2)`, with what it passes."""
+    made = make_instance(schema, said[:HINT_LENGTH])
+    written = re.search(rf"(?<![\w-])(?:{'|'.join(map(re.escape, tools))})\(([^()]*)\)", said) if tools else None
+    if written is None or not isinstance(made, dict):
+        return made
+    try:
+        values = msgspec.json.decode(f"[{written[1]}]")
+    except msgspec.DecodeError:
+        return made
+    passed = zip(made.items(), values, strict=False)
+    return made | {name: value for (name, default), value in passed if type(value) is type(default)}
 
 
 def _closing_text(body: Mapping[str, Any], model: SimulatedModel, user: Turn | None, said: str) -> str:
     schema = ((body.get("output_config") or {}).get("format") or body.get("output_format") or {}).get("schema")
     if schema is not None:
-        return msgspec.json.encode(make_instance(schema, said[:HINT_LENGTH])).decode()
+        tools = [tool["name"] for tool in body.get("tools") or () if "name" in tool]
+        return msgspec.json.encode(_filled(schema, said, tools)).decode()
     results = [_result_text(block) for block in (user.blocks if user else ()) if block["type"] == "tool_result"]
     if results:
         named = "; ".join(_quoted(result) for result in results)

@@ -1,0 +1,102 @@
+"""Installs the foreign clients and runs their tests; scripts/clients sets it up.
+
+An environment is made anew when its lock, the Python or the platform has changed; else nothing is asked of a registry.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.clients.catalogue import CLIENTS  # noqa: E402  the path comes first
+from tests.clients.client_program import FOLDER, INSTALLED  # noqa: E402
+from tests.clients.result_table import DOCUMENT, render  # noqa: E402
+
+INSTALL_SECONDS = 300
+AT_ONCE = 3
+"""Installing waits for the network more than for the processor; more would only slow a small machine down."""
+
+LOCKS = {"requirements.txt": "Python", "package-lock.json": "Node"}
+
+
+def main() -> int:
+    """Install what is missing, run the tests, and write or compare the table."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--check"]
+    locks = sorted(path for name in LOCKS for path in FOLDER.glob(f"*/{name}"))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        failures = [failure for failure in pool.map(install, locks) if failure]
+    if failures:
+        print(*failures, sep="\n", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "pytest", "-m", "clients", "tests/clients", *arguments]
+        environment = os.environ | {"CLAUDE_PROXY_CLIENT_RESULTS": str(results)}
+        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603  our own program
+        collected = json.loads(results.read_text()) if results.exists() else {}
+    if status or not all(way in collected.get(client.folder, {}) for client in CLIENTS for way in client.ways):
+        return status
+    text = DOCUMENT.read_text(encoding="utf-8")
+    new = render(text, collected)
+    if "--check" in sys.argv:
+        if new != text:
+            print(f"{DOCUMENT.name} is not up to date: run scripts/clients", file=sys.stderr)
+        return int(new != text)
+    DOCUMENT.write_text(new, encoding="utf-8")
+    return 0
+
+
+def install(lock: Path) -> str | None:
+    """Install what one lock names, if that is not there. Returns what went wrong."""
+    client = lock.parent.name
+    target = INSTALLED / client
+    stamp = target / "installed"
+    wanted = hashlib.sha256(f"{sys.version} {platform.platform()}".encode() + lock.read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return None
+    began = time.monotonic()
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for command in _python_commands(lock, target) if LOCKS[lock.name] == "Python" else _node_commands(lock, target):
+        try:
+            finished = subprocess.run(  # noqa: S603  our own arguments
+                command, cwd=target, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return f"{client}: not installed within {INSTALL_SECONDS} seconds"
+        if finished.returncode:
+            return f"{client}: {finished.stdout}{finished.stderr}"
+    stamp.write_text(wanted)
+    print(f"clients: {client} installed in {time.monotonic() - began:.0f} s", flush=True)
+    return None
+
+
+def _python_commands(lock: Path, target: Path) -> list[list[str]]:
+    uv = os.environ["UV"]
+    python = str(target / "bin" / "python")
+    # Nothing is compiled: what has no wheel for this platform does not belong here.
+    install = ["pip", "install", "--quiet", "--only-binary=:all:", "--require-hashes", "--requirements", str(lock)]
+    return [
+        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(target)],
+        [uv, *install, "--python", python],
+    ]
+
+
+def _node_commands(lock: Path, target: Path) -> list[list[str]]:
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(lock.with_name(name), target)
+    return [["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
