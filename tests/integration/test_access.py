@@ -12,9 +12,11 @@ from typing import Any
 import httpx2
 import pytest
 from anthropic import AsyncAnthropic, AuthenticationError
+from openai import AsyncOpenAI, BadRequestError, DefaultAsyncHttpx2Client
 
 from addon.client_keys import change_key_file, new_key
 from addon.settings import Settings, load_settings
+from tests.integration.batch_api import chat, create, ended, line
 from tests.integration.raw_upstream import (
     EVENTS_HEAD,
     Call,
@@ -300,3 +302,29 @@ async def test_modes_that_cannot_ask_for_a_key_let_nobody_in(
         async with httpx2.AsyncClient(proxy=via, verify=verify, trust_env=False) as client:
             assert (await client.post(OPENAI, json=BODY, headers=APP)).status_code == 407
     assert claude.calls == []
+
+
+async def test_a_batch_is_held_to_the_models_of_its_key(start_proxy: ProxyStarter, secured: Settings) -> None:
+    async with start_proxy(STANDALONE, settings=secured) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}/v1"
+        http = DefaultAsyncHttpx2Client(trust_env=False)
+        async with AsyncOpenAI(base_url=url, api_key=HAIKU_KEY, http_client=http) as client:
+            batch = await ended(client, (await create(client, [line("a", chat("Hello"))])).id)
+    assert batch.status == "failed"
+    assert batch.errors
+    assert batch.errors.data
+    assert batch.errors.data[0].code == "model_not_found"
+    assert "'small' does not have access" in (batch.errors.data[0].message or "")
+
+
+async def test_a_client_with_its_own_key_for_claude_makes_no_batches(
+    start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path
+) -> None:
+    settings = settings_of(claude, tmp_path, bring_your_own_key=True)
+    async with start_proxy(STANDALONE, settings=settings) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}/v1"
+        http = DefaultAsyncHttpx2Client(trust_env=False)
+        async with AsyncOpenAI(base_url=url, api_key="sk-ant-theirs", http_client=http) as client:
+            with pytest.raises(BadRequestError, match="Batches use the proxy's own key"):
+                await create(client, [line("a", chat("Hello"))])
+    assert not claude.calls

@@ -12,12 +12,14 @@ from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, RateLimitError
 
 from addon.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
+from tests.integration.batch_api import chat as chat_body
+from tests.integration.batch_api import create, ended, line
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 SLOW: Any = [{"role": "user", "content": 'Hello [[simulate: {"text": "slow answer", "delay": 1}]]'}]
-PATHS = ["chat", "stream", "completions", "responses", "background", "messages"]
+PATHS = ["chat", "stream", "completions", "responses", "background", "messages", "batch"]
 
 
 @pytest.fixture
@@ -70,6 +72,9 @@ async def ask(proxy: RunningProxy, path: str) -> None:
                 response = await client.responses.create(model="gpt-4o", input="Hello", background=True)
                 while (await client.responses.retrieve(response.id)).status != "completed":
                     await asyncio.sleep(0.05)
+            case "batch":
+                batch = await create(client, [line("a", chat_body("Hello"))])
+                assert (await ended(client, batch.id)).status == "completed"
             case "messages":
                 url = f"http://127.0.0.1:{proxy.port}"
                 async with AsyncAnthropic(auth_token="sk-one", base_url=url, max_retries=0) as claudes:
