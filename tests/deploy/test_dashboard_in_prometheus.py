@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ async def count():
         for status in ("200", "429", "529", "timeout"):
             metrics.observe_upstream(status)
         metrics.observe_retry()
+        metrics.observe_fallback("claude-haiku-4-5", 529)
         metrics.observe_refusal("size")
         metrics.observe_unknown_event()
         await asyncio.sleep(0.1)
@@ -94,8 +96,10 @@ def values_of(prometheus: str, query: str) -> list[float]:
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
             found = json.load(answer)
-    except urllib.error.HTTPError:
-        raise
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return []  # it has not finished starting
     except OSError:
         return []  # it has not begun to listen
     assert found["status"] == "success"
