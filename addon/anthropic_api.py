@@ -15,7 +15,8 @@ import httpx2
 import msgspec
 
 from addon.access import Client
-from addon.exchange import Exchange, Figures
+from addon.exchange import Exchange
+from addon.figures import Figures
 from addon.forwarding import forwarded_headers, returned_headers
 from translators.claude_events import Event, MalformedEventError, Usage, parse_event
 from translators.content_blocks import ContentBlockBuilder

@@ -15,7 +15,8 @@ from mitmproxy.utils import asyncio_utils
 
 from addon.access import Client
 from addon.content_logging import content_fields
-from addon.exchange import Exchange, Figures
+from addon.exchange import Exchange
+from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CacheUse
 from addon.response_making import make_response

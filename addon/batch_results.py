@@ -10,7 +10,7 @@ import structlog
 from addon.batch_lines import BatchScope, endpoint_of, prepare_line
 from addon.batch_records import BatchRecord, BatchRecords, SentLines
 from addon.batch_sending import read_lines
-from addon.exchange import Figures
+from addon.figures import Figures
 from addon.file_records import FileRecords
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError

@@ -15,7 +15,7 @@ from mitmproxy.utils import asyncio_utils
 from addon.batch_records import BatchRecord, BatchRecords
 from addon.batch_results import finish_batch
 from addon.batch_sending import send_batch
-from addon.exchange import Figures
+from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError
 from addon.store_lock import hold

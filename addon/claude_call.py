@@ -10,7 +10,7 @@ import msgspec
 
 from addon.access import Client
 from addon.claude import UpstreamBrokenError
-from addon.exchange import Figures
+from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CacheUse, name_request
 from translators.backends import ANTHROPIC, parse_target

@@ -1,108 +1,44 @@
 """One exchange with a client, from its request's headers to the log line at its end."""
 
 import asyncio
-import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
 
 import structlog
 from mitmproxy import http
 from mitmproxy.utils import asyncio_utils
 
 from addon.access import Client
+from addon.client_side import ClientSide, UpgradableSide, Upgraded
 from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
 from addon.content_logging import content_fields
+from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
-from addon.limits import Bill
 from addon.metrics import Ending, Outcome, refusal_reason
-from addon.prices import Prices
 from addon.request_stream import RequestStream, too_large
-from addon.response_cache import CacheOutcome, CacheUse
+from addon.response_cache import CacheUse
 from addon.routing import Claim, Endpoint
 from addon.thinking_memory import scope_of
 from addon.tracing import Request
-from translators.claude_events import Usage
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.rate_limits import tighter_limits
 from translators.sse import KEEP_ALIVE, encode_data
-from translators.translation_warning import TranslationWarning, encode_header
+from translators.translation_warning import encode_header
 
 __all__ = [
     "OPEN_ENDPOINTS",
     "Answer",
-    "ClientSide",
     "Exchange",
-    "Figures",
-    "UpgradableSide",
-    "Upgraded",
     "head_too_large",
     "new_request_id",
 ]
 
 log = structlog.get_logger(__name__)
-
-
-class ClientSide(Protocol):
-    """The way back to the client: `addon.connection.ClientStream`, or what stands for it.
-
-    That is another for a replayed flow, and for a response on a WebSocket.
-    """
-
-    @property
-    def gone(self) -> bool:
-        """Whether the client has left."""
-
-    async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send a whole response."""
-
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes, *, http_version: str) -> None:
-        """Send the headers of a streamed response together with its first bytes."""
-
-    async def write(self, data: bytes) -> None:
-        """Send the next bytes."""
-
-    async def end(self) -> None:
-        """End a streamed response."""
-
-    async def abort(self, message: str) -> None:
-        """Break a response off, so that the client sees that it is not whole."""
-
-    def hold(self, is_held: bool) -> None:
-        """Read no more of the request for now, or go on."""
-
-
-@runtime_checkable
-class UpgradableSide(ClientSide, Protocol):
-    """The way back over HTTP/1, which can become a WebSocket."""
-
-    @property
-    def can_upgrade(self) -> bool:
-        """Whether it can."""
-
-    async def upgrade(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Answer 101."""
-
-    def start_websocket(self, max_bytes: int, *, shows_messages: bool) -> None:
-        """Bound the messages that are gathered."""
-
-    async def close_websocket(self, frames: bytes) -> None:
-        """Send the last frames, a close among them."""
-
-
-class Upgraded(Protocol):
-    """What takes the client's bytes after the protocol has changed. The methods must not block."""
-
-    def receive_data(self, data: bytes) -> None:
-        """Take what the client sent."""
-
-    def receive_abort(self) -> None:
-        """End: nothing arrives any more, in either direction."""
 
 
 def new_request_id() -> str:
@@ -123,80 +59,6 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 
 _LIMITED_GETS = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC, Endpoint.RESPONSES})
 """What is read from Claude, and not from the store, and responses on a connection that a GET has opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallTimes:
-    """One call to Claude, its retries included. Times as in `Figures`; the error is a code."""
-
-    started: float
-    ended: float
-    error: str | None
-
-
-@dataclass
-class Figures:
-    """What log line, metrics and trace say of an exchange. Times are of `time.perf_counter`, None until they come."""
-
-    model: str | None = None
-    claude_model: str | None = None
-    backend: str | None = None
-    """Who was asked, if not Claude's own API: another backend of Claude, or the row of `other_backends`."""
-    fallback: str | None = None
-    """The model of `claude.fallbacks` that was asked after another one had failed."""
-    stream: bool = False
-    claude_request_id: str | None = None
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
-    cache_write_tokens: int = 0
-    """Part of `input_tokens`, as `cached_tokens` is."""
-    cost: float = 0.0
-    """Dollars, by list prices."""
-    cache: CacheOutcome | None = None
-    """What the cache had to do with the answer. Claude bills nothing but a miss."""
-    response_model: str | None = None
-    """The model as Claude's answer names it."""
-    writes: int = 0
-    """How many pieces of a streamed answer went out."""
-    retries: int = 0
-    warnings: tuple[TranslationWarning, ...] = ()
-    asked_claude: float | None = None
-    first_event: float | None = None
-    first_byte: float | None = None
-    calls: list[CallTimes] = field(default_factory=list)
-    answers: list[Any] = field(default_factory=list)
-    """What Claude answered, one for each call, if the log is to say anything of it."""
-
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        """Note the times of a call to Claude, which is what happens inside."""
-        started = time.perf_counter()
-        self.asked_claude = self.asked_claude or started
-        error = None
-        try:
-            yield
-        except OpenAIError as failure:
-            error = failure.code or str(failure.status)
-            raise
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            self.calls.append(CallTimes(started, time.perf_counter(), error))
-
-    def count(self, usage: Usage, prices: Prices) -> Bill:
-        """Add what one answer of Claude used, whole or as far as it came; return what Claude bills for it."""
-        cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-        self.input_tokens += (usage.input_tokens or 0) + cached + written
-        self.cached_tokens += cached
-        self.cache_write_tokens += written
-        self.output_tokens += usage.output_tokens or 0
-        if self.cache in ("hit", "shared"):
-            return Bill()
-        cost = prices.cost(self.claude_model, usage)
-        self.cost += cost
-        return Bill((usage.input_tokens or 0) + cached + written + (usage.output_tokens or 0), cost)
 
 
 @dataclass(eq=False)

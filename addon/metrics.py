@@ -33,7 +33,7 @@ from translators.model_catalog import ModelCatalog
 from translators.responses.parameters import PARAMETERS as RESPONSES_PARAMETERS
 
 if TYPE_CHECKING:
-    from addon.exchange import Figures
+    from addon.figures import Figures
     from translators.errors import OpenAIError
 
 __all__ = ["OPERATIONS", "OTHER", "Ending", "Metrics", "Outcome", "Phase", "RefusalReason", "refusal_reason"]

@@ -10,7 +10,7 @@ import msgspec
 
 from addon.access import Client
 from addon.claude_call import Caller, ClaudeCall
-from addon.exchange import Figures
+from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CacheUse
 from addon.response_request import PreparedResponse

@@ -4,30 +4,42 @@ Each setting carries its own names (`Names`), so that the command line, the mitm
 made from this one table. How the sources are merged is in `addon.settings`.
 """
 
-import importlib.metadata
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import msgspec
 from pydantic import (
     AfterValidator,
-    AnyHttpUrl,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
-    TypeAdapter,
     model_validator,
 )
 
-from addon.client_keys import ClientKey, require_unique
-from translators.backends import ANTHROPIC, BACKENDS, parse_target
+from addon.client_keys import ClientKey
+from addon.setting_values import (
+    EgressRule,
+    HostPattern,
+    ModelName,
+    PathPattern,
+    Seconds,
+    header_value,
+    http_url,
+    lower,
+    needs_otel,
+    pair_up,
+    parse_json,
+    parse_keys,
+    redis_url,
+    split_commas,
+    unique_keys,
+    upper,
+)
+from translators.backends import ANTHROPIC, parse_target
 
 __all__ = [
     "OPENAI_HOSTS",
@@ -48,7 +60,6 @@ __all__ = [
     "StreamSettings",
     "ThinkingSettings",
     "TracingSettings",
-    "split_commas",
 ]
 
 OPENAI_HOSTS = (
@@ -71,125 +82,6 @@ class Names:
     env: str
     option: str | None = None
     flag: str | None = None
-
-
-def split_commas(value: object) -> object:
-    """Environment variables hold lists as `a,b`; whatever is a list already stays as it is."""
-    if isinstance(value, str):
-        return tuple(part for item in value.split(",") if (part := item.strip()))
-    return value
-
-
-def _pair_up(value: object) -> object:
-    """Accept aliases as a table, or as `pattern=model` entries (a list, or separated by commas)."""
-    entries = split_commas(value)
-    if not isinstance(entries, list | tuple):
-        return entries
-    pairs: dict[str, str] = {}
-    for entry in entries:
-        pattern, equals, model = str(entry).partition("=")
-        if not (equals and pattern.strip() and model.strip()):
-            raise ValueError("each alias has the form pattern=model")
-        pairs[pattern.strip()] = model.strip()
-    return pairs
-
-
-def _host_pattern(host: str) -> str:
-    name = host.strip().lower().rstrip(".")
-    if not re.fullmatch(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", name):
-        raise ValueError("a host is a bare name such as api.openai.com or *.openai.azure.com, without scheme or port")
-    return name
-
-
-def _egress_rule(rule: str) -> str:
-    rule = rule.strip().lower()
-    try:
-        return str(ipaddress.ip_network(rule))
-    except ValueError:
-        if "/" in rule:
-            raise ValueError("a network is an address and the length of its prefix, such as 10.0.0.0/8") from None
-    return _host_pattern(rule)
-
-
-def _http_url(value: str) -> str:
-    TypeAdapter(AnyHttpUrl).validate_python(value)
-    return value.rstrip("/")
-
-
-def _path_pattern(value: str) -> str:
-    if not value.startswith("/"):
-        raise ValueError("a pattern of paths starts with a slash, such as /v1/audio/*")
-    return value
-
-
-def _parse_json(value: object) -> object:
-    """Environment variables hold tables as JSON."""
-    if isinstance(value, str):
-        try:
-            return msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            raise ValueError("it is no JSON object") from None
-    return value
-
-
-def _header_value(value: SecretStr) -> SecretStr:
-    key = value.get_secret_value().strip()
-    if not key.isascii() or not key.isprintable():
-        raise ValueError("the key holds characters that no HTTP header can carry")
-    return SecretStr(key)
-
-
-def _model_name(value: str) -> str:
-    backend, colon, _ = value.partition(":")
-    if colon and (backend not in BACKENDS or backend == ANTHROPIC):
-        known = ", ".join(f"{name}:" for name in BACKENDS if name != ANTHROPIC)
-        raise ValueError(f"a model is a Claude id, or begins with one of {known}")
-    return value
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    if not re.match(r"(redis|rediss|unix)://.", value.get_secret_value()):
-        raise ValueError("a Redis URL starts with redis://, rediss:// or unix://")
-    return value
-
-
-def _needs_otel(value: bool) -> bool:
-    if value:
-        try:
-            importlib.metadata.version("opentelemetry-exporter-otlp-proto-http")
-        except importlib.metadata.PackageNotFoundError:
-            raise ValueError("traces need more packages: pip install 'claude-proxy[otel]'") from None
-    return value
-
-
-def _upper(value: object) -> object:
-    if isinstance(value, str):
-        level = value.strip().upper()
-        return "WARNING" if level == "WARN" else level
-    return value
-
-
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-PathPattern = Annotated[str, AfterValidator(_path_pattern)]
-
-
-def _parse_keys(value: object) -> object:
-    """Accept the list as JSON, which is how an environment variable holds it."""
-    return msgspec.json.decode(value) if isinstance(value, str) else value
-
-
-def _unique_keys(keys: tuple[ClientKey, ...]) -> tuple[ClientKey, ...]:
-    require_unique(keys)
-    return keys
-
-
-HostPattern = Annotated[str, AfterValidator(_host_pattern)]
-EgressRule = Annotated[str, AfterValidator(_egress_rule)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ModelName = Annotated[str, Field(min_length=1), AfterValidator(_model_name)]
 
 
 class Section(BaseModel):
@@ -227,13 +119,13 @@ class ClaudeSettings(Section):
     """How Claude is called, and as which model."""
 
     api_key: Annotated[
-        SecretStr | None, Names("ANTHROPIC_API_KEY"), AfterValidator(lambda v: v and _header_value(v))
+        SecretStr | None, Names("ANTHROPIC_API_KEY"), AfterValidator(lambda v: v and header_value(v))
     ] = Field(
         default=None, description="Key for Claude. From the environment or the file only, never a flag or an option."
     )
-    base_url: Annotated[
-        str, Names("ANTHROPIC_BASE_URL", "claude_base_url", "--base-url"), AfterValidator(_http_url)
-    ] = Field(default="https://api.anthropic.com", description="Address of the Claude API.")
+    base_url: Annotated[str, Names("ANTHROPIC_BASE_URL", "claude_base_url", "--base-url"), AfterValidator(http_url)] = (
+        Field(default="https://api.anthropic.com", description="Address of the Claude API.")
+    )
     simulate: Annotated[bool, Names("CLAUDE_PROXY_SIMULATE", "claude_simulate", "--simulate")] = Field(
         default=False, description="Answer from the embedded simulated Claude: no key, no network, no cost."
     )
@@ -245,7 +137,7 @@ class ClaudeSettings(Section):
         "bedrock:us.anthropic.claude-sonnet-5-5, see below.",
     )
     aliases: Annotated[
-        dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(_pair_up)
+        dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(pair_up)
     ] = Field(
         default_factory=dict,
         description="Which Claude model answers for which name: patterns such as gpt-4o*, the first match wins.",
@@ -273,13 +165,13 @@ class ClaudeSettings(Section):
     show_thinking: Annotated[
         Literal["asked", "always", "never"],
         Names("CLAUDE_PROXY_SHOW_THINKING", "claude_show_thinking"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(
         default="asked",
         description="Show thinking as reasoning_content: to clients that send a reasoning_effort, to all, to none.",
     )
     proxy: Annotated[
-        str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and _http_url(v))
+        str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and http_url(v))
     ] = Field(default=None, description="HTTP proxy for the calls to Claude; that of the environment is not used.")
     timeout: Annotated[Seconds, Names("CLAUDE_PROXY_TIMEOUT", "claude_timeout")] = Field(
         default=600, description="Longest wait for the next piece of Claude's answer, in seconds."
@@ -323,8 +215,8 @@ class AccessSettings(Section):
     keys: Annotated[
         tuple[ClientKey, ...],
         Names("CLAUDE_PROXY_CLIENT_KEYS"),
-        BeforeValidator(_parse_keys),
-        AfterValidator(_unique_keys),
+        BeforeValidator(parse_keys),
+        AfterValidator(unique_keys),
     ] = Field(
         default=(),
         description="Client keys besides those of the key file, as tables: see Access. In the environment, as JSON.",
@@ -359,17 +251,17 @@ class LoggingSettings(Section):
     level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         Names("LOG_LEVEL", "claude_log_level", "--log-level"),
-        BeforeValidator(_upper),
+        BeforeValidator(upper),
     ] = Field(default="INFO", description="Least level that is logged.")
     format: Annotated[
         Literal["json", "console"],
         Names("CLAUDE_PROXY_LOG_FORMAT", "claude_log_format", "--log-format"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(default="json", description="One JSON object a line, or text for people.")
     content: Annotated[
         Literal["off", "hash", "full"],
         Names("CLAUDE_PROXY_LOG_CONTENT", "claude_log_content"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(
         default="off",
         description="What the log says of prompts and answers: nothing, their length and hash, or all but keys.",
@@ -409,7 +301,7 @@ class RateLimitingSettings(Section):
         float, Names("CLAUDE_PROXY_TOTAL_DOLLARS_PER_DAY", "claude_total_dollars_per_day")
     ] = Field(default=0, ge=0, allow_inf_nan=False, description="Dollars a day of all clients together.")
     redis_url: Annotated[
-        SecretStr | None, Names("CLAUDE_PROXY_LIMITS_REDIS_URL"), AfterValidator(lambda v: v and _redis_url(v))
+        SecretStr | None, Names("CLAUDE_PROXY_LIMITS_REDIS_URL"), AfterValidator(lambda v: v and redis_url(v))
     ] = Field(
         default=None,
         description="Redis in which several processes count together; unset means store.redis_url, and without that "
@@ -418,7 +310,7 @@ class RateLimitingSettings(Section):
     on_redis_failure: Annotated[
         Literal["open", "closed"],
         Names("CLAUDE_PROXY_ON_REDIS_FAILURE", "claude_on_redis_failure"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(
         default="open",
         description="While that Redis is away: let each process count for itself, or refuse all requests with 503.",
@@ -435,13 +327,13 @@ class InterceptionSettings(Section):
         description="Hosts whose requests are answered by Claude in the proxy modes; *. covers all subdomains.",
     )
     untranslated: Annotated[
-        Literal["pass", "refuse"], Names("CLAUDE_PROXY_UNTRANSLATED", "claude_untranslated"), BeforeValidator(_lower)
+        Literal["pass", "refuse"], Names("CLAUDE_PROXY_UNTRANSLATED", "claude_untranslated"), BeforeValidator(lower)
     ] = Field(
         default="pass",
         description="Requests to these hosts that have no translation: pass them to the real host, or refuse them.",
     )
     others: Annotated[
-        Literal["tunnel", "intercept"], Names("CLAUDE_PROXY_OTHERS", "claude_others"), BeforeValidator(_lower)
+        Literal["tunnel", "intercept"], Names("CLAUDE_PROXY_OTHERS", "claude_others"), BeforeValidator(lower)
     ] = Field(
         default="tunnel",
         description="TLS connections to other hosts: tunnel them as they are, or intercept them for mitmproxy's views.",
@@ -489,14 +381,14 @@ class LimitSettings(Section):
 class OtherBackendSettings(Section):
     """A server that answers paths which Claude has no endpoint for."""
 
-    base_url: Annotated[str, AfterValidator(_http_url)]
+    base_url: Annotated[str, AfterValidator(http_url)]
     """As an OpenAI client takes it: with its `/v1`."""
-    api_key: Annotated[SecretStr | None, AfterValidator(lambda v: v and _header_value(v))] = None
+    api_key: Annotated[SecretStr | None, AfterValidator(lambda v: v and header_value(v))] = None
     forwards_client_key: bool = False
     """Whether clients come with keys of that server's own."""
     timeout: Seconds = 600
     """Longest wait for the next piece of an answer, in seconds."""
-    proxy: Annotated[str | None, AfterValidator(lambda v: v and _http_url(v))] = None
+    proxy: Annotated[str | None, AfterValidator(lambda v: v and http_url(v))] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -518,7 +410,7 @@ class OtherBackendSettings(Section):
         return self
 
 
-OtherBackends = Annotated[dict[PathPattern, OtherBackendSettings], BeforeValidator(_parse_json)]
+OtherBackends = Annotated[dict[PathPattern, OtherBackendSettings], BeforeValidator(parse_json)]
 
 
 class StreamSettings(Section):
@@ -555,7 +447,7 @@ class CacheSettings(Section):
     mode: Annotated[
         Literal["off", "asked", "on"],
         Names("CLAUDE_PROXY_CACHE", "claude_cache", "--cache"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(
         default="off",
         description="Give an answer again for the very same request: never, to requests with the header "
@@ -564,7 +456,7 @@ class CacheSettings(Section):
     backend: Annotated[
         Literal["memory", "store"],
         Names("CLAUDE_PROXY_CACHE_BACKEND", "claude_cache_backend"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(default="memory", description="Where answers are kept: in each process, or in the store, for all.")
     shared: Annotated[bool, Names("CLAUDE_PROXY_CACHE_SHARED", "claude_cache_shared")] = Field(
         default=False, description="Give one client the answer that another one got."
@@ -588,7 +480,7 @@ class MetricsSettings(Section):
     clients: Annotated[
         Literal["loopback", "any"],
         Names("CLAUDE_PROXY_METRICS_CLIENTS", "claude_metrics_clients"),
-        BeforeValidator(_lower),
+        BeforeValidator(lower),
     ] = Field(
         default="loopback",
         description="Who may ask the standalone endpoint for /metrics: clients on the same machine, or any.",
@@ -615,7 +507,7 @@ class MetricsSettings(Section):
 class TracingSettings(Section):
     """Whether OpenTelemetry hears of exchanges. Where and how is said by its own variables, `OTEL_...`."""
 
-    enabled: Annotated[bool, Names("CLAUDE_PROXY_TRACES", "claude_traces"), AfterValidator(_needs_otel)] = Field(
+    enabled: Annotated[bool, Names("CLAUDE_PROXY_TRACES", "claude_traces"), AfterValidator(needs_otel)] = Field(
         default=False,
         description="Send a trace of each exchange by OTLP over HTTP, to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra "
         "otel.",
@@ -635,7 +527,7 @@ class StoreSettings(Section):
         "state folder, :memory: keeps them until the end of the process.",
     )
     redis_url: Annotated[
-        SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and _redis_url(v))
+        SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and redis_url(v))
     ] = Field(
         default=None,
         description="Redis that takes the place of the SQLite file, such as redis://host:6379/0. "

@@ -34,8 +34,8 @@ from addon.setting_sections import (
     StreamSettings,
     ThinkingSettings,
     TracingSettings,
-    split_commas,
 )
+from addon.setting_values import split_commas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

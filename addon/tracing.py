@@ -19,7 +19,7 @@ from translators.backends import ANTHROPIC, BACKENDS
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-    from addon.exchange import Figures
+    from addon.figures import Figures
     from addon.metrics import Ending
 
 __all__ = ["GEN_AI_SCHEMA", "SPAN_ATTRIBUTES", "Tracing", "open_tracing"]

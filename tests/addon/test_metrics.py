@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from addon.exchange import Figures
+from addon.figures import Figures
 from addon.metric_table import METRICS
 from addon.metrics import OTHER, Ending, Metrics, Phase, RefusalReason, refusal_reason
 from addon.routing import Endpoint
