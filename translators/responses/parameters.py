@@ -15,6 +15,7 @@ __all__ = ["PARAMETERS"]
 _BREAKPOINT = "`prompt_cache_breakpoint`: `cache_control` of the block, the last four at most"
 _HOSTED_ITEM = "left out: OpenAI ran the tool"
 _HOSTED_TOOL = "OpenAI runs it: refused by name"
+_COMPUTER_TOOL = "Claude's own computer tools point, scroll and name keys otherwise: refused by name"
 _HOSTED_CHOICE = "the tool is refused"
 _ASYNC = "calls are answered before Claude goes on"
 _CALLERS = "without `direct`: there are no programs, the model calls the tool itself"
@@ -118,8 +119,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "input.compaction_trigger": emulated("Claude is asked for a summary: the answer is one `compaction` item"),
         "input.web_search_call": ignored("what was found is in the reasoning item beside it; without one, left out"),
         "input.file_search_call": ignored(_HOSTED_ITEM),
-        "input.computer_call": ignored(_HOSTED_ITEM),
-        "input.computer_call_output": ignored(_HOSTED_ITEM),
+        "input.computer_call": ignored("left out: the tool is refused"),
+        "input.computer_call_output": ignored("left out: the tool is refused"),
         "input.image_generation_call": ignored(_HOSTED_ITEM),
         "input.code_interpreter_call": ignored("as a web search; code goes on in its container, if `store` kept it"),
         "input.mcp_list_tools": ignored("Claude asks the server again"),
@@ -170,8 +171,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools.shell": emulated("the client's own: a tool whose input is the action; in a container: refused"),
         "tools.apply_patch": emulated("a tool whose input is the operation"),
         "tools.file_search": refused(_HOSTED_TOOL),
-        "tools.computer": refused(_HOSTED_TOOL),
-        "tools.computer_use_preview": refused(_HOSTED_TOOL),
+        "tools.computer": refused(_COMPUTER_TOOL),
+        "tools.computer_use_preview": refused(_COMPUTER_TOOL),
         "tools.mcp": mapped("Claude's MCP connector; connectors, tunnels, other headers and approval are refused"),
         "tools.code_interpreter": mapped("Claude's code execution; `file_ids` of its container are refused"),
         "tools.programmatic_tool_calling": refused(_HOSTED_TOOL),
