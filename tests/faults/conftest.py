@@ -13,7 +13,7 @@ from tests.faults.leftovers import nothing_left
 from tests.integration.running_proxy import RunningProxy, run_proxy
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
-SILENCE_SECONDS = 0.4
+SILENCE_SECONDS = 0.3
 """How long Claude may be silent here."""
 
 

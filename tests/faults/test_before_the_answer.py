@@ -2,27 +2,15 @@
 
 import pytest
 
+from tests.faults.claude_faults import NO_ANSWERS, READ_TO_THEIR_END, STATUSES
 from tests.faults.encodings import FORWARDED, TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import FaultyClaude, error_body, refusal, sending
 from tests.faults.http1_client import Http1Client
-from tests.integration.raw_upstream import EVENTS_HEAD, Script, event, message_start
+from tests.integration.raw_upstream import EVENTS_HEAD, event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HTML = b"<html><body>Bad gateway: sk-ant-secret-key</body></html>"
-STATUSES = {
-    "400": (400, "invalid_request_error", "messages: too few", "invalid_request_error", None),
-    "401": (401, "authentication_error", "invalid x-api-key", "invalid_request_error", "invalid_api_key"),
-    "403": (403, "permission_error", "not yours", "invalid_request_error", "permission_denied"),
-    "404": (404, "not_found_error", "model: claude-x", "invalid_request_error", "model_not_found"),
-    "408": (408, "invalid_request_error", "too slow", "invalid_request_error", None),
-    "413": (413, "request_too_large", "too large", "invalid_request_error", "request_too_large"),
-    "429": (429, "rate_limit_error", "Slow down", "tokens", "rate_limit_exceeded"),
-    "500": (500, "api_error", "Internal", "server_error", "server_error"),
-    "502": (502, "api_error", "Bad gateway", "server_error", "server_error"),
-    "503": (503, "api_error", "Unavailable", "server_error", "server_error"),
-    "504": (504, "timeout_error", "Timed out", "server_error", "timeout"),
-}
 
 
 async def check_the_next_answer(client: Http1Client, encoding: Encoding) -> None:
@@ -86,21 +74,6 @@ async def test_a_refusal_that_is_not_claudes_keeps_its_status_and_shows_nothing_
     await check_the_next_answer(client, encoding)
 
 
-NO_ANSWERS: dict[str, tuple[Script, int, str]] = {
-    "reset": (sending(cut=True), 502, "upstream_unreachable"),
-    "reset_within_the_headers": (sending(b"HTTP/1.1 200 OK\r\ncontent-ty", cut=True), 502, "upstream_unreachable"),
-    "no_http": (sending(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), 502, "upstream_unreachable"),
-    "silence": (sending(), 504, "timeout"),
-    "headers_that_never_end": (sending(b"HTTP/1.1 200 OK\r\n", b"content-type: text/event-stream\r\n"), 504, "timeout"),
-    "reset_after_the_headers": (sending(EVENTS_HEAD, cut=True), 502, "upstream_broken"),
-    "silence_after_the_headers": (sending(EVENTS_HEAD), 502, "upstream_broken"),
-    "half_an_event": (sending(EVENTS_HEAD + message_start()[:40], cut=True), 502, "upstream_broken"),
-    "an_empty_stream": (sending(EVENTS_HEAD + b"0\r\n\r\n"), 502, "upstream_broken"),
-    "garbage": (sending(EVENTS_HEAD + b"9\r\ndata: {]\n\r\n1\r\n\n\r\n"), 502, "upstream_broken"),
-    "a_page": (sending(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"), 502, "upstream_broken"),
-}
-
-
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 @pytest.mark.parametrize("fault", NO_ANSWERS)
 async def test_no_answer_is_an_error_of_openai_and_the_call_is_closed(
@@ -110,7 +83,7 @@ async def test_no_answer_is_an_error_of_openai_and_the_call_is_closed(
     claude.begin(script)
     received = await client.ask(encoding.path, encoding.body)
     encoding.check_error(received, status, "server_error", code)
-    if fault not in ("an_empty_stream", "a_page"):  # these were read to their end
+    if fault not in READ_TO_THEIR_END:
         await claude.hung_up()
     await check_the_next_answer(client, encoding)
 
