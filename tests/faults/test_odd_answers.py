@@ -45,7 +45,7 @@ async def test_a_stop_reason_that_is_not_known_is_an_end(
 
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
-async def test_an_answer_that_comes_byte_by_byte_is_the_same(
+async def test_S16_an_answer_that_comes_byte_by_byte_is_the_same(
     claude: FaultyClaude, client: Http1Client, encoding: Encoding
 ) -> None:
     text = "日本語 🎉"

@@ -17,7 +17,7 @@ async def check_the_next_answer(client: Http1Client, encoding: Encoding) -> None
 
 @pytest.mark.parametrize("encoding", STREAMED, ids=name_of)
 @pytest.mark.parametrize("fault", BROKEN_ANSWERS)
-async def test_a_stream_ends_with_its_error_and_the_call_is_closed(
+async def test_S8_S10_a_stream_ends_with_its_error_and_the_call_is_closed(
     claude: FaultyClaude, client: Http1Client, fault: str, encoding: Encoding
 ) -> None:
     script, _, (kind, code) = BROKEN_ANSWERS[fault]
