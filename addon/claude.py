@@ -12,13 +12,13 @@ from typing import Any, Protocol, Self
 
 import anthropic
 import httpx2
-from anthropic import DefaultAioHttpClient
 from anthropic.resources.messages import AsyncMessages
 from anthropic.types import MessageCountTokensParams
 
 from addon.claude_batches import ClaudeBatches
 from addon.claude_errors import translated_errors
 from addon.claude_sdk import ClaudeSdk, headers_with_key
+from addon.claude_transport import ClaudeHttpClient
 from addon.event_stream import EVENT_STREAM, read_event_stream
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
@@ -345,7 +345,7 @@ def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.Async
 
     An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
     """
-    return DefaultAioHttpClient(
+    return ClaudeHttpClient(
         trust_env=False,
         proxy=proxy,
         limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),

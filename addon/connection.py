@@ -118,9 +118,25 @@ class ClientStream:
         self._is_bare_http1 = isinstance(client_connection, Http1Server) and _is_plain(http_layer)
         self._is_chunked = False
         self._socket: asyncio.StreamWriter | None = None
+        self._stays_open: asyncio.TimerHandle | None = None
         self.gone = False
         self.is_upgraded = False
         self._passes_frames = False
+
+    def keep_open(self) -> None:
+        """Let mitmproxy not close the connection as idle while its client waits: an answer may take any time.
+
+        Its own way to say so (`disarm`) comes too late for a timer that already runs.
+        """
+        watchdog = self._handler.timeout_watchdog
+        watchdog.register_activity()
+        self._stays_open = asyncio.get_running_loop().call_later(watchdog.timeout / 2, self.keep_open)
+
+    def may_be_idle(self) -> None:
+        """Undo `keep_open`."""
+        if self._stays_open is not None:
+            self._stays_open.cancel()
+            self._stays_open = None
 
     async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send a whole response.
@@ -168,7 +184,6 @@ class ClientStream:
             raise ClientGoneError
         if not self._socket.is_closing():
             self._socket.write(b"%x\r\n%b\r\n" % (len(data), data))
-        self._handler.timeout_watchdog.register_activity()
         await self._drain()
 
     def _find_socket(self) -> asyncio.StreamWriter | None:
@@ -386,9 +401,11 @@ class VirtualConnection(layer.Layer):
                     found[0].receive_data(data)
             case RequestEndOfMessage(stream_id=stream_id):
                 if found := self._receivers.get(stream_id):
+                    found[1].keep_open()
                     found[0].receive_end()
             case RequestProtocolError(stream_id=stream_id, message=message):
                 if found := self._receivers.pop(stream_id, None):
+                    found[1].may_be_idle()
                     found[1].gone = True
                     found[0].receive_abort(message)
             case _:
@@ -396,8 +413,11 @@ class VirtualConnection(layer.Layer):
 
     def _forget(self, stream_id: int) -> None:
         found = self._receivers.get(stream_id)
+        if found is None:
+            return
+        found[1].may_be_idle()
         # The end of a 101 is the beginning of a WebSocket, which ends with a RequestProtocolError.
-        if found and not found[1].is_upgraded:
+        if not found[1].is_upgraded:
             del self._receivers[stream_id]
 
     def _open(self, stream_id: int) -> layer.CommandGenerator[None]:

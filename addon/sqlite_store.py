@@ -244,10 +244,10 @@ class SqliteStore:
                     connection.execute(statement)
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
-        now = time.time()
+        now = time.monotonic()  # a wall clock that was ahead for a moment would put it off
         if now >= self._purge_at:
             self._purge_at = now + _PURGE_SECONDS
-            connection.execute("DELETE FROM entries WHERE expires_at <= ?", (now,))
+            connection.execute("DELETE FROM entries WHERE expires_at <= ?", (time.time(),))
         if _used_bytes(connection) <= self._max_bytes:
             return
         while _used_bytes(connection) > self._max_bytes * _ROOM_AFTER_EVICTION:

@@ -91,23 +91,32 @@ async def raw_upstream(script: Script, *, lists_models: bool = False) -> AsyncIt
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            first = b""
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
+                head = first + await reader.readuntil(b"\r\n\r\n")
                 lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
                 body = await reader.readexactly(int(lengths[0].split(b":")[1])) if lengths else b""
                 if head.startswith(b"GET") and not lists_models:
                     writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                    first = b""
                     continue
                 call = Call(writer, head, body)
                 calls.append(call)
                 running = asyncio.create_task(_run(script, call))
                 tasks.add(running)
-                if not await reader.read(1):
+                first = await _first_of_the_next(reader)
+                if not first:
                     call.hung_up_at = asyncio.get_running_loop().time()
                     call.hung_up.set()
                     running.cancel()
                     return
         writer.close()
+
+    async def _first_of_the_next(reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await reader.read(1)
+        except ConnectionError:  # the caller has hung up with something unread
+            return b""
 
     async def _run(script: Script, call: Call) -> None:
         with contextlib.suppress(ConnectionError):

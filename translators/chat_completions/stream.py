@@ -170,7 +170,7 @@ class ChatCompletionStream(ClaudeTurn):
             502,
             "The stream from Claude was cut before the answer was complete.",
             type="server_error",
-            code="server_error",
+            code="upstream_broken",
         )
 
     # The message.

@@ -118,7 +118,7 @@ class CompletionStream(ClaudeTurn):
             return self._end("length")
         self.phase = Phase.FAILED
         raise OpenAIError(
-            502, "The stream from Claude was cut before the answer was complete.", "server_error", "server_error"
+            502, "The stream from Claude was cut before the answer was complete.", "server_error", "upstream_broken"
         )
 
     def _translate_message_start(self, event: Event) -> list[CompletionChunk]:

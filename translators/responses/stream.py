@@ -224,7 +224,7 @@ class ResponsesStream(ClaudeTurn):
                 502,
                 "The stream from Claude was cut before the answer was complete.",
                 type="server_error",
-                code="server_error",
+                code="upstream_broken",
             )
         events = self._end_output() if self.phase is Phase.PAUSED else []
         self.phase = Phase.COMPLETED
