@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from hmac import compare_digest
 
 import pytest
 from mitmproxy.http import Headers
@@ -72,6 +73,20 @@ def test_without_a_key_or_with_a_wrong_one_nobody_gets_in(tmp_path, headers, say
     assert (error.status, error.code, error.type) == (401, "invalid_api_key", "invalid_request_error")
     assert says in error.message
     assert all(value.split(" ")[-1] not in error.message for value in headers.values() if "sk-" in value)
+
+
+def test_E14_every_kept_key_is_compared_in_constant_time_whichever_is_presented(tmp_path, monkeypatch):
+    others = [new_key(name)[1] for name in ("one", "two")]
+    access = access_of(tmp_path, keys=(others[0], KEPT, others[1]))
+    compared = []
+
+    def compare(kept, presented):
+        compared.append(kept)
+        return compare_digest(kept, presented)
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    assert access.client_of(Headers(authorization=f"Bearer {KEY}"), "192.0.2.1", standalone=True).name == "ci"
+    assert compared == [key.sha256 for key in (others[0], KEPT, others[1])]
 
 
 def test_a_revoked_key_is_a_wrong_one_and_does_not_open_the_proxy(tmp_path):

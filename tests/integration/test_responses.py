@@ -136,7 +136,10 @@ async def test_four_turns_with_tools_by_references_to_items(proxy: RunningProxy,
 async def test_four_turns_with_tools_and_encrypted_content_need_no_store(
     start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
 ) -> None:
-    """As Codex and opencode do. There is no folder where a store could be."""
+    """As Codex and opencode do. There is no folder where a store could be.
+
+    Others asked the store for the reasoning items of such a client: opencode#7724.
+    """
     (tmp_path / "file").write_text("")
     store = {"path": str(tmp_path / "file" / "store.sqlite3"), "secret": "of the test"}
     settings = load_settings({"claude": {"api_key": "sk-ant-test", "base_url": simulation.base_url}, "store": store})

@@ -46,6 +46,7 @@ async def test_a_restart_in_the_middle_of_a_conversation_is_not_noticed(
 async def test_a_restart_without_a_store_keeps_the_thinking_that_the_client_brings(
     start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
 ) -> None:
+    # It was lost by others: router-for-me/CLIProxyAPI#3624, #2172, opencode#6176, Antigravity-Manager#3390, #3391.
     store = {"path": ":memory:", "secret_file": str(tmp_path / "state" / "secret")}
     settings = load_settings({"claude": {"api_key": "k", "base_url": simulation.base_url}, "store": store})
     items: list[Any] = [{"role": "user", "content": "Weather in Oslo?"}]

@@ -481,6 +481,7 @@ def test_R6_a_summary_is_asked_of_claude_only_if_the_client_asks(field):
 
 @pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-5-5", "claude-opus-5", "claude-haiku-4-5"])
 def test_P16_no_reasoning_is_refused_by_no_model(model):
+    # A 400 of another bridge: stdapi#284.
     assert refusal(translate(model=model, reasoning={"effort": "none"})) is None
 
 
