@@ -192,7 +192,8 @@ class Router:
         `standalone` (mitmproxy's reverse mode) means that there is no other host: nothing is ever passed on.
         `is_anthropic` means that the request has an `anthropic-version` header.
         """
-        path = path.partition("?")[0]
+        # Bytes that are no UTF-8 come as lone surrogates, which neither an error nor a store takes.
+        path = path.partition("?")[0].encode("utf-8", "replace").decode()
         # Base URLs that end with a slash make such paths. A body meant for Claude must not pass because of one.
         plain = _SLASHES.sub("/", path).rstrip("/")
         if not standalone and not self.is_ours(host):
