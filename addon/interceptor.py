@@ -356,11 +356,20 @@ class ClaudeProxyAddon:
     def _route(self, flow: http.HTTPFlow) -> Route:
         return self._router.route(
             standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
-            host=flow.request.pretty_host,
+            host=self._host_of(flow),
             method=flow.request.method,
             path=flow.request.path,
             is_anthropic="anthropic-version" in flow.request.headers,
         )
+
+    def _host_of(self, flow: http.HTTPFlow) -> str:
+        """Find the host that a request is for: that of ours, if any of its names is one.
+
+        The Host header is the client's word alone; where the request would go, and which name its TLS connection
+        asked for, may say otherwise.
+        """
+        names = (flow.request.pretty_host, flow.request.host, flow.client_conn.sni or "")
+        return next((name for name in names if self._router.is_ours(name)), names[0])
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
         headers = flow.request.headers
@@ -420,7 +429,7 @@ class ClaudeProxyAddon:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
         headers = flow.request.headers
         is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-        is_ours = is_standalone or self._router.is_ours(flow.request.pretty_host)
+        is_ours = is_standalone or self._router.is_ours(self._host_of(flow))
         names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
         secrets = {
             name
