@@ -5,6 +5,7 @@ nobody's.
 """
 
 import logging
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -63,6 +64,10 @@ Claude Proxy can be reached from other machines, so it asks clients for a key. T
 
 `claude-proxy keys` makes more of them; --allow-anonymous does without.
 """
+_CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_AMBIGUOUS = OpenAIError(
+    400, "Invalid HTTP request: its headers can be read in two ways.", headers={"connection": "close"}
+)
 
 log = structlog.get_logger(__name__)
 
@@ -354,13 +359,14 @@ class ClaudeProxyAddon:
         _refuse(flow, error)
 
     def _route(self, flow: http.HTTPFlow) -> Route:
-        return self._router.route(
+        route = self._router.route(
             standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
             host=self._host_of(flow),
             method=flow.request.method,
             path=flow.request.path,
             is_anthropic="anthropic-version" in flow.request.headers,
         )
+        return route if isinstance(route, Pass) or not _is_ambiguous(flow.request) else Refuse(_AMBIGUOUS)
 
     def _host_of(self, flow: http.HTTPFlow) -> str:
         """Find the host that a request is for: that of ours, if any of its names is one.
@@ -445,6 +451,17 @@ def _encode_response(error: OpenAIError) -> bytes:
     headers = {"content-type": "application/json", "connection": "close"}
     encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
     return encoded
+
+
+def _is_ambiguous(request: http.Request) -> bool:
+    """Whether others may read the headers otherwise: two hosts, control characters, a value that goes on in a line.
+
+    RFC 9112, 3.2 and 5.2, and RFC 9110, 5.5 want them refused. HTTP/2 has none of them.
+    """
+    fields = request.headers.fields
+    return _CONTROL_CHARACTERS.search(b"\t".join(value for _, value in fields)) is not None or (
+        sum(name.lower() == b"host" for name, _ in fields) > 1
+    )
 
 
 def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
