@@ -252,7 +252,7 @@ class ClaudeProxyAddon:
             case Pass():
                 if not await self._admit_to_destination(flow):
                     return
-                if self._router.is_ours(flow.request.pretty_host):
+                if self._router.is_ours(self._host_of(flow)):
                     self._passing.add(flow.id)
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
