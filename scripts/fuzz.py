@@ -3,6 +3,8 @@
     scripts/fuzz 100000                       so many cases in all, the same number for each target
     scripts/fuzz 5000 --target 'batch input'  for one target
     scripts/fuzz 100000 --coverage            chosen by coverage, with atheris, where it can be installed
+    scripts/fuzz 100 --requests               over HTTP: so many requests for each operation of docs/openapi.json, to
+                                              a proxy with the simulated Claude
 
 A case comes to a value or to an error that the code names. Anything else is a finding: another exception, CPU time or
 output beyond the limits of tests/fuzz/targets.py, more memory than `MOST_MEMORY`. Each kind of finding is shown once,
@@ -12,8 +14,12 @@ with the case; the exit status is 1 then. A case that hangs ends the run with a 
 import argparse
 import collections
 import faulthandler
+import os
+import re
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -51,7 +57,10 @@ def main() -> int:
     parser.add_argument("cases", type=int, nargs="?", default=10_000, help="in all (default: %(default)s)")
     parser.add_argument("--target", help="name of one target; all where left out")
     parser.add_argument("--coverage", action="store_true", help="let atheris choose the cases by coverage")
+    parser.add_argument("--requests", action="store_true", help="send requests to a proxy that is started for it")
     arguments = parser.parse_args()
+    if arguments.requests:
+        return _send_requests(arguments.cases)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     warnings.simplefilter("ignore")
     if arguments.coverage:
@@ -68,6 +77,30 @@ def main() -> int:
     found = [_fuzz(target, targets.outcome_of, run, arguments.cases // len(chosen)) for target in chosen]
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
     return int(any(found))
+
+
+def _send_requests(examples: int) -> int:
+    """Start a proxy and ask it; the first answer that no client should get ends the run."""
+    from tests.fuzz.described import ask_all  # noqa: PLC0415 - this way alone needs it
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "addon.cli", "serve", "--simulate", "--port", "0", "--no-exporter"]
+        environment = {**os.environ, "CLAUDE_PROXY_STORE_PATH": f"{folder}/store.sqlite3", "LOG_LEVEL": "ERROR"}
+        proxy = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)  # noqa: S603 - ours
+        try:
+            assert proxy.stderr is not None  # noqa: S101 - for the type checker
+            while (found := re.search(rb"http://[\d.]+:\d+(?=/v1)", line := proxy.stderr.readline())) is None:
+                if not line:
+                    sys.exit("the proxy does not start")
+            statuses = ask_all(found[0].decode(), examples)
+        finally:
+            proxy.terminate()
+            proxy.wait()
+    print(
+        f"{statuses.total()} requests: "
+        + ", ".join(f"{count} with {status}" for status, count in sorted(statuses.items()))
+    )
+    return 0
 
 
 def _fuzz(target: Any, outcome_of: Callable[[Any, Any], str], run: Run, number: int) -> bool:
