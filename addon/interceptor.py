@@ -26,7 +26,7 @@ from addon.connection import Receiver, direct_to_claude, limit_request_heads, op
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
-from addon.logs import configure_logging
+from addon.logs import configure_logging, redact_text
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
@@ -433,17 +433,25 @@ class ClaudeProxyAddon:
 
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
-        headers = flow.request.headers
+        request = flow.request
         is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
         is_ours = is_standalone or self._router.is_ours(self._host_of(flow))
-        names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
-        secrets = {
-            name
-            for name, value in headers.fields
-            if (name.lower() in names and value != _REDACTED) or (is_ours and _WEBSOCKET_KEY in value)
-        }
-        if secrets:
-            headers.fields = tuple((name, _REDACTED if name in secrets else value) for name, value in headers.fields)
+        names, mask = (_SECRET_HEADERS, _mask_keys) if is_ours else (_SECRETS_OF_PROXIES, None)
+        path = redact_text(request.path) if is_ours else request.path
+        fields = tuple(
+            (name, _REDACTED if name.lower() in names else mask(value) if mask else value)
+            for name, value in request.headers.fields
+        )
+        if fields != request.headers.fields or path != request.path:
+            request.headers.fields = fields
+            request.path = path
+
+
+def _mask_keys(value: bytes) -> bytes:
+    """Mask what looks like a key in the value of a header."""
+    if _WEBSOCKET_KEY in value:
+        return _REDACTED
+    return redact_text(value.decode("latin-1")).encode("latin-1") if b"sk-" in value else value
 
 
 def _encode_response(error: OpenAIError) -> bytes:
