@@ -2,7 +2,9 @@
 
     scripts/fuzz 100000                       so many cases in all, the same number for each target
     scripts/fuzz 5000 --target 'batch input'  for one target
-    scripts/fuzz 100000 --coverage            chosen by coverage, with atheris, where it can be installed
+    scripts/fuzz 5000 --target path --coverage
+                                              chosen by coverage, with atheris, where it can be installed: the first
+                                              finding ends the run
     scripts/fuzz 100 --requests               over HTTP: so many requests for each operation of docs/openapi.json, to
                                               a proxy with the simulated Claude
 
@@ -26,7 +28,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hypothesis import HealthCheck, Phase, given, settings
 
@@ -36,8 +38,6 @@ sys.path.insert(0, str(ROOT))
 HANGS_AFTER_SECONDS = 60
 MOST_MEMORY = 4 * 1024**3
 """Address space of the run, in bytes: what wants more gets a MemoryError."""
-type Run = Callable[[Any, Callable[[Any], None], int], None]
-"""Draws so many cases of a strategy, and has each judged."""
 ROUND = 1000
 """Cases between two fresh starts of Hypothesis, which remembers all that it drew."""
 
@@ -73,8 +73,11 @@ def main() -> int:
     chosen = [target for target in targets.TARGETS if arguments.target in (None, target.name)]
     if not chosen:
         parser.error(f"the targets are: {', '.join(target.name for target in targets.TARGETS)}")
-    run = _run_by_coverage if arguments.coverage else _run
-    found = [_fuzz(target, targets.outcome_of, run, arguments.cases // len(chosen)) for target in chosen]
+    if arguments.coverage:
+        if len(chosen) > 1:
+            parser.error("--coverage takes one --target, because atheris ends the process")
+        _run_by_coverage(chosen[0].cases, lambda case: targets.outcome_of(chosen[0], case), arguments.cases)
+    found = [_fuzz(target, targets.outcome_of, arguments.cases // len(chosen)) for target in chosen]
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
     return int(any(found))
 
@@ -103,7 +106,7 @@ def _send_requests(examples: int) -> int:
     return 0
 
 
-def _fuzz(target: Any, outcome_of: Callable[[Any, Any], str], run: Run, number: int) -> bool:
+def _fuzz(target: Any, outcome_of: Callable[[Any, Any], str], number: int) -> bool:
     """Run the cases of one target; say whether there was a finding."""
     tally = Tally()
 
@@ -120,7 +123,7 @@ def _fuzz(target: Any, outcome_of: Callable[[Any, Any], str], run: Run, number: 
         faulthandler.cancel_dump_traceback_later()
 
     started = time.monotonic()
-    run(target.cases, judge, number)
+    _run(target.cases, judge, number)
     _show(target.name, tally, time.monotonic() - started)
     return bool(tally.findings)
 
@@ -137,12 +140,13 @@ def _run(cases: Any, judge: Callable[[Any], None], number: int) -> None:
         chosen(given(cases)(judge))()
 
 
-def _run_by_coverage(cases: Any, judge: Callable[[Any], None], number: int) -> None:
+def _run_by_coverage(cases: Any, judge: Callable[[Any], object], number: int) -> NoReturn:
     import atheris  # noqa: PLC0415 - as above
 
     test = settings(database=None, deadline=None)(given(cases)(judge))
     atheris.Setup(["fuzz", f"-atheris_runs={number}", "-max_len=8192"], test.hypothesis.fuzz_one_input)
     atheris.Fuzz()
+    sys.exit(0)
 
 
 def _kind_of(error: Exception) -> str:
