@@ -39,6 +39,9 @@ _KINDS = {
 }
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 async def answer_anthropic(exchange: Exchange) -> None:
     """Forward one request.
 
@@ -50,7 +53,7 @@ async def answer_anthropic(exchange: Exchange) -> None:
     request, figures = exchange.flow.request, exchange.figures
     asked = _Asked()
     if request.method == "POST":
-        with contextlib.suppress(msgspec.DecodeError, OpenAIError):  # Claude says what is wrong with it
+        with contextlib.suppress(*_UNREADABLE, OpenAIError):  # Claude says what is wrong with it
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
         _require_models(exchange.client, asked, request.path)
     figures.model = figures.claude_model = asked.model
@@ -158,7 +161,7 @@ class _Counter:
 
     def finish(self) -> Usage:
         if self._parser is None:
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            with contextlib.suppress(*_UNREADABLE):
                 whole = msgspec.json.decode(self._body, type=_Whole)
                 self.content = whole.content if self._keeps_content else []
                 return whole.usage

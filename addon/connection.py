@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, override
 
+from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp, is_h3_alpn
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -54,6 +55,8 @@ __all__ = [
 VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
 """Where claimed flows are directed. RFC 6761 keeps `.invalid` from ever being resolved, should one try to dial it."""
 
+MOST_UNREAD_BYTES = 1024 * 1024
+"""Of one HTTP/1 connection, besides a head: a body is read as it comes, and counts by itself."""
 _WINDOW_POLL_SECONDS = 0.02
 _UNSENT_LIMIT = 64 * 1024
 """Bytes of one HTTP/2 stream that may wait for the client's window: as much as asyncio lets wait for a socket."""
@@ -367,6 +370,30 @@ def _buffered_bytes(writer: object) -> int:
     return size() if size else 1
 
 
+class BoundedHttp1Server(Http1Server):
+    """Reads a client's HTTP/1 requests. mitmproxy itself gathers without any bound what is not read yet.
+
+    That is a chunk's size that has no end, and what a client sends ahead while it is being answered. Heads are limited
+    by `limit_request_heads`.
+    """
+
+    def __init__(self, context: Context, handler: ConnectionHandler) -> None:
+        super().__init__(context)
+        self._handler = handler
+
+    @override
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        waits = isinstance(event, events.DataReceived) and self.state in (self.read_body, self.wait)
+        if not waits or len(self.buf) <= MOST_UNREAD_BYTES:
+            yield from super()._handle_event(event)
+        else:
+            # The end of its socket comes as if the client had left.
+            self.buf = ReceiveBuffer()
+            transport = self._handler.transports.get(self.conn)
+            if transport and transport.writer:
+                transport.writer.close()
+
+
 class VirtualConnection(layer.Layer):
     """The handler of a virtual server connection: requests of the client in, deliveries of our tasks out."""
 
@@ -441,6 +468,7 @@ def open_virtual_connections(context: Context, handler: ConnectionHandler, excha
     for position, http_layer in enumerate(context.layers):
         if not isinstance(http_layer, HttpLayer) or any(map(_is_virtual, http_layer.connections)):
             continue
+        _bound_http1(http_layer, handler)
         server = Server(address=VIRTUAL_ADDRESS, tls=True, alpn=b"h2")
         server.state = ConnectionState.OPEN
         fork = context.fork()
@@ -488,6 +516,19 @@ def pin_address(server: Server, address: str) -> Callable[[], None]:
         object.__setattr__(server, "address", named)
 
     return restore
+
+
+def _bound_http1(http_layer: HttpLayer, handler: ConnectionHandler) -> None:
+    """Have the layer read HTTP/1 by `BoundedHttp1Server`. Which version it is, is known when the layer starts."""
+    start: Callable[[events.Event], layer.CommandGenerator[None]] = http_layer._handle_event  # noqa: SLF001 - the one place where the choice can be made
+
+    def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
+        client = http_layer.context.client
+        if isinstance(event, events.Start) and client.alpn != b"h2" and not is_h3_alpn(client.alpn):
+            http_layer.connections.setdefault(client, BoundedHttp1Server(http_layer.context.fork(), handler))
+        return start(event)
+
+    http_layer._handle_event = handle_event  # type: ignore[method-assign] # noqa: SLF001
 
 
 def _is_virtual(connection: object) -> bool:

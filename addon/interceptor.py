@@ -5,6 +5,7 @@ nobody's.
 """
 
 import logging
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from addon.connection import Receiver, direct_to_claude, limit_request_heads, op
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
-from addon.logs import configure_logging
+from addon.logs import configure_logging, redact_text
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
@@ -63,6 +64,10 @@ Claude Proxy can be reached from other machines, so it asks clients for a key. T
 
 `claude-proxy keys` makes more of them; --allow-anonymous does without.
 """
+_CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_AMBIGUOUS = OpenAIError(
+    400, "Invalid HTTP request: its headers can be read in two ways.", headers={"connection": "close"}
+)
 
 log = structlog.get_logger(__name__)
 
@@ -247,7 +252,7 @@ class ClaudeProxyAddon:
             case Pass():
                 if not await self._admit_to_destination(flow):
                     return
-                if self._router.is_ours(flow.request.pretty_host):
+                if self._router.is_ours(self._host_of(flow)):
                     self._passing.add(flow.id)
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
@@ -354,13 +359,23 @@ class ClaudeProxyAddon:
         _refuse(flow, error)
 
     def _route(self, flow: http.HTTPFlow) -> Route:
-        return self._router.route(
+        route = self._router.route(
             standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
-            host=flow.request.pretty_host,
+            host=self._host_of(flow),
             method=flow.request.method,
             path=flow.request.path,
             is_anthropic="anthropic-version" in flow.request.headers,
         )
+        return route if isinstance(route, Pass) or not _is_ambiguous(flow.request) else Refuse(_AMBIGUOUS)
+
+    def _host_of(self, flow: http.HTTPFlow) -> str:
+        """Find the host that a request is for: that of ours, if any of its names is one.
+
+        The Host header is the client's word alone; where the request would go, and which name its TLS connection
+        asked for, may say otherwise.
+        """
+        names = (flow.request.pretty_host, flow.request.host, flow.client_conn.sni or "")
+        return next((name for name in names if self._router.is_ours(name)), names[0])
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
         headers = flow.request.headers
@@ -418,17 +433,25 @@ class ClaudeProxyAddon:
 
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
-        headers = flow.request.headers
+        request = flow.request
         is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-        is_ours = is_standalone or self._router.is_ours(flow.request.pretty_host)
-        names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
-        secrets = {
-            name
-            for name, value in headers.fields
-            if (name.lower() in names and value != _REDACTED) or (is_ours and _WEBSOCKET_KEY in value)
-        }
-        if secrets:
-            headers.fields = tuple((name, _REDACTED if name in secrets else value) for name, value in headers.fields)
+        is_ours = is_standalone or self._router.is_ours(self._host_of(flow))
+        names, mask = (_SECRET_HEADERS, _mask_keys) if is_ours else (_SECRETS_OF_PROXIES, None)
+        path = redact_text(request.path) if is_ours else request.path
+        fields = tuple(
+            (name, _REDACTED if name.lower() in names else mask(value) if mask else value)
+            for name, value in request.headers.fields
+        )
+        if fields != request.headers.fields or path != request.path:
+            request.headers.fields = fields
+            request.path = path
+
+
+def _mask_keys(value: bytes) -> bytes:
+    """Mask what looks like a key in the value of a header."""
+    if _WEBSOCKET_KEY in value:
+        return _REDACTED
+    return redact_text(value.decode("latin-1")).encode("latin-1") if b"sk-" in value else value
 
 
 def _encode_response(error: OpenAIError) -> bytes:
@@ -436,6 +459,17 @@ def _encode_response(error: OpenAIError) -> bytes:
     headers = {"content-type": "application/json", "connection": "close"}
     encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
     return encoded
+
+
+def _is_ambiguous(request: http.Request) -> bool:
+    """Whether others may read the headers otherwise: two hosts, control characters, a value that goes on in a line.
+
+    RFC 9112, 3.2 and 5.2, and RFC 9110, 5.5 want them refused. HTTP/2 has none of them.
+    """
+    fields = request.headers.fields
+    return _CONTROL_CHARACTERS.search(b"\t".join(value for _, value in fields)) is not None or (
+        sum(name.lower() == b"host" for name, _ in fields) > 1
+    )
 
 
 def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:

@@ -29,11 +29,11 @@ def parse_form(content_type: str, body: bytes) -> dict[str, FormPart]:
         OpenAIError: 400 for what is no form, or is cut.
     """
     kind = _header(content_type)
-    boundary = kind.get_boundary()
+    boundary = (_read_param(kind, "boundary") or "").rstrip()
     if kind.get_content_type() != "multipart/form-data" or not boundary:
         raise _malformed("expected 'Content-Type: multipart/form-data' with a boundary")
     # The line break before a boundary belongs to it, the body's first boundary has none.
-    _, *sections = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("utf-8", "surrogateescape"))
+    _, *sections = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
     parts: dict[str, FormPart] = {}
     for section in sections:
         if section.startswith(b"--"):
@@ -43,11 +43,10 @@ def parse_form(content_type: str, body: bytes) -> dict[str, FormPart]:
             (line[20:] for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b""
         )
         field = _header(disposition.decode("utf-8", "replace").strip())
-        name = field.get_param("name")
-        if not border or not isinstance(name, str):
+        name = _read_param(field, "name")
+        if not border or name is None:
             break
-        filename = field.get_param("filename")
-        parts[name] = FormPart(data, None if filename is None else collapse_rfc2231_value(filename))
+        parts[name] = FormPart(data, _read_param(field, "filename"))
     raise _malformed("a part has no name, or the last one has no end")
 
 
@@ -56,6 +55,15 @@ def _header(value: str) -> Message:
     # Where the package looks for parameters; a disposition has the same form.
     message["content-type"] = value
     return message
+
+
+def _read_param(header: Message, name: str) -> str | None:
+    try:
+        value = header.get_param(name)
+    except TypeError as error:  # `a*=x; a*0=y`: what the package cannot put in order
+        raise _malformed(f"the parameters of a header make no '{name}'") from error
+    # What an extended value encodes may be no character.
+    return None if value is None else collapse_rfc2231_value(value).encode("utf-8", "replace").decode()
 
 
 def _malformed(reason: str) -> OpenAIError:

@@ -32,11 +32,14 @@ def read_page_query(
         OpenAIError: 400 for a wrong parameter.
     """
     limit = _read_limit(query.get("limit"), limit, most)
+    after = query.get("after")
+    if after is not None:
+        after = after.encode("utf-8", "replace").decode()  # a store takes no bytes that are no UTF-8
     match query.get("order", order):
         case "asc":
-            return PageQuery(limit, "asc", query.get("after"))
+            return PageQuery(limit, "asc", after)
         case "desc":
-            return PageQuery(limit, "desc", query.get("after"))
+            return PageQuery(limit, "desc", after)
         case other:
             raise invalid_value("order", f"'{other}'", ("asc", "desc"))
 

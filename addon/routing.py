@@ -1,6 +1,7 @@
 """Which requests are ours, and what becomes of the others, by way in, host, method and path."""
 
 import fnmatch
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -86,6 +87,8 @@ type Route = Claim | Pass | Refuse
 _FORWARDED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _DOT_SEGMENTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _SLASHES = re.compile(r"//+")
+_ENCODED_UNRESERVED = re.compile(r"%(?:2[DE]|3\d|[46][1-9A-F]|[57][\dA]|5F|7E)", re.IGNORECASE)
+"""Letters, digits and `-._~`, which mean the same encoded (RFC 3986, 6.2.2.2)."""
 _PREFIX = r"(?:/openai|/api)?/v1"
 """OpenAI's own prefix, and those of hosts that copied its API (`/openai/v1`: Azure, Groq; `/api/v1`: OpenRouter)."""
 _LEADING_PREFIX = re.compile(rf"^{_PREFIX}(?=/)")
@@ -192,19 +195,22 @@ class Router:
         `standalone` (mitmproxy's reverse mode) means that there is no other host: nothing is ever passed on.
         `is_anthropic` means that the request has an `anthropic-version` header.
         """
-        path = path.partition("?")[0]
-        # Base URLs that end with a slash make such paths. A body meant for Claude must not pass because of one.
-        plain = _SLASHES.sub("/", path).rstrip("/")
+        # Bytes that are no UTF-8 come as lone surrogates, which neither an error nor a store takes.
+        path = path.partition("?")[0].encode("utf-8", "replace").decode()
         if not standalone and not self.is_ours(host):
             return Pass()
+        plain = _normalise(path)
         named = _ANTHROPIC.fullmatch(plain) if standalone and method in _ANTHROPIC_METHODS else None
         if named and (is_anthropic or named[1] == "messages"):
             return Claim(Endpoint.ANTHROPIC)
-        for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
-            if method == claimed_method and (match := pattern.fullmatch(plain)):
-                names = {part: unquote(value) for part, value in match.groupdict().items()}
-                return Claim(endpoint, **names)
-        if standalone and method in _FORWARDED_METHODS and not _DOT_SEGMENTS.search(plain):
+        # A slash in a name is encoded; one between names, by some servers' reading, may be.
+        for spelling in dict.fromkeys((plain, _normalise(unquote(path)))):
+            for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
+                if method == claimed_method and (match := pattern.fullmatch(spelling)):
+                    names = {part: unquote(value) for part, value in match.groupdict().items()}
+                    return Claim(endpoint, **names)
+        # It is forwarded as it is spelled.
+        if standalone and method in _FORWARDED_METHODS and not _DOT_SEGMENTS.search(path):
             rest = path_without_prefix(plain)
             for other, written in self._others:
                 if other.match(rest):
@@ -219,3 +225,13 @@ class Router:
                 "It serves chat completions, responses, conversations, files, batches and models.",
             )
         )
+
+
+def _normalise(path: str) -> str:
+    """Write a path the way that it is routed, however it is spelled.
+
+    Base URLs that end with a slash make double ones. A body meant for Claude must not pass to the real host, which
+    knows all of this too, because of a spelling.
+    """
+    decoded = _ENCODED_UNRESERVED.sub(lambda found: unquote(found[0]), path)
+    return posixpath.normpath(_SLASHES.sub("/", decoded)).rstrip("/")

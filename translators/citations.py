@@ -25,7 +25,7 @@ def read_citation(raw: msgspec.Raw) -> CitedPage | None:
     """Read the page that a citation names, or None if it names none. A page without a title goes by its URL."""
     try:
         citation = _decoder.decode(raw)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if citation.type != "web_search_result_location" or not citation.url:
         return None

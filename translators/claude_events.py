@@ -158,8 +158,8 @@ _KNOWN_TYPES = frozenset(
         "error",
     }
 )
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-"""What msgspec raises: the second one for a string that is not UTF-8."""
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises: the second one for a string that is not UTF-8, the third for JSON nested ten thousand deep."""
 _event_decoder = msgspec.json.Decoder(Event)
 _block_decoder = msgspec.json.Decoder(ContentBlock)
 

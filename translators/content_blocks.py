@@ -71,5 +71,5 @@ class ContentBlockBuilder:
 def _decode(raw: Raw) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedEventError(f"a part of an event that is not JSON: {error}") from error

@@ -57,8 +57,18 @@ class OpenAIError(Exception):
 
         It is also the payload of an error in the middle of a stream.
         """
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        error = {
+            "message": _sendable(self.message),
+            "type": self.type,
+            "param": None if self.param is None else _sendable(self.param),
+            "code": self.code,
+        }
         return msgspec.json.encode({"error": error})
+
+
+def _sendable(text: str) -> str:
+    # Paths and queries quote bytes that are no UTF-8 as lone surrogates, which no JSON text can hold.
+    return text.encode("utf-8", "replace").decode()
 
 
 STATUS_OF_ERROR_TYPE: "dict[ErrorType, int]" = {
@@ -148,7 +158,7 @@ def _parse_error(body: bytes) -> dict[str, Any]:
     """Read the `error` object of a body, or nothing: proxies and balancers answer in HTML, or in JSON of their own."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     if not isinstance(value, dict):
         return {}

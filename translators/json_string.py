@@ -75,7 +75,7 @@ class InputStringDecoder:
             return ""
         try:
             value = msgspec.json.decode(unwrap_input(held))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return held
         return value if isinstance(value, str) else unwrap_input(held)
 
@@ -95,7 +95,7 @@ def unwrap_input(arguments: str) -> str:
     """Return the JSON of the one property `input`, or the JSON itself where it has another shape or was cut off."""
     try:
         properties = _OBJECT.decode(arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return arguments
     if properties.keys() != {INPUT_FIELD}:
         return arguments

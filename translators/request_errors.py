@@ -158,10 +158,15 @@ def _list_values(supported: tuple[str, ...]) -> str:
     return f" Supported values are: {', '.join(quoted[:-1])}{separator}{quoted[-1]}."
 
 
+def _written(value: float) -> str:
+    # An integer of any size has digits, but not always a float.
+    return str(value)[:64] if isinstance(value, int) else f"{value:g}"
+
+
 def _out_of_range(name: str, kind: str, side: str, expected: str, value: float) -> OpenAIError:
     return OpenAIError(
         400,
-        f"Invalid '{name}': {kind} {side} value. Expected a value {expected}, but got {value:g} instead.",
+        f"Invalid '{name}': {kind} {side} value. Expected a value {expected}, but got {_written(value)} instead.",
         code=f"{kind}_{side.replace('minimum', 'min').replace('maximum', 'max').replace(' ', '_')}_value",
         param=name,
     )

@@ -16,7 +16,7 @@ from translators.phases import IllegalEventOrderError
 
 __all__ = ["read_usage", "split_message", "translate_message"]
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _message_decoder = msgspec.json.Decoder(Message)
 _block_decoder = msgspec.json.Decoder(dict[str, Any])
 

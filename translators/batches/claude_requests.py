@@ -74,7 +74,7 @@ def parse_result(line: bytes) -> tuple[str, ClaudeResult]:
     """
     try:
         parsed = _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedEventError(f"a result of an unknown shape: {error}") from error
     return parsed.custom_id, parsed.result
 

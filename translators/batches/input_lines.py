@@ -148,7 +148,7 @@ class InputChecker:
 def _text(raw: Raw) -> str | None:
     try:
         return msgspec.json.decode(raw, type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

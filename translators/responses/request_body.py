@@ -147,11 +147,13 @@ def parse_item(raw: Mapping[str, Any], path: str) -> InputItem:
         kind = "item_reference" if "role" not in raw and "id" in raw else "message"
     if not isinstance(kind, str):
         return _convert(raw, LeftOutItem, path)
+    if not isinstance(raw.get("id"), str | None):
+        raise translate_validation_error("Expected `str`", {}, f"{path}.id")
+    if is_too_deep(raw):  # of unknown types too: they are stored and listed again
+        raise OpenAIError(400, f"Invalid '{path}': it is nested too deeply.", code="invalid_value", param=path)
     item_type = ITEM_TYPES.get(kind)
     if item_type is None:
         return LeftOutItem(kind)
-    if is_too_deep(raw):
-        raise OpenAIError(400, f"Invalid '{path}': it is nested too deeply.", code="invalid_value", param=path)
     return _convert(raw, item_type, path)
 
 
@@ -282,7 +284,10 @@ def _convert[T](raw: Mapping[str, Any], target: type[T], path: str) -> T:
 
 
 def _locate_in_body(body: bytes, message: str) -> OpenAIError:
-    raw = msgspec.json.decode(body)
+    try:
+        raw = msgspec.json.decode(body)
+    except msgspec.DecodeError:  # a number out of any range, behind what was refused first
+        return translate_validation_error(message, _VALUES)
 
     def try_with(field: Sequence[str], member: Any) -> str | None:
         return _refusal(lambda: msgspec.convert(_with_one(raw, field, member), type=ResponsesParameters))

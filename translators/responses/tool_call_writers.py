@@ -194,7 +194,8 @@ class _GatheredCallWriter(ToolCallWriter):
     @override
     def _end_input(self, whole_input: Any) -> list[ResponseEvent]:
         text = "".join(self._pieces)
-        self._input = parse_arguments(text) if text else dict(whole_input or {})
+        whole = whole_input if isinstance(whole_input, dict) else {}
+        self._input = parse_arguments(text) if text else whole
         return []
 
     @override

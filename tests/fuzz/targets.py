@@ -1,0 +1,530 @@
+"""What the fuzzer feeds, and what may come of a case: a value, or the error that the code names for it.
+
+Any other exception, more CPU time than `MOST_SECONDS`, or an output out of proportion to its input is a finding.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import brotli
+import msgspec
+import zstandard
+from hypothesis import strategies as st
+
+from addon.content_encoding import decode_body
+from addon.multipart import parse_form
+from addon.pages import read_page, read_page_query
+from addon.routing import Router
+from addon.settings import load_settings
+from tests.fuzz import seeds
+from tests.fuzz.hostile import STRINGS, changed, damaged, encode_bytes, json_bytes, pieces, sse
+from tests.translators.claude_messages import cut_message
+from translators.batches.claude_requests import encode_request, judge_results, parse_result
+from translators.batches.input_lines import InputChecker, split_lines
+from translators.batches.request_body import parse_request as parse_batch
+from translators.chat_completions.chunk import encode_chunk
+from translators.chat_completions.reply_plan import ReplyPlan
+from translators.chat_completions.request import TranslationContext, called_tools
+from translators.chat_completions.request import translate_request as translate_chat
+from translators.chat_completions.request_body import parse_request as parse_chat
+from translators.chat_completions.stored import add_kept, list_messages
+from translators.chat_completions.stream import ChatCompletionStream
+from translators.claude_events import MalformedEventError, parse_event
+from translators.completions.chunk import encode_chunk as encode_completion_chunk
+from translators.completions.request import CompletionContext, CompletionPlan
+from translators.completions.request import translate_request as translate_completion
+from translators.completions.request_body import parse_request as parse_completion
+from translators.completions.stream import CompletionStream
+from translators.errors import OpenAIError, translate_claude_error
+from translators.json_string import InputStringDecoder, unwrap_input
+from translators.model_catalog import CAPABILITIES, ModelCatalog
+from translators.phases import IllegalEventOrderError
+from translators.rate_limit_headers import translate_rate_limit_headers
+from translators.responses.conversation import normalise_item
+from translators.responses.reasoning_envelope import open_compaction, open_envelope, seal, seal_compaction
+from translators.responses.reply_plan import ResponsesPlan, ToolIdentity
+from translators.responses.request import ResponsesContext
+from translators.responses.request import translate_request as translate_response
+from translators.responses.request_body import parse_item
+from translators.responses.request_body import parse_request as parse_response
+from translators.responses.response import encode_response
+from translators.responses.response_events import encode_event
+from translators.responses.stream import ResponsesStream
+from translators.sse import EventTooLargeError, SseParser
+from translators.tools import parse_arguments
+from translators.whole_message import read_usage, translate_message
+
+__all__ = ["MOST_SECONDS", "TARGETS", "Target", "outcome_of"]
+
+MOST_SECONDS = 3.0
+"""CPU time of one case. The slowest take some milliseconds."""
+KEY = b"secret of the fuzzer"
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+HOSTS = load_settings({}).interception.hosts
+
+type Run = Callable[[Any], int]
+"""Does what the proxy does with a case, and returns how many bytes came of it."""
+
+
+@dataclass(frozen=True, repr=False)
+class Target:
+    """One thing that hostile bytes reach."""
+
+    name: str
+    cases: st.SearchStrategy[Any]
+    run: Run
+    named: tuple[type[Exception], ...] = (OpenAIError,)
+    """The errors that may come."""
+    from_claude: bool = False
+    """Whether the bytes are Claude's: the client is told of them with a status of 5xx."""
+    growth: int = 100
+    """How many bytes may come of each byte that went in."""
+
+
+def outcome_of(target: Target, case: Any) -> str:
+    """Run one case; name what came of it: `value`, or the error.
+
+    Raises:
+        AssertionError: it took too long, or made too much.
+        Exception: whatever the code does not name.
+    """
+    started = time.thread_time()
+    made, status = 0, 0
+    try:
+        made = target.run(case)
+        outcome = "value"
+    except target.named as error:
+        outcome = type(error).__name__
+        if isinstance(error, OpenAIError):
+            made, status = len(error.encode()), error.status
+    spent = time.thread_time() - started
+    assert status < 500 or target.from_claude, f"{status} for a mistake of the client"
+    assert spent < MOST_SECONDS, f"{spent:.1f} s of CPU time"
+    assert made <= 100_000 + target.growth * _size(case), f"{made} bytes of {_size(case)}"
+    return outcome
+
+
+def _size(case: Any) -> int:
+    if isinstance(case, bytes | str):
+        return len(case)
+    if isinstance(case, Mapping):
+        return sum(map(_size, case.items()))
+    return sum(map(_size, case)) if isinstance(case, Iterable) else 1
+
+
+# Requests.
+
+_models = st.sampled_from(sorted(CAPABILITIES))
+_showing = st.sampled_from(["asked", "always", "never"])
+
+
+def _run_chat(case: tuple[bytes, str, Any]) -> int:
+    body, model, showing = case
+    request = parse_chat(body)
+    called_tools(request)
+    recall = dict.fromkeys(called_tools(request), seeds.BLOCKS[1:4]).get
+    translated = translate_chat(
+        request, TranslationContext(ModelCatalog(model), recall=recall, show_thinking=showing, max_tokens_limit=4000)
+    )
+    msgspec.json.encode(translated.without_thinking().params)
+    if translated.kept is not None:
+        msgspec.json.encode(add_kept(b'{"id":"x"}', translated.kept, "req_1"))
+        msgspec.json.encode(list_messages("x", translated.kept))
+    return len(msgspec.json.encode(translated.params))
+
+
+def _run_completion(case: tuple[bytes, str]) -> int:
+    body, model = case
+    translated = translate_completion(parse_completion(body), CompletionContext(ModelCatalog(model)))
+    return sum(len(msgspec.json.encode(prompt.params)) for prompt in translated.prompts)
+
+
+def _run_response(case: tuple[bytes, str, Any]) -> int:
+    body, model, showing = case
+    request = parse_response(body)
+    stored = {"msg_1": normalise_item(seeds.ITEMS[0], "x")}
+    context = ResponsesContext(
+        ModelCatalog(model), KEY, "resp_1", resolve_item=stored.get, show_thinking=showing, max_tokens_limit=4000
+    )
+    translated = translate_response(request, context)
+    msgspec.json.encode(translated.without_thinking().params)
+    stream = ResponsesStream(translated.plan, "resp_1", 1, KEY)
+    echo = b"".join(map(encode_event, stream.start()))
+    return len(msgspec.json.encode(translated.params)) + len(msgspec.json.encode(translated.input_items)) + len(echo)
+
+
+def _run_stored_items(body: bytes) -> int:
+    """What a conversation takes, and what a later request makes of it."""
+    try:
+        items = msgspec.json.decode(body, type=list[dict[str, Any]])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    for index, item in enumerate(items):
+        parse_item(item, f"items[{index}]")
+    history = [normalise_item(item, str(index)) for index, item in enumerate(items)]
+    # What is stored is JSON.
+    history = msgspec.json.decode(msgspec.json.encode(history))
+    found = {item["id"]: item for item in history}
+    request = parse_response(b'{"model": "claude-opus-5-5", "input": "Go on"}')
+    context = ResponsesContext(ModelCatalog("claude-opus-5-5"), KEY, "resp_1", history, found.get)
+    read_page(history, {"limit": "2", "after": history[0]["id"]} if history else {})
+    return len(msgspec.json.encode(translate_response(request, context).params)) + len(body)
+
+
+def _run_batch(body: bytes) -> int:
+    return len(msgspec.json.encode(parse_batch(body)))
+
+
+def _run_lines(case: tuple[str, bytes]) -> int:
+    endpoint, content = case
+    checker = InputChecker(endpoint)
+    lines = [checker.check(number, line) for number, line in split_lines(content)]
+    checker.finish()
+    made = len(msgspec.json.encode(checker.errors))
+    catalog = ModelCatalog("claude-opus-5-5")
+    for line in lines:
+        if line is None:
+            continue
+        try:
+            match endpoint:
+                case "/v1/chat/completions":
+                    params = translate_chat(parse_chat(line.body), TranslationContext(catalog)).params
+                case "/v1/completions":
+                    params = (
+                        translate_completion(parse_completion(line.body), CompletionContext(catalog)).prompts[0].params
+                    )
+                case _:
+                    params = translate_response(parse_response(line.body), ResponsesContext(catalog, KEY)).params
+            made += len(encode_request("line-1-0", params))
+        except OpenAIError as error:
+            made += len(error.encode())
+    return made
+
+
+# Forms, encodings, queries, paths.
+
+_FORM = (
+    b'--XX\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+    b'--XX\r\nContent-Disposition: form-data; name="file"; filename="a\\"b\xc3\xbc.jsonl"\r\n'
+    b"Content-Type: application/jsonl\r\n\r\n{}\r\n--XX\r\nContent-Disposition: form-data; "
+    b"name=file; filename*=utf-8''%C3%BC%0d%0a\r\n\r\nx\r\n--XX--\r\n"
+)
+_form_types = st.sampled_from(
+    [
+        "multipart/form-data; boundary=XX",
+        'multipart/form-data; boundary="XX"; charset=utf-8',
+        "multipart/form-data; boundary*=utf-8''X%58",
+        "multipart/form-data; boundary*0=X; boundary*1=X",
+        "multipart/form-data; boundary*0*=nope''X; boundary*1*=%zz",
+        "multipart/form-data; boundary=" + "X" * 5000,
+        "multipart/mixed; boundary=XX",
+    ]
+)
+_changed_form = st.builds(
+    lambda at, put, cut: _FORM[:at] + put + _FORM[at + cut :],
+    st.integers(0, len(_FORM)),
+    st.one_of(
+        st.binary(max_size=12),
+        st.sampled_from(
+            [b"; filename*0*=x''%41; filename*1=b", b"; filename*=nope''%ff", b"\r\n\r\n", b"--XX", b"; name*=a'b'%80"]
+        ),
+    ),
+    st.integers(0, 20),
+)
+
+
+def _run_form(case: tuple[str, bytes]) -> int:
+    parts = parse_form(*case)
+    return sum(len(part.text) + len(msgspec.json.encode([name, part.filename])) for name, part in parts.items())
+
+
+_PACKERS = {"gzip": "gzip", "deflate": "zlib", "br": "brotli", "zstd": "zstd", "identity": ""}
+_encoded = st.one_of(
+    st.binary(max_size=200),
+    st.binary(max_size=200).map(brotli.compress),
+    st.binary(max_size=200).map(zstandard.compress),
+    st.binary(max_size=200).map(lambda data: zstandard.compress(zstandard.compress(data) * 3)),
+    st.integers(0, 200_000).map(lambda size: brotli.compress(bytes(size))),
+    st.integers(0, 200_000).map(lambda size: zstandard.compress(bytes(size))),
+)
+_names = st.lists(st.sampled_from([*_PACKERS, "GZIP", "x-gzip", "snappy", "", "\0"]), max_size=6).map(", ".join)
+_LIMIT = 100_000
+
+
+def _run_encoding(case: tuple[bytes, str]) -> int:
+    return len(decode_body(*case, limit=_LIMIT))
+
+
+_queries = st.dictionaries(
+    st.sampled_from(["limit", "order", "after", "before"]),
+    st.sampled_from([*STRINGS, "asc", "desc", "1", "-1", "1_0", "٣", "1" * 400, "1" * 5000, "1e3", "0x1"]) | st.text(),
+)
+
+
+def _run_query(query: Mapping[str, str]) -> int:
+    read_page_query(query)
+    return len(read_page([{"id": "a"}, {"id": "b"}], query))
+
+
+_path_pieces = st.lists(
+    st.sampled_from(
+        ["/", "//", "v1", "chat", "completions", "..", ".", "%2e%2e", "%2f", "%00", "%ff", "models", "\udc80", "?"]
+    )
+    | st.text(max_size=4),
+    max_size=9,
+).map("".join)
+_ROUTER = Router(HOSTS, "pass")
+
+
+def _run_route(case: tuple[bool, str, str, str, bool]) -> int:
+    standalone, host, method, path, is_anthropic = case
+    route = _ROUTER.route(standalone=standalone, host=host, method=method, path=path, is_anthropic=is_anthropic)
+    return len(repr(route))
+
+
+# Tool arguments.
+
+_argument_texts = st.one_of(
+    json_bytes([{"input": "a\\\U0001f600"}, {"a": [1, {"b": None}]}, {}]).map(
+        lambda data: data.decode(errors="replace")
+    ),
+    st.sampled_from(['{"input":"\\ud83d\\ude00\\n\\x"}', '{ "input" : "\\u12', '{"input":"' + "\\" * 5000]),
+    st.text(),
+)
+
+
+def _run_arguments(case: tuple[str, list[int]]) -> int:
+    text, borders = case
+    cuts = sorted(border % (len(text) + 1) for border in borders)
+    decoder = InputStringDecoder()
+    said = [decoder.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    said.append(decoder.finish())
+    whole = "".join(said)
+    msgspec.json.encode([parse_arguments(text), parse_arguments(text, wrapped=True), unwrap_input(text)])
+    return len(msgspec.json.encode(whole))
+
+
+# What comes from Claude.
+
+_EVENTS = [
+    cut_message(seeds.BLOCKS, "tool_use"),
+    cut_message(seeds.BLOCKS[:1], "end_turn"),
+    cut_message(seeds.BLOCKS[8:], "pause_turn"),
+    [{"type": "message_start", "message": seeds.MESSAGE}, {"type": "message_stop"}],
+    [
+        *cut_message(seeds.BLOCKS[:3])[:9],
+        {"type": "error", "error": {"type": "overloaded_error", "message": "x"}},
+        {"type": "of_a_later_version", "index": 3},
+    ],
+]
+_sse_pieces = pieces(
+    damaged(
+        st.builds(sse, changed(_EVENTS, 3).filter(lambda v: isinstance(v, list)), st.sampled_from(["\n", "\r\n", "\r"]))
+    )
+)
+_TOOLS = {
+    name: ToolIdentity(kind, name, None)
+    for name, kind in (
+        ("look", "function"),
+        ("patch", "custom"),
+        ("shell", "shell"),
+        ("apply_patch", "apply_patch"),
+        ("tool_search", "tool_search"),
+    )
+}
+_STREAM_ERRORS = (OpenAIError, MalformedEventError, IllegalEventOrderError, EventTooLargeError)
+
+
+def _feed(stream: Any, encode: Callable[[Any], bytes], came: list[bytes]) -> int:
+    parser = SseParser(max_event_bytes=1_000_000)
+    made = 0
+    for piece in came:
+        for payload in parser.feed(piece):
+            event = parse_event(payload)
+            if event is not None:
+                made += sum(len(encode(part)) for part in stream.translate(event))
+                if stream.paused:
+                    msgspec.json.encode(stream.content)
+                    stream.resume()
+    return made
+
+
+def _run_chat_stream(case: tuple[list[bytes], ReplyPlan]) -> int:
+    came, plan = case
+    stream = ChatCompletionStream(plan, "chatcmpl-1", 1)
+    made = _feed(stream, encode_chunk, came)
+    made += sum(len(encode_chunk(chunk)) for chunk in stream.finish())
+    return made + len(msgspec.json.encode([stream.usage, stream.content]))
+
+
+def _run_completion_stream(came: list[bytes]) -> int:
+    stream = CompletionStream(CompletionPlan("x", include_usage=True, stop=("END",)), "cmpl-1", 1)
+    made = _feed(stream, encode_completion_chunk, came)
+    return made + sum(len(encode_completion_chunk(chunk)) for chunk in stream.finish())
+
+
+def _run_responses_stream(case: tuple[list[bytes], ResponsesPlan]) -> int:
+    came, plan = case
+    stream = ResponsesStream(plan, "resp_1", 1, KEY)
+    made = sum(len(encode_event(event)) for event in stream.start())
+    try:
+        made += _feed(stream, encode_event, came)
+        made += sum(len(encode_event(event)) for event in stream.finish(2))
+    except _STREAM_ERRORS as error:
+        # As the shell ends it.
+        failure = error if isinstance(error, OpenAIError) else OpenAIError(502, str(error), "server_error")
+        made += sum(len(encode_event(event)) for event in stream.fail(failure))
+        raise
+    return made + len(encode_response(stream.response))
+
+
+_chat_plans = st.builds(
+    ReplyPlan,
+    model=st.just("gpt-5.5"),
+    include_usage=st.booleans(),
+    legacy_function_call=st.booleans(),
+    json_object=st.booleans(),
+    shows_thinking=st.booleans(),
+    custom_tools=st.sampled_from([frozenset(), frozenset({"patch"})]),
+    wrapped_tools=st.sampled_from([frozenset(), frozenset({"look"})]),
+    stop=st.sampled_from([(), ("l", "END")]),
+)
+_responses_plans = st.builds(
+    ResponsesPlan,
+    model=st.just("gpt-5.5"),
+    tools=st.just(_TOOLS),
+    shows_summary=st.booleans(),
+    json_object=st.booleans(),
+    seals_thinking=st.booleans(),
+    refuses_in_text=st.booleans(),
+    forced_tool=st.sampled_from([None, "look", "patch", "shell"]),
+    is_compaction=st.sampled_from([False, False, True]),
+)
+
+
+def _run_whole_message(data: bytes) -> int:
+    read_usage(data)
+    stream = ResponsesStream(ResponsesPlan("gpt-5.5", tools=_TOOLS), "resp_1", 1, KEY)
+    translate_message(stream, data)
+    stream.finish(2)
+    chunks = translate_message(ChatCompletionStream(ReplyPlan("gpt-5.5"), "chatcmpl-1", 1), data)
+    return sum(map(len, map(encode_chunk, chunks))) + len(encode_response(stream.response))
+
+
+def _run_result(line: bytes) -> int:
+    _, result = parse_result(line)
+    judged = judge_results([result])
+    return len(msgspec.json.encode(judged))
+
+
+_header_values = st.sampled_from(
+    ["", "1", "-1", "1e999", "nan", "²", "٣", "2026-11-26T00:00:00Z", "0001-01-01T00:00:00Z", "\0"]
+)
+_error_headers = st.dictionaries(
+    st.sampled_from(
+        [
+            *("retry-after", "Retry-After-Ms", "anthropic-ratelimit-requests-limit"),
+            *("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+            *("anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-input-tokens-reset"),
+        ]
+    ),
+    _header_values | st.text(max_size=30),
+)
+
+
+def _run_error(case: tuple[int, bytes, Mapping[str, str]]) -> int:
+    status, body, headers = case
+    error = translate_claude_error(status, body, headers, NOW)
+    told = translate_rate_limit_headers(headers, NOW)
+    assert 400 <= error.status < 600
+    return len(error.encode()) + _size({**error.headers, **told})
+
+
+def _run_models(body: bytes) -> int:
+    try:
+        models = msgspec.json.decode(body, type=list[dict[str, Any]])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    return len(ModelCatalog("claude-opus-5-5").updated(models).resolve("gpt-4o").id)
+
+
+_sealed = st.one_of(
+    st.just(seal(seeds.BLOCKS[1:2], "claude-opus-5-5", KEY)),
+    st.just(seal_compaction("Short.", "claude-opus-5-5", KEY)),
+)
+_envelopes = st.one_of(
+    st.builds(lambda text, at, put: text[:at] + put + text[at + 1 :], _sealed, st.integers(0, 40), st.text(max_size=3)),
+    st.text(),
+)
+
+
+def _run_envelope(text: str) -> int:
+    open_compaction(text, KEY)
+    envelope = open_envelope(text, KEY)
+    return len(envelope.model) if envelope else 0
+
+
+TARGETS = (
+    Target("chat completions request", st.tuples(json_bytes(seeds.CHATS), _models, _showing), _run_chat),
+    Target("completions request", st.tuples(json_bytes(seeds.COMPLETIONS), _models), _run_completion),
+    Target("responses request", st.tuples(json_bytes(seeds.RESPONSES), _models, _showing), _run_response),
+    Target("stored items", json_bytes([seeds.ITEMS]), _run_stored_items),
+    Target("batches request", json_bytes(seeds.BATCHES), _run_batch),
+    Target(
+        "batch input",
+        st.tuples(
+            st.sampled_from(["/v1/chat/completions", "/v1/completions", "/v1/responses"]),
+            damaged(st.lists(changed(seeds.LINES, 2).map(encode_bytes), max_size=3).map(b"\n".join)),
+        ),
+        _run_lines,
+    ),
+    Target("form", st.tuples(_form_types | st.text(max_size=40), _changed_form), _run_form),
+    Target("content encoding", st.tuples(_encoded, _names | st.text(max_size=20)), _run_encoding, growth=0),
+    Target("page query", _queries, _run_query),
+    Target(
+        "path",
+        st.tuples(
+            st.booleans(),
+            st.sampled_from(["api.openai.com", "API.OPENAI.COM.", "x", ""]) | st.text(max_size=8),
+            st.sampled_from(["GET", "POST", "DELETE", "get", "CONNECT", "\0"]),
+            _path_pieces,
+            st.booleans(),
+        ),
+        _run_route,
+    ),
+    Target("tool arguments", st.tuples(_argument_texts, st.lists(st.integers(0, 10_000), max_size=5)), _run_arguments),
+    Target(
+        "chat completions stream",
+        st.tuples(_sse_pieces, _chat_plans),
+        _run_chat_stream,
+        _STREAM_ERRORS,
+        from_claude=True,
+    ),
+    Target("completions stream", _sse_pieces, _run_completion_stream, _STREAM_ERRORS, from_claude=True),
+    Target(
+        "responses stream",
+        st.tuples(_sse_pieces, _responses_plans),
+        _run_responses_stream,
+        _STREAM_ERRORS,
+        from_claude=True,
+    ),
+    Target("whole message", json_bytes([seeds.MESSAGE]), _run_whole_message, from_claude=True),
+    Target(
+        "batch result", json_bytes(seeds.RESULTS), _run_result, (OpenAIError, MalformedEventError), from_claude=True
+    ),
+    Target(
+        "claude error",
+        st.tuples(
+            st.sampled_from([200, 302, 400, 401, 402, 413, 429, 500, 529, 999]),
+            json_bytes(seeds.ERRORS),
+            _error_headers,
+        ),
+        _run_error,
+        (),
+    ),
+    Target("model list", json_bytes([seeds.MODELS]), _run_models, ()),
+    Target("envelope", _envelopes, _run_envelope, ()),
+)
