@@ -149,6 +149,12 @@ def _add_key_commands(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--dollars-per-day", help="its own limit; 0 for none", **limit)
     add.add_argument("--claude-key-variable", help="environment variable with a key for Claude of its own", **limit)
     add.add_argument("--claude-key-file", help="file with a key for Claude of its own", **limit)
+    add.add_argument(
+        "--cache",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="give its answers again, or never, whatever cache.mode says",
+    )
     shown = commands.add_parser("list", help="list the keys, without the keys themselves", allow_abbrev=False)
     shown.set_defaults(command=_keys_list)
     revoke = commands.add_parser("revoke", help="let a key in no more", allow_abbrev=False)

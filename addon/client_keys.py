@@ -44,6 +44,8 @@ class ClientKey(BaseModel):
     """The environment variable with the key for Claude that this client's calls use, instead of the proxy's own."""
     claude_key_file: Path | None = None
     """The same, in a file."""
+    cache: bool | None = None
+    """Whether its answers may be given again, whatever `cache.mode` says; None leaves it to that."""
     created: datetime | None = None
     revoked: datetime | None = None
 

@@ -388,7 +388,7 @@ class ClaudeProxyAddon:
             authorization=headers.get("authorization") or headers.get("api-key"),
             client=client,
             refusal=refusal,
-            cache_use=cache_use(gateway.settings.cache, headers.get(CACHE_HEADER)),
+            cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
             secrets=tuple(field for field in headers.fields if field[0].lower() in _SECRET_HEADERS),
         )
         if claim.endpoint is Endpoint.ANTHROPIC:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,11 +22,12 @@ KEY_FLAGS = (
     "dollars_per_day",
     "claude_key_variable",
     "claude_key_file",
+    "cache",
 )
 """What a key may have of its own; each is a flag of `keys add`."""
 
 
-def add_key(settings: Settings, name: str, given: Mapping[str, str]) -> int:
+def add_key(settings: Settings, name: str, given: Mapping[str, Any]) -> int:
     """Make a key and print it, alone on standard output. Returns the exit status."""
     more: dict[str, object] = dict(given)
     if "models" in given:
@@ -96,6 +98,8 @@ def revoke_key(settings: Settings, name: str) -> int:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

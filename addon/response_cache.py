@@ -18,6 +18,7 @@ from cachetools import TTLCache
 from mitmproxy.utils import asyncio_utils
 
 from addon.claude import UpstreamBrokenError
+from addon.client_keys import ClientKey
 from addon.setting_sections import CacheSettings
 from addon.store import Key, Store, StoreUnavailableError
 from translators.claude_events import Event
@@ -58,9 +59,12 @@ class Answer(Protocol):
         """End the call."""
 
 
-def cache_use(settings: CacheSettings, asked: str | None) -> CacheUse:
-    """Decide what becomes of a request, by the settings and its own header."""
-    match settings.mode, (asked or "").strip().lower():
+def cache_use(settings: CacheSettings, key: ClientKey | None, asked: str | None) -> CacheUse:
+    """Decide what becomes of a request, by the settings or its client's key, and by its own header."""
+    mode = settings.mode
+    if key is not None and key.cache is not None:
+        mode = "on" if key.cache else "off"
+    match mode, (asked or "").strip().lower():
         case "off", _:
             return "off"
         case _, "refresh":

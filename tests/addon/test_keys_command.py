@@ -32,6 +32,20 @@ def test_a_key_is_printed_alone_and_its_limits_are_kept(key_file, capsys):
     assert printed.out.strip() not in printed.err
 
 
+@pytest.mark.parametrize(
+    ("flags", "kept", "listed"),
+    [(["--cache"], True, "cache=true"), (["--no-cache"], False, "cache=false"), ([], None, None)],
+    ids=["on", "off", "as_all"],
+)
+def test_a_key_may_have_its_answers_given_again_or_not(key_file, capsys, flags, kept, listed):
+    assert main(["keys", "add", "ci", *flags]) == 0
+    assert [key.cache for key in read_key_file(key_file)] == [kept]
+    capsys.readouterr()
+    assert main(["keys", "list"]) == 0
+    facts = capsys.readouterr().out.split()
+    assert [fact for fact in facts if fact.startswith("cache=")] == ([listed] if listed else [])
+
+
 def test_the_list_names_keys_and_shows_none(key_file, capsys):
     main(["keys", "add", "one", "--models", "a,b"])
     main(["keys", "add", "two"])

@@ -7,11 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -19,46 +15,18 @@ import openai
 import pytest
 import pytest_asyncio
 
-from tests.integration.raw_upstream import (
-    EVENTS_HEAD,
-    Call,
-    RawUpstream,
-    message_end,
-    message_start,
-    raw_upstream,
-    text_delta,
-)
-from tests.integration.serving_process import ServingProcess, serving_process
+from tests.deploy.cluster import CONFIGURATIONS, PATH, SECONDS, Cluster, Instance, open_stream, rest_of, running_cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(400),  # each cluster is two processes, which take their time on a busy machine
 ]
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
-CONFIGURATIONS = {"haproxy": DEPLOY / "haproxy.cfg", "nginx": DEPLOY / "nginx.conf"}
-SECONDS = 20
 ANSWERED = 'endpoint="chat_completions"', 'outcome="ok"'
-NGINX = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    {configuration}
-}}
-"""
 
 
 @pytest.fixture(params=CONFIGURATIONS, scope="module")
@@ -66,116 +34,6 @@ def balancer(request):
     if sys.platform != "linux" or shutil.which(request.param, path=PATH) is None:
         pytest.skip(f"{request.param} is not installed, or the connections to one port cannot be dealt out to workers")
     return request.param
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def start_balancer(name: str, folder: Path, port: int, instances: list[int]) -> subprocess.Popen[bytes]:
-    """Start one with the configuration of deploy/, whose ports alone are others."""
-    text = CONFIGURATIONS[name].read_text()
-    for written, used in (("8080", port), ("8001", instances[0]), ("8002", instances[1])):
-        assert f"127.0.0.1:{written}" in text
-        text = text.replace(f"127.0.0.1:{written}", f"127.0.0.1:{used}")
-    file = folder / f"{name}.conf"
-    program = shutil.which(name, path=PATH)
-    assert program is not None
-    if name == "haproxy":
-        file.write_text(text)
-        command = [program, "-q", "-f", str(file)]
-    else:
-        file.write_text(NGINX.format(configuration=text))
-        command = [program, "-p", str(folder), "-c", str(file)]
-    checked = [*command, "-c"] if name == "haproxy" else [*command, "-t"]
-    subprocess.run(checked, check=True, capture_output=True, timeout=20)
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-
-class Script:
-    """Answers each call with a piece of text, waits to be let go on, and ends it."""
-
-    def __init__(self) -> None:
-        self.go_on = asyncio.Event()
-        self.waits = False
-
-    async def __call__(self, call: Call) -> None:
-        if self.waits:
-            await asyncio.Event().wait()
-        await call.send(EVENTS_HEAD + message_start() + text_delta("first"))
-        await self.go_on.wait()
-        await call.send(text_delta(" last") + message_end())
-
-
-@dataclass
-class Cluster:
-    """Two instances, each with a Claude of its own, so that it can be told who served what."""
-
-    url: str
-    instances: list[ServingProcess]
-    claudes: list[RawUpstream]
-    script: Script
-    seen: tuple[int, ...] = (0, 0)
-
-    def served(self) -> tuple[int, ...]:
-        """How many calls each instance has made for this test."""
-        return tuple(len(claude.calls) - seen for claude, seen in zip(self.claudes, self.seen, strict=True))
-
-    def client(self, key: str = "sk-one") -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(
-            base_url=f"{self.url}/v1",
-            api_key=key,
-            max_retries=0,
-            timeout=SECONDS,
-            http_client=openai.DefaultAsyncHttpx2Client(trust_env=False),
-        )
-
-    async def metric(self, name: str, *labels: str) -> list[float]:
-        """Read one metric of each instance, 0 where it has none."""
-        found = []
-        async with httpx2.AsyncClient(trust_env=False) as client:
-            for instance in self.instances:
-                page = (await client.get(f"http://127.0.0.1:{instance.port}/metrics")).text.splitlines()
-                lines = [line for line in page if line.startswith(name) and all(label in line for label in labels)]
-                found.append(sum(float(line.rpartition(" ")[2]) for line in lines))
-        return found
-
-
-@contextlib.asynccontextmanager
-async def running_cluster(balancer: str, tmp_path: Path, redis_url: str) -> AsyncIterator[Cluster]:
-    script = Script()
-    async with contextlib.AsyncExitStack() as stack:
-        claudes = [await stack.enter_async_context(raw_upstream(script)) for _ in range(2)]
-        shared = {
-            "CLAUDE_PROXY_REDIS_URL": redis_url,
-            "CLAUDE_PROXY_SECRET": "the same for both, and long enough",
-            "CLAUDE_PROXY_WORKERS": "2",
-        }
-        starting = [
-            serving_process(
-                claude.base_url, tmp_path, **shared, PROMETHEUS_MULTIPROC_DIR=str(tmp_path / f"metrics-{number}")
-            )
-            for number, claude in enumerate(claudes)
-        ]
-        instances = list(await asyncio.gather(*(stack.enter_async_context(process) for process in starting)))
-        port = free_port()
-        process = start_balancer(balancer, tmp_path, port, [instance.port for instance in instances])
-        try:
-            url = f"http://127.0.0.1:{port}"
-            async with asyncio.timeout(3 * SECONDS), httpx2.AsyncClient(trust_env=False) as client:
-                while process.poll() is None:
-                    with contextlib.suppress(httpx2.TransportError):
-                        if (await client.get(f"{url}/health")).status_code == 200:
-                            break
-                    await asyncio.sleep(0.05)
-            assert process.poll() is None, "it ended at its start"
-            yield Cluster(url, instances, claudes, script)
-        finally:
-            script.go_on.set()
-            process.terminate()
-            process.wait(10)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -202,32 +60,13 @@ async def own_cluster(balancer: str, tmp_path: Path, redis_url: str) -> AsyncIte
         yield cluster
 
 
-def children_of(number: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
-
-
-async def kill_with_workers(instance: ServingProcess) -> None:
-    workers = children_of(instance.process.pid)
+async def kill_with_workers(instance: Instance) -> None:
+    workers = instance.workers()
     assert len(workers) == 2
-    await instance.kill()
+    await instance.serving.kill()
     for worker in workers:
         with contextlib.suppress(ProcessLookupError):  # one that had nothing to do has ended with its parent
             os.kill(worker, signal.SIGKILL)
-
-
-async def open_stream(client: openai.AsyncOpenAI) -> openai.AsyncStream[openai.types.chat.ChatCompletionChunk]:
-    """Begin a stream, and read its first text."""
-    stream = await client.chat.completions.create(
-        model="gpt-4o", messages=[{"role": "user", "content": "hi"}], stream=True
-    )
-    async for chunk in stream:
-        if chunk.choices and chunk.choices[0].delta.content == "first":
-            return stream
-    raise AssertionError("the stream ended before its first text")
-
-
-async def rest_of(stream: openai.AsyncStream[openai.types.chat.ChatCompletionChunk]) -> str:
-    return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
 
 
 async def test_a_stream_goes_on_piece_by_piece(cluster: Cluster) -> None:
@@ -281,7 +120,7 @@ async def test_what_one_has_stored_the_other_finds(cluster: Cluster) -> None:
     async with cluster.client() as client, asyncio.timeout(SECONDS):
         response = await client.responses.create(model="gpt-4o", input="hi")
         for instance in cluster.instances:
-            async with instance.client() as direct:
+            async with instance.serving.client() as direct:
                 assert (await direct.responses.retrieve(response.id)).output_text == "first last"
 
 
@@ -314,7 +153,7 @@ async def test_an_instance_that_drains_gets_nothing_new(own_cluster: Cluster) ->
     async with cluster.client() as client, asyncio.timeout(3 * SECONDS):
         streams = await asyncio.gather(*(open_stream(client) for _ in range(4)))
         before = cluster.served()
-        cluster.instances[0].process.terminate()
+        cluster.instances[0].serving.process.terminate()
         await asyncio.sleep(5)  # two checks of HAProxy; nginx finds the port closed
         more = await asyncio.gather(*(open_stream(client) for _ in range(4)))
         assert cluster.served() == (before[0], before[1] + 4)

@@ -17,6 +17,7 @@ import yaml
 from addon.cli import _parser
 from addon.metrics_folder import FOLDER_VARIABLE
 from addon.settings import ALL_SETTINGS
+from addon.workers import _KILL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -26,6 +27,9 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 KUBERNETES = "1.34"
 ENVIRONMENT = {setting.names.env for setting in ALL_SETTINGS} | {FOLDER_VARIABLE}
+DRAINING = "CLAUDE_PROXY_DRAIN_TIMEOUT"
+DRAIN_SECONDS = 60
+"""What all files of deploy/ give running answers."""
 OF_THE_SYSTEM = {"PATH", "HOME", "XDG_STATE_HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -238,8 +242,6 @@ def test_pods_are_confined_and_know_our_settings(rendered, values):
         assert {item["name"] for item in container["env"]} <= ENVIRONMENT
         mounted = {item["name"] for item in container["volumeMounts"]}
         assert mounted <= {volume["name"] for volume in pod["volumes"]}
-    waits = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] > waits + 10  # what running answers are given
 
 
 def test_selectors_find_their_pods_and_services(rendered):
@@ -274,3 +276,32 @@ def test_without_a_key_nothing_is_rendered(helm, rendered):
 def test_wrong_values_are_refused_by_name(helm, values, complaint):
     report = helm.lint(CHART, values)
     assert complaint in " ".join([*report["errors"], *(message["error"] for message in report["messages"])])
+
+
+# Their ends: what running answers are given, and when whatever still runs is killed.
+
+
+def test_compose_kills_no_container_that_still_drains():
+    proxy = COMPOSE["services"]["proxy"]
+    drains, kills = proxy["environment"][DRAINING], proxy["stop_grace_period"]
+    assert int(drains) == DRAIN_SECONDS
+    assert int(kills.removesuffix("s")) > DRAIN_SECONDS + _KILL_SECONDS
+
+
+def test_systemd_kills_no_service_that_still_drains():
+    unit = (DEPLOY / "claude-proxy.service").read_text()
+    assert re.findall(rf"^Environment={DRAINING}=(\d+)$", unit, re.MULTILINE) == [str(DRAIN_SECONDS)]
+    [kills] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert int(kills) > DRAIN_SECONDS + _KILL_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("more", "drains"), [({}, DRAIN_SECONDS), ({"drainSeconds": 600}, 600)], ids=["as_is", "longer"]
+)
+def test_kubernetes_kills_no_pod_that_still_drains(rendered, more, drains):
+    [deployment] = [each for each in rendered({"existingSecret": "a", **more}) if each["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    proxy = pod["containers"][0]
+    waits = int(proxy["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert [each["value"] for each in proxy["env"] if each["name"] == DRAINING] == [str(drains)]
+    assert pod["terminationGracePeriodSeconds"] > waits + drains + _KILL_SECONDS

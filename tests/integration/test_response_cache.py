@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from addon.client_keys import digest_of
 from addon.settings import Settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.contract.simulated_upstream import simulate
@@ -24,8 +25,13 @@ type Make = Callable[..., Settings]
 
 @pytest.fixture
 def make_settings(simulation: RunningSimulation, tmp_path: Path) -> Make:
-    def make(**cache: Any) -> Settings:
-        return settings_with_store(simulation.base_url, tmp_path / "store.sqlite3", cache={"mode": "on", **cache})
+    def make(keys: dict[str, bool | None] | None = None, **cache: Any) -> Settings:
+        known = [
+            {"name": f"key-{number}", "sha256": digest_of(key), "cache": says}
+            for number, (key, says) in enumerate((keys or {}).items())
+        ]
+        sections = {"access": {"keys": known}, "cache": {"mode": "on", **cache}}
+        return settings_with_store(simulation.base_url, tmp_path / "store.sqlite3", **sections)
 
     return make
 
@@ -45,9 +51,12 @@ async def whole(client: AsyncOpenAI, text: str = "Hello.", header: str | None = 
     return answered.parse(), answered.headers.get(HEADER, "")
 
 
-async def streamed(client: AsyncOpenAI, text: str = "Hello.") -> str:
+async def streamed(client: AsyncOpenAI, text: str = "Hello.", header: str | None = None) -> str:
     stream = await client.chat.completions.create(
-        model="gpt-4o", messages=[{"role": "user", "content": text}], stream=True
+        model="gpt-4o",
+        messages=[{"role": "user", "content": text}],
+        extra_headers={} if header is None else {HEADER: header},
+        stream=True,
     )
     return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
 
@@ -123,6 +132,55 @@ async def test_operator_and_client_both_have_a_say(
     async with start_proxy(REVERSE, settings=make_settings(mode=mode)) as proxy, client_of(proxy) as client:
         assert [(await whole(client, header=header))[1] for _ in range(2)] == outcomes
     assert calls(simulation) == made
+
+
+@pytest.mark.parametrize("ask", [whole, streamed], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("mode", "key", "header", "made"),
+    [
+        ("off", True, None, 1),
+        ("asked", True, None, 1),
+        ("on", True, "off", 2),
+        ("off", True, "refresh", 2),
+        ("on", False, None, 2),
+        ("asked", False, "on", 2),
+        ("on", None, None, 1),
+        ("off", None, "on", 2),
+        ("asked", None, None, 2),
+    ],
+)
+async def test_a_key_has_its_say_in_place_of_the_mode(
+    start_proxy: ProxyStarter,
+    simulation: RunningSimulation,
+    make_settings: Make,
+    ask: Callable[..., Awaitable[Any]],
+    mode: str,
+    key: bool | None,
+    header: str | None,
+    made: int,
+) -> None:
+    settings = make_settings({"sk-one": key}, mode=mode)
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        for _ in range(2):
+            await ask(client, header=header)
+    assert calls(simulation) == made
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["each_for_itself", "shared"])
+async def test_a_key_that_says_no_neither_gets_nor_leaves_answers_and_changes_nothing_for_others(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, make_settings: Make, shared: bool
+) -> None:
+    settings = make_settings({"sk-no": False, "sk-one": True, "sk-two": None}, shared=shared)
+    async with (
+        start_proxy(REVERSE, settings=settings) as proxy,
+        client_of(proxy, "sk-no") as no,
+        client_of(proxy, "sk-one") as one,
+        client_of(proxy, "sk-two") as two,
+    ):
+        asked = [(await whole(client))[1] for client in (no, one, no, two, one, two)]
+        assert asked == ["", "miss", "", "hit" if shared else "miss", "hit", "hit"]
+        assert await streamed(no)
+        assert calls(simulation) == (4 if shared else 5)
 
 
 async def test_a_refreshed_answer_takes_the_place_of_the_kept_one(
