@@ -140,15 +140,17 @@ def _add_key_commands(parser: argparse.ArgumentParser) -> None:
     add = commands.add_parser("add", help="make a key, and show it this once", allow_abbrev=False)
     add.set_defaults(command=_keys_add)
     add.add_argument("name", metavar="NAME", help="what the log and the limits know the client by")
-    limit: dict[str, Any] = {"default": argparse.SUPPRESS, "metavar": "N"}
-    add.add_argument("--models", help="names that the client may ask for: patterns, separated by commas", **limit)
-    add.add_argument("--requests-per-minute", help="its own limit; 0 for none", **limit)
-    add.add_argument("--burst-size", help="requests that may come at once", **limit)
-    add.add_argument("--tokens-per-minute", help="its own limit; 0 for none", **limit)
-    add.add_argument("--concurrent-requests", help="its own limit; 0 for none", **limit)
-    add.add_argument("--dollars-per-day", help="its own limit; 0 for none", **limit)
-    add.add_argument("--claude-key-variable", help="environment variable with a key for Claude of its own", **limit)
-    add.add_argument("--claude-key-file", help="file with a key for Claude of its own", **limit)
+    for flag, metavar, meaning in (
+        ("--models", "NAMES", "names that the client may ask for: patterns, separated by commas"),
+        ("--requests-per-minute", "N", "its own limit; 0 for none"),
+        ("--burst-size", "N", "requests that may come at once"),
+        ("--tokens-per-minute", "N", "its own limit; 0 for none"),
+        ("--concurrent-requests", "N", "its own limit; 0 for none"),
+        ("--dollars-per-day", "N", "its own limit; 0 for none"),
+        ("--claude-key-variable", "NAME", "environment variable with a key for Claude of its own"),
+        ("--claude-key-file", "FILE", "file with a key for Claude of its own"),
+    ):
+        add.add_argument(flag, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
     add.add_argument(
         "--cache",
         action=argparse.BooleanOptionalAction,

@@ -217,12 +217,13 @@ class Router:
                     return Claim(Endpoint.OTHER_BACKEND, written)
         if not standalone and self._untranslated == "pass":
             return Pass()
+        others = " Others can be sent elsewhere: `other_backends`." if standalone else ""
         # The real host's own words for an unknown path, and 404 because clients never retry it.
         return Refuse(
             OpenAIError(
                 404,
                 f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
-                "It serves chat completions, responses, conversations, files, batches and models.",
+                f"It serves chat completions, responses, conversations, files, batches and models.{others}",
             )
         )
 
