@@ -2,6 +2,7 @@
 
     scripts/bench                every figure, some four minutes
     scripts/bench --quick        the same with less care, under a minute
+    scripts/bench --peers        beside other gateways too, which it installs into .cache/peers
     scripts/bench --markdown     the table as docs/performance.md has it
 
 Upstream is the simulated Claude in its fast mode. Four endpoints are asked for the same: the upstream itself,
@@ -33,6 +34,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench_peers import PEERS, install
+
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "mitmdump"
 START_SECONDS = 60.0
@@ -48,6 +51,7 @@ class Endpoint:
     api: str
     port: int
     process: subprocess.Popen[bytes] | None = None
+    headers: tuple[str, ...] = ()
     idle_mib: float = 0.0
 
     def pids(self) -> list[int]:
@@ -156,7 +160,7 @@ class Load:
 
 
 def _job(endpoint: Endpoint, job: dict[str, Any]) -> dict[str, Any]:
-    return {"api": endpoint.api, "port": endpoint.port, **job}
+    return {"api": endpoint.api, "port": endpoint.port, "headers": endpoint.headers, **job}
 
 
 def _pinned(core: int | None) -> Callable[[], None]:
@@ -191,7 +195,7 @@ def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint]
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=environment | (PEERS[name].environment if name in PEERS else {}),
                 cwd=folder,
                 preexec_fn=_pinned(core),  # noqa: PLW1509 - no threads here
             )
@@ -209,7 +213,10 @@ def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint]
             case "addon":
                 script = str(ROOT / "addon" / "main.py")
                 return [*reverse(port), "--set", f"confdir={confdir}", "-s", script]
-        raise SystemExit(f"bench: no endpoint is called {name}; there are direct, {BASE}, serve, addon")
+        if name in PEERS:
+            return PEERS[name].command(name, port, upstream, folder)
+        known = ", ".join(("direct", BASE, "serve", "addon", *PEERS))
+        raise SystemExit(f"bench: no endpoint is called {name}; there are {known}")
 
     processes: list[subprocess.Popen[bytes]] = []
     load = Load(ours)
@@ -222,7 +229,9 @@ def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint]
                 port = _free_port()
                 process = start(name, command(name, port), theirs)
                 processes.append(process)
-                endpoints.append(Endpoint(name, "anthropic" if name == BASE else "openai", port, process))
+                headers = PEERS[name].headers if name in PEERS else ()
+                lines = tuple(line.format(upstream=upstream) for line in headers)
+                endpoints.append(Endpoint(name, "anthropic" if name == BASE else "openai", port, process, lines))
         for endpoint, process in zip(endpoints, processes, strict=True):
             _wait(endpoint, process, load, folder)
         yield endpoints, load
@@ -308,7 +317,12 @@ ROWS = (
 )
 """Title, figure, and whether the upstream's own share is taken off."""
 
-TITLES = {BASE: "bare mitmdump", "serve": "claude-proxy serve", "addon": "mitmdump -s addon/main.py"}
+TITLES = {
+    BASE: "bare mitmdump",
+    "serve": "claude-proxy serve",
+    "addon": "mitmdump -s addon/main.py",
+    **{name: peer.title for name, peer in PEERS.items()},
+}
 
 
 def rows(figures: Figures, seconds: float, streams: int) -> list[list[str]]:
@@ -377,7 +391,10 @@ def main() -> None:
     parser.add_argument(
         "--endpoints", default=f"{BASE},serve,addon", help="which to measure, by commas (default: %(default)s)"
     )
+    parser.add_argument("--peers", action="store_true", help=f"measure {', '.join(PEERS)} too; installs them first")
     flags = parser.parse_args()
+    names = [*flags.endpoints.split(","), *(PEERS if flags.peers else ())]
+    install(names)
     if not Path("/proc/self/task").exists() or not hasattr(os, "sched_setaffinity"):
         raise SystemExit("bench: CPU time and memory are read from /proc, so this needs Linux.")
     rounds, seconds, streams = (2, 0.4, 200) if flags.quick else (5, 2.0, 500)
@@ -386,7 +403,7 @@ def main() -> None:
     # As for Ctrl-C: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        with started(flags.endpoints.split(","), folder) as (endpoints, load):
+        with started(names, folder) as (endpoints, load):
             figures = measure(endpoints, load, rounds=rounds, seconds=seconds, streams=streams)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

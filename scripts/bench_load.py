@@ -40,6 +40,8 @@ class Job:
     """Leave the streams open: print the result when each has its first text, cut them when the next line comes."""
     pause: float = 0.0
     """Seconds between a client's requests."""
+    headers: tuple[str, ...] = ()
+    """More lines of the request's head."""
 
     @property
     def request(self) -> bytes:
@@ -62,7 +64,7 @@ class Job:
         head = (
             f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n"
             "x-api-key: bench\r\nauthorization: Bearer bench\r\nanthropic-version: 2023-06-01\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
+            f"content-length: {len(body)}\r\n{''.join(f'{line}\r\n' for line in self.headers)}\r\n"
         )
         return head.encode() + body
 
