@@ -1,0 +1,157 @@
+"""The soak finds nothing in a short run, and would find whatever it looks for."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.soak_checks import Page, Rest, Seen, Tally, judge
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors and memory are read from /proc")
+@pytest.mark.timeout(200)
+def test_a_short_soak_finds_nothing():
+    command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "20"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.endswith((" ok", "FAILED"))]
+    assert len(rows) == len(judged(SEEN))
+    load = dict(re.findall(r"(\d+) (\w+)", done.stdout.partition("load: ")[2].partition("\n")[0]))
+    assert len(load) == 18, load
+
+
+def exchange(request_id: str, endpoint: str = "chat_completions", model: str | None = "claude") -> dict[str, Any]:
+    return {
+        "event": "exchange",
+        "level": "info",
+        "request_id": request_id,
+        "endpoint": endpoint,
+        "claude_model": model,
+    }
+
+
+def page_of(*, chats: int = 2, lists: int = 1, durations: int = 2, models: int = 2, in_flight: int = 0) -> Page:
+    return Page.parse(f"""
+# TYPE claude_proxy_requests_in_flight gauge
+claude_proxy_requests_in_flight{{endpoint="chat_completions"}} {in_flight}
+claude_proxy_requests_in_flight{{endpoint="metrics"}} 1
+# TYPE claude_proxy_requests_total counter
+claude_proxy_requests_total{{endpoint="chat_completions",outcome="ok"}} 1
+claude_proxy_requests_total{{endpoint="chat_completions",outcome="client_left"}} {chats - 1}
+claude_proxy_requests_total{{endpoint="models",outcome="ok"}} {lists}
+# TYPE claude_proxy_request_duration_seconds histogram
+claude_proxy_request_duration_seconds_bucket{{endpoint="chat_completions",le="+Inf"}} {durations}
+claude_proxy_request_duration_seconds_count{{endpoint="chat_completions"}} {durations}
+claude_proxy_request_duration_seconds_sum{{endpoint="chat_completions"}} 0.5
+claude_proxy_request_duration_seconds_bucket{{endpoint="models",le="+Inf"}} 1
+claude_proxy_request_duration_seconds_count{{endpoint="models"}} 1
+claude_proxy_request_duration_seconds_sum{{endpoint="models"}} 0.5
+# TYPE gen_ai_server_request_duration_seconds histogram
+gen_ai_server_request_duration_seconds_bucket{{error_type="",le="+Inf"}} {models - 1}
+gen_ai_server_request_duration_seconds_count{{error_type=""}} {models - 1}
+gen_ai_server_request_duration_seconds_bucket{{error_type="client_left",le="+Inf"}} 1
+gen_ai_server_request_duration_seconds_count{{error_type="client_left"}} 1
+""")
+
+
+LINES = [
+    exchange("req_1"),
+    exchange("req_2"),
+    exchange("req_3", "models", None),
+    exchange("req_5", "metrics", None),
+    {"event": "refused", "level": "info", "request_id": "req_4"},
+    {"event": "background_response", "level": "info"},
+]
+TALLY = Tally(
+    requests=5,
+    background=1,
+    request_ids=["req_1", "req_3", "req_4", "req_5"],
+    ended_at_claude=[0.01],
+)
+REST = Rest(descriptors=20, tasks=Counter({"serve": 3}), mib=150.0)
+SEEN = Seen(LINES, "Claude Proxy listens", TALLY, page_of(), warm=REST, end=REST)
+
+
+def judged(seen: Seen) -> dict[str, bool]:
+    checks = judge(seen, model_endpoints=["chat_completions"], memory_growth=0.1)
+    return {check.name: check.holds for check in checks}
+
+
+def with_tally(**changes: Any) -> Seen:
+    return dataclasses.replace(SEEN, tally=dataclasses.replace(TALLY, **changes))
+
+
+def with_end(**changes: Any) -> Seen:
+    return dataclasses.replace(SEEN, end=dataclasses.replace(REST, **changes))
+
+
+def with_lines(*lines: dict[str, Any]) -> Seen:
+    return dataclasses.replace(SEEN, lines=list(lines))
+
+
+REQUESTS = "exchange lines, refused lines"
+TOTALS = "claude_proxy_requests_total", "claude_proxy_request_duration_seconds"
+OF_MODELS = "gen_ai_server_request_duration_seconds"
+LEFT = "calls of clients who left, ended at Claude"
+
+
+@pytest.mark.parametrize(
+    ("seen", "failing"),
+    [
+        (SEEN, set()),
+        (with_tally(mistakes=["stream: no end"]), {"answers that were wrong"}),
+        (dataclasses.replace(SEEN, page=page_of(in_flight=1)), {"requests in flight"}),
+        (with_end(tasks=Counter({"serve": 3, "exchange #": 1})), {"asyncio tasks"}),
+        (with_end(descriptors=22), set()),
+        (with_end(descriptors=23), {"open descriptors"}),
+        (with_end(mib=164.0), set()),
+        (with_end(mib=166.0), {"resident memory, MiB"}),
+        (with_tally(requests=6), {REQUESTS}),
+        (with_lines(*LINES, exchange("req_1")), {REQUESTS, "request ids logged twice", *TOTALS, OF_MODELS}),
+        (with_lines(*LINES, LINES[4]), {REQUESTS, "request ids logged twice"}),
+        (with_lines(*LINES[1:]), {REQUESTS, "request ids of answers not in the log", *TOTALS, OF_MODELS}),
+        (dataclasses.replace(SEEN, page=page_of(chats=3)), {TOTALS[0]}),
+        (dataclasses.replace(SEEN, page=page_of(chats=1, lists=2)), {TOTALS[0]}),
+        (dataclasses.replace(SEEN, page=page_of(durations=3)), {TOTALS[1]}),
+        (dataclasses.replace(SEEN, page=page_of(models=3)), {OF_MODELS}),
+        (with_lines(*LINES[:-1]), {"background_response lines"}),
+        (with_lines(*LINES, {"event": "task_failed", "level": "error"}), {"log lines of level error"}),
+        (with_lines(*LINES, {"event": "odd", "level": "warning", "exception": "Traceback ..."}), {"tracebacks"}),
+        (dataclasses.replace(SEEN, standard_error="Traceback (most recent call last):"), {"tracebacks"}),
+        (with_tally(not_ended=["Say something about soak-1-."]), {LEFT}),
+        (with_tally(ended_at_claude=[]), {LEFT}),
+    ],
+    ids=[
+        "all-is-well",
+        "wrong-answer",
+        "in-flight",
+        "task",
+        "store-opened",
+        "descriptors",
+        "some-memory",
+        "memory",
+        "no-line",
+        "two-lines",
+        "refused-twice",
+        "answer-without-line",
+        "counted-twice",
+        "wrong-endpoint",
+        "observed-twice",
+        "model-observed-twice",
+        "background",
+        "error",
+        "exception",
+        "traceback",
+        "call-not-ended",
+        "nobody-left",
+    ],
+)
+def test_each_check_finds_what_it_looks_for(seen, failing):
+    assert {name for name, holds in judged(seen).items() if not holds} == failing
