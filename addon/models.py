@@ -1,10 +1,8 @@
 """GET /v1/models and /v1/models/{model}: Claude's list in OpenAI's shape."""
 
-import anthropic
-
+from addon.claude_errors import translated_errors
 from addon.exchange import Exchange
 from translators.backends import ANTHROPIC, parse_target
-from translators.errors import OpenAIError, translate_claude_error
 from translators.models.response import translate_model, translate_models
 
 __all__ = ["answer_model", "answer_models"]
@@ -37,10 +35,8 @@ async def answer_model(exchange: Exchange) -> None:
 async def _listed(exchange: Exchange) -> list[dict[str, object]]:
     if not exchange.gateway.catalog.first_party:
         return []  # the other backends have no list
-    try:
-        return await exchange.gateway.claude.models(exchange.client.claude_key)
-    except anthropic.APIStatusError as error:
-        response = error.response
-        raise translate_claude_error(error.status_code, response.content, response.headers) from error
-    except anthropic.APIConnectionError as error:
-        raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
+    observe_upstream = exchange.gateway.metrics.observe_upstream
+    with translated_errors(observe_upstream):
+        listed = await exchange.gateway.claude.models(exchange.client.claude_key)
+    observe_upstream("200")
+    return listed

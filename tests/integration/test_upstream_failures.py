@@ -155,3 +155,28 @@ async def test_a_retry_after_beyond_the_limit_is_the_clients_to_wait_for(start_p
                 assert response.headers["retry-after-ms"] == "61000"
                 assert response.json()["error"]["code"] == "rate_limit_exceeded"
                 assert len(upstream.calls) == 1
+
+
+async def silent(call: Call) -> None:
+    """Take the request and say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code", "counted"),
+    [
+        (silent, 504, "timeout", "timeout"),
+        (sending(b"", cut=True), 502, "upstream_unreachable", "unreachable"),
+        (sending(answered_with(529, "overloaded_error", "Overloaded")), 503, "server_is_overloaded", "529"),
+    ],
+    ids=["silence", "reset", "529"],
+)
+async def test_a_list_of_models_that_fails_says_how_and_is_counted(
+    start_proxy: ProxyStarter, failure: Script, status: int, code: str, counted: str
+) -> None:
+    async with raw_upstream(failure, lists_models=True) as upstream:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, timeout=0.3)) as proxy:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+                response = await client.get("/v1/models")
+                assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+                page = (await client.get("/metrics")).text
+                assert f'claude_proxy_upstream_responses_total{{status="{counted}"}} 1.0' in page
