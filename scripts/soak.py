@@ -42,7 +42,8 @@ WARM_UP = 0.2
 """The share of the time after which the process is looked at for the first time."""
 MEMORY_GROWTH = 0.1
 SETTLE_SECONDS = 30.0
-CLAUDE_TIMEOUT = 2.0
+CLAUDE_TIMEOUT = 5.0
+"""Seconds: longer than a busy machine stands still, shorter than the patience of the clients."""
 MOST_PAUSE = 0.1
 """Seconds that a client waits at most before it goes on."""
 SMALL = str(1024 * 1024)

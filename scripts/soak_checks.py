@@ -1,7 +1,7 @@
 """What must hold after a soak: pure functions from what was seen to the rows of its table."""
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,22 +41,6 @@ class Tally:
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
-    """All that a soak is judged by."""
-
-    lines: Sequence[Mapping[str, Any]]
-    """The whole log, one mapping a line; the last exchange is the one that asked for `page`."""
-    standard_error: str
-    """What else the process said."""
-    tally: Tally
-    page: "Page"
-    """/metrics at the end."""
-    warm: Rest
-    """After the warm-up."""
-    end: Rest
-
-
-@dataclasses.dataclass(frozen=True)
 class Check:
     """A row of the table."""
 
@@ -79,10 +63,10 @@ class Page:
     @classmethod
     def parse(cls, text: str) -> "Page":
         """Add up the samples over all labels but the endpoint."""
-        sums: Counter[tuple[str, str]] = Counter()
+        sums: defaultdict[tuple[str, str], float] = defaultdict(float)
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                sums[sample.name, sample.labels.get("endpoint", "")] += sample.value  # type: ignore[assignment] # a float
+                sums[sample.name, sample.labels.get("endpoint", "")] += sample.value
 
         def of(name: str) -> dict[str, float]:
             return {endpoint: value for (found, endpoint), value in sums.items() if found == name}
@@ -97,6 +81,22 @@ class Page:
     def others_in_flight(self) -> int:
         """How many exchanges have not ended, besides the one that asked for this page."""
         return int(sum(self.in_flight.values())) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """All that a soak is judged by."""
+
+    lines: Sequence[Mapping[str, Any]]
+    """The whole log, one mapping a line; the last exchange is the one that asked for `page`."""
+    standard_error: str
+    """What else the process said."""
+    tally: Tally
+    page: Page
+    """/metrics at the end."""
+    warm: Rest
+    """After the warm-up."""
+    end: Rest
 
 
 def judge(seen: Seen, *, model_endpoints: Iterable[str], memory_growth: float) -> list[Check]:
@@ -173,6 +173,7 @@ def _counted(name: str, observed: Mapping[str, float], logged: Mapping[str, int]
 
 
 def _moved(before: Mapping[str, int], after: Mapping[str, int]) -> str:
-    added = [f"{name} {number - before.get(name, 0):+d}" for name, number in after.items()]
-    shown = ", ".join(text for text in added if " +" in text and not text.endswith(" +0"))
-    return f"{sum(before.values())} -> {sum(after.values())}" + (f" ({shown})" if shown else "")
+    added = ", ".join(
+        f"{name} {number - before.get(name, 0):+d}" for name, number in after.items() if number > before.get(name, 0)
+    )
+    return f"{sum(before.values())} -> {sum(after.values())}" + (f" ({added})" if added else "")
