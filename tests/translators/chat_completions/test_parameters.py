@@ -250,6 +250,6 @@ def test_what_is_ignored_is_reported_by_its_name(translate, name):
 
 def test_the_document_is_up_to_date():
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "compatibility", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "scripts" / "compatibility.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -387,6 +387,6 @@ def test_T8_a_tool_that_is_refused_is_named(name):
 
 def test_the_document_is_up_to_date():
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "compatibility", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "scripts" / "compatibility.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
