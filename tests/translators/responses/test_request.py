@@ -485,6 +485,17 @@ def test_P16_no_reasoning_is_refused_by_no_model(model):
     assert refusal(translate(model=model, reasoning={"effort": "none"})) is None
 
 
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-5-5", "claude-opus-4-8", "claude-haiku-4-5"])
+def test_litellm_18926_thinking_may_be_turned_off_after_a_turn_that_had_some(model):
+    first = ask(HI, tools=[LOOK], model=model)
+    blocks = [{"type": "thinking", "thinking": "", "signature": "sig"}]
+    sealed = seal(blocks, model, KEY, first.plan.prefix)
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed}
+    turns = HI, thought, call(), result()
+    for effort in ("none", "high"):
+        assert refusal(ask(*turns, tools=[LOOK], model=model, reasoning={"effort": effort})) is None
+
+
 def test_the_last_configuration_update_counts():
     form = {"type": "json_schema", "name": "a", "schema": CLOSED}
     translated = ask(

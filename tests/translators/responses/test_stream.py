@@ -651,6 +651,7 @@ def test_a_compaction_without_a_summary_fails(cut, blocks, stop_reason):
 
 
 def test_U1_U5_input_tokens_hold_the_cache_and_output_tokens_the_reasoning(cut, read):
+    # Clients reckon with OpenAI's way of counting: vercel/ai#8794.
     usage = {
         "input_tokens": 10,
         "cache_read_input_tokens": 200,
