@@ -15,6 +15,7 @@ from addon.simulated_claude.conversation import user_texts
 from addon.simulated_claude.errors import ClaudeError, error_body
 from addon.simulated_claude.events import encode_event, make_events, make_message
 from addon.simulated_claude.fast import answer_fast
+from addon.simulated_claude.file_routes import MAX_FILE_BYTES, add_file_routes
 from addon.simulated_claude.journal import Journal, ReceivedRequest, visible_headers
 from addon.simulated_claude.model_listing import find_model_info, page_of_models
 from addon.simulated_claude.model_table import SimulatedModel
@@ -55,7 +56,7 @@ class RunningSimulation:
 def create_application(settings: SimulationSettings | None = None) -> web.Application:
     """Make an aiohttp application that answers as Claude's API."""
     chosen = settings or SimulationSettings()
-    application = web.Application(client_max_size=MAX_BATCH_BYTES, middlewares=[_observe])
+    application = web.Application(client_max_size=max(MAX_BATCH_BYTES, MAX_FILE_BYTES), middlewares=[_observe])
     simulation = application[SIMULATION] = Simulation(chosen)
 
     async def stop_batches(_application: web.Application) -> None:
@@ -66,6 +67,7 @@ def create_application(settings: SimulationSettings | None = None) -> web.Applic
     routes.add_post("/v1/messages", answer_fast if chosen.fast else _create_message)
     routes.add_post("/v1/messages/count_tokens", _count_tokens)
     add_batch_routes(routes)
+    add_file_routes(routes)
     routes.add_get("/v1/models", _list_models)
     routes.add_get("/v1/models/{model_id}", _retrieve_model)
     return application
@@ -143,7 +145,7 @@ def _error_response(error: ClaudeError, request_id: str) -> web.Response:
 async def _read(request: web.Request, *, counting: bool) -> tuple[dict[str, Any], SimulatedModel, Script | None]:
     """Read a valid body, its model and its script. Raises ClaudeError for everything that is refused."""
     headers = lower_headers(request)
-    body = await read_body(request, MAX_BODY_BYTES)
+    body = request.app[SIMULATION].files.put_into(await read_body(request, MAX_BODY_BYTES))
     model = check_request(headers, body, counting=counting)
     if isinstance(model, ClaudeError):
         raise model

@@ -13,6 +13,7 @@ from addon.simulated_claude.answers import Answer, make_answer
 from addon.simulated_claude.batches import Batches
 from addon.simulated_claude.errors import ClaudeError
 from addon.simulated_claude.events import make_message
+from addon.simulated_claude.files import Files
 from addon.simulated_claude.journal import Journal, ReceivedRequest
 from addon.simulated_claude.model_table import SimulatedModel
 from addon.simulated_claude.scripts import Script, Scripts, scripted_error
@@ -25,7 +26,7 @@ __all__ = ["ENTRY", "REQUEST_ID", "SIMULATION", "Simulation"]
 
 
 class Simulation:
-    """The state of one simulated Claude: scripts, cache, journal, batches, and a counter for ids."""
+    """The state of one simulated Claude: scripts, cache, journal, batches, files, and a counter for ids."""
 
     def __init__(self, settings: SimulationSettings) -> None:
         self.settings = settings
@@ -35,6 +36,7 @@ class Simulation:
         self.issued: dict[str, str] = {}
         """Signatures that scripts made it send, with the thinking they stand for."""
         self.batches = Batches(settings.batch_delay, self._answer_batched)
+        self.files = Files()
         self._ids = itertools.count(1)
 
     def new_id(self, prefix: str) -> str:
@@ -73,6 +75,7 @@ class Simulation:
         self, headers: Mapping[str, str], params: dict[str, Any], script: Script | None
     ) -> dict[str, Any]:
         """Make the message that answers a request of a batch. Raises ClaudeError for one that is refused."""
+        params = self.files.put_into(params)
         model = check_request(headers, params)
         if isinstance(model, ClaudeError):
             raise model
