@@ -1,14 +1,11 @@
 """The routes of the Files API: upload, list, retrieve, content, delete."""
 
-from urllib.parse import unquote
-
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
 from addon.simulated_claude.bodies import lower_headers
 from addon.simulated_claude.errors import ClaudeError, invalid_request
 from addon.simulated_claude.files import SimulatedFile
-from addon.simulated_claude.scripts import scripted_error
 from addon.simulated_claude.simulation import REQUEST_ID, SIMULATION
 from addon.simulated_claude.validation import check_headers
 from addon.simulated_claude.wire import base_headers, json_response
@@ -19,8 +16,6 @@ MAX_FILE_BYTES = 500 * 1024 * 1024
 MOST_IDS = 100
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
 PAGE_PREFIX = "page_"
-_SCRIPTED = "[[simulate:"
-"""In the name of a file: what is to become of its upload."""
 
 
 def add_file_routes(routes: web.UrlDispatcher) -> None:
@@ -50,11 +45,6 @@ async def _upload_file(request: web.Request) -> web.StreamResponse:
     if filename is None:
         raise invalid_request("file: Field required")
     simulation = request.app[SIMULATION]
-    if _SCRIPTED in filename:
-        # Form data writes quotation marks as %22 (https://html.spec.whatwg.org, multipart/form-data).
-        script = simulation.scripts.find(None, [unquote(filename)])
-        if script is not None and script.status is not None:
-            raise scripted_error(script)
     kind = media_type.partition(";")[0].strip().lower() if media_type else None
     made = simulation.files.create(simulation.new_id("file"), filename, kind, content, seconds)
     return _file_response(request, made)

@@ -49,6 +49,8 @@ class Files:
 
     def __init__(self) -> None:
         self._files: dict[str, SimulatedFile] = {}
+        self.refusal: ClaudeError | None = None
+        """What every upload is answered with, if anything: for tests of who uploads."""
 
     def __iter__(self) -> Iterator[SimulatedFile]:
         return iter(list(self._files.values()))
@@ -57,6 +59,8 @@ class Files:
         self, file_id: str, filename: str, media_type: str | None, content: bytes, seconds: int | None
     ) -> SimulatedFile:
         """Keep a file. Raises ClaudeError for what Claude does not keep."""
+        if self.refusal is not None:
+            raise self.refusal
         if not content:
             raise invalid_request("file: the file is empty")
         if seconds is not None and not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:

@@ -90,9 +90,3 @@ async def test_a_file_that_is_not_there_is_a_404(client: anthropic.AsyncAnthropi
 async def test_a_time_to_live_beyond_the_bounds_is_refused(client: anthropic.AsyncAnthropic, seconds: int) -> None:
     with pytest.raises(anthropic.BadRequestError, match="expires_in_seconds"):
         await client.files.upload(file=("a", b"x", "text/plain"), expires_in_seconds=seconds)
-
-
-async def test_the_name_of_a_file_may_script_what_becomes_of_its_upload(client: anthropic.AsyncAnthropic) -> None:
-    script = '[[simulate: {"status": 403, "error": {"message": "Not here"}}]]'
-    with pytest.raises(anthropic.PermissionDeniedError, match="Not here"):
-        await client.files.upload(file=(script, b"x", "text/plain"))
