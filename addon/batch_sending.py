@@ -10,8 +10,9 @@ import structlog
 
 from addon.batch_lines import BatchScope, prepare_line
 from addon.batch_records import BatchRecord, BatchRecords, SentLines
-from addon.file_records import FileRecords, with_files
+from addon.file_records import FileRecords
 from addon.gateway import Gateway
+from addon.named_files import NamedFiles
 from addon.store import StoreUnavailableError
 from translators.backends import ANTHROPIC, BACKENDS, parse_target
 from translators.batches.batch import BatchError, RequestCounts, fail_batch, move_batch
@@ -23,6 +24,8 @@ from translators.errors import OpenAIError
 __all__ = ["read_lines", "send_batch"]
 
 _MAX_WARNINGS = 50
+_BATCH_SECONDS = 26 * 3600.0
+"""When Claude has looked at the files of a batch that it takes within the next two hours."""
 _ENVELOPE_BYTES = 64
 """Generously, what a body has besides its requests."""
 
@@ -97,7 +100,8 @@ class _Sending:
         self._records = records
         self._sent = SentLines()
         self._window = _Window()
-        self._files = FileRecords(gateway.store, records.owner, records.seconds_to_live)
+        files = FileRecords(gateway.store, records.owner, records.seconds_to_live)
+        self._files = NamedFiles(gateway, files, None, lasting=_BATCH_SECONDS)
 
     async def send(self) -> BatchRecord:
         """Check all lines, and send them if all are right."""
@@ -161,7 +165,10 @@ class _Sending:
         try:
             prepared = await prepare_line(scope, line)
             added = [
-                (request.headers, encode_request(name_request(line.number, index), await self._filled(request.params)))
+                (
+                    request.headers,
+                    encode_request(name_request(line.number, index), await self._files.put(request.params)),
+                )
                 for index, request in enumerate(prepared.requests)
             ]
             _refuse_oversize(added)
@@ -183,9 +190,6 @@ class _Sending:
         refusal = encode_refusal(LineIds(self.record.id, line.number), line.custom_id, error)
         self._sent.refusals[line.number] = refusal.decode()
         return []
-
-    async def _filled(self, params: dict[str, object]) -> dict[str, object]:
-        return await with_files(self._files, params)
 
     async def _flush(self, last: int) -> None:
         """Send the window, and note that everything up to line `last` is sent."""

@@ -10,7 +10,7 @@ from addon.choices import ask_at_once
 from addon.claude_call import ClaudeCall
 from addon.exchange import Exchange
 from addon.fallbacks import answer_with_fallbacks
-from addon.file_records import file_records_of, with_files
+from addon.named_files import named_files_of
 from addon.setting_sections import ClaudeSettings
 from addon.stored_completions import store_completion
 from addon.thinking_memory import scope_of
@@ -20,6 +20,7 @@ from translators.chat_completions.request_body import parse_request
 from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.chat_completions.response import ChatCompletionBuilder, encode_usage_chunk
 from translators.chat_completions.stream import ChatCompletionStream
+from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.sse import DONE
 
@@ -60,7 +61,8 @@ class _Completion:
         self._scope = scope_of(exchange.authorization)
         self._id = f"chatcmpl-{uuid.uuid4().hex[:29]}"
         self._created = int(time.time())
-        self._request = self._translate(request)
+        self._request = self._with_ids = self._translate(request)
+        self._files = named_files_of(exchange)
 
     def _translate(self, request: ChatCompletionRequest) -> TranslatedRequest:
         exchange, gateway = self._exchange, self._exchange.gateway
@@ -76,7 +78,7 @@ class _Completion:
 
     async def answer(self) -> None:
         exchange, reply = self._exchange, self._request.reply
-        self._request = replace(self._request, params=await with_files(file_records_of(exchange), self._request.params))
+        self._request = await self._put_files()
         builder = ChatCompletionBuilder(reply, self._id, self._created)
 
         async def add(chunks: list[ChatCompletionChunk]) -> None:
@@ -104,6 +106,12 @@ class _Completion:
             await self._store(completion)
             await exchange.respond(completion)
 
+    async def _put_files(self) -> TranslatedRequest:
+        return replace(self._with_ids, params=await self._files.put(self._with_ids.params))
+
+    async def _revise(self, request: TranslatedRequest, error: OpenAIError) -> TranslatedRequest | None:
+        return await self._put_files() if await self._files.forget_refused(request.params, error) else None
+
     async def _store(self, completion: bytes) -> None:
         """Keep the completion before the client knows of it, if it is to be kept."""
         if self._request.kept is not None:
@@ -124,7 +132,15 @@ class _Completion:
                     await gateway.shared_thinking.keep(self._scope, stream.tool_call_ids, content)
 
         is_only = self._request.copies == 1
-        call = ClaudeCall(self._exchange, self._request, stream, sink, on_complete=remember, may_reuse=is_only)
+        call = ClaudeCall(
+            self._exchange,
+            self._request,
+            stream,
+            sink,
+            on_complete=remember,
+            revise=self._revise,
+            may_reuse=is_only,
+        )
         await call.run()
         if ending := stream.finish():
             await sink(ending)

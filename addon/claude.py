@@ -17,7 +17,8 @@ from anthropic.types import MessageCountTokensParams
 
 from addon.claude_batches import ClaudeBatches
 from addon.claude_errors import translated_errors
-from addon.claude_sdk import ClaudeSdk, headers_with_key
+from addon.claude_files import ClaudeFiles
+from addon.claude_sdk import ClaudeSdk, key_headers
 from addon.claude_transport import ClaudeHttpClient
 from addon.event_stream import EVENT_STREAM, read_event_stream
 from addon.setting_sections import ClaudeSettings
@@ -275,7 +276,7 @@ class MessagesClient:
         """
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
         beta = {name: params[name] for name in ("mcp_servers",) if name in params}
-        more = {**headers, **_key_headers(key)}
+        more = {**headers, **key_headers(key)}
         with translated_errors(self._on_upstream):
             count = await self._sdk.messages.count_tokens(**counted, extra_headers=more, extra_body=beta)
         self._on_upstream("200")
@@ -316,6 +317,7 @@ class ClaudeClient(MessagesClient):
             claude, self._claude_sdk, on_upstream=on_upstream, on_retry=on_retry, on_unknown_event=on_unknown_event
         )
         self.batches = ClaudeBatches(self._claude_sdk, on_upstream)
+        self.files = ClaudeFiles(self._claude_sdk, on_upstream)
 
     async def forward(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], key: str | None = None
@@ -336,7 +338,7 @@ class ClaudeClient(MessagesClient):
         Raises:
             anthropic.AnthropicError: Claude refused, or is out of reach.
         """
-        models = self._claude_sdk.models.list(limit=1000, extra_headers=_key_headers(key))
+        models = self._claude_sdk.models.list(limit=1000, extra_headers=key_headers(key))
         return [model.to_dict(mode="json") async for model in models]
 
 
@@ -365,10 +367,6 @@ def is_passing(error: OpenAIError) -> bool:
     """
     cause = error.__cause__
     return isinstance(cause, _FailedTryError) and cause.retry_after is not None
-
-
-def _key_headers(key: str | None) -> dict[str, str]:
-    return {} if key is None else headers_with_key(key)
 
 
 class _FailedTryError(Exception):

@@ -164,8 +164,8 @@ class ClaudeBackends:
             self._clients[backend] = self._open(backend)
         return self._clients[backend]
 
-    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str]) -> int:
-        """Ask the backend of a request's model how many tokens its input has.
+    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str], key: str | None) -> int:
+        """Ask the backend of a request's model how many tokens its input has; `key` is the client's own, if it has one.
 
         Raises:
             OpenAIError: the backend counts none; else as `MessagesClient.count_tokens`.
@@ -174,7 +174,9 @@ class ClaudeBackends:
         backend = BACKENDS[target.backend]
         if not backend.counts_tokens:
             raise OpenAIError(400, f"{backend.title} counts no tokens.", code="unsupported_value", param="model")
-        return await self.find(target.backend).count_tokens({**params, "model": target.model}, headers)
+        # A client brings a key for Claude's own API, never for a cloud.
+        own = key if target.backend == ANTHROPIC else None
+        return await self.find(target.backend).count_tokens({**params, "model": target.model}, headers, own)
 
     def _open(self, backend: str) -> MessagesClient:
         if backend == "bedrock":

@@ -115,7 +115,7 @@ class AnswerStream[Piece](Protocol):
         """Go on after a pause."""
 
 
-async def _never(_: OpenAIError) -> None:
+async def _never(_: object, _error: OpenAIError) -> None:
     return None
 
 
@@ -129,7 +129,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         sink: takes the pieces of one read at a time; it returns when the client has taken enough of them.
         on_complete: awaited once the answer is whole, before the client can know it.
         on_retry: called with the request that takes the place of one that Claude refused.
-        shorten: makes a shorter request of one that Claude found too long; None if there is none.
+        revise: makes another request of one that Claude refused, if it knows one that may pass; else None.
         may_reuse: whether an answer may be given that was given before. Not where several are to differ.
     """
 
@@ -142,7 +142,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         *,
         on_complete: Callable[[], Awaitable[None]] | None = None,
         on_retry: Callable[[Request], None] = lambda _: None,
-        shorten: Callable[[OpenAIError], Awaitable[Request | None]] = _never,
+        revise: Callable[[Request, OpenAIError], Awaitable[Request | None]] = _never,
         may_reuse: bool = True,
     ) -> None:
         self._caller = caller
@@ -151,7 +151,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         self._sink = sink
         self._on_complete = on_complete
         self._on_retry = on_retry
-        self._shorten = shorten
+        self._revise = revise
         self._cache_use: CacheUse = caller.cache_use if may_reuse else "off"
 
     async def run(self) -> None:
@@ -252,7 +252,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         if self._request.replays_thinking and _refuses_thinking(error):
             # Thinking is bound to what came before it; a history that was edited gets along without.
             return self._request.without_thinking()
-        return await self._shorten(error)
+        return await self._revise(self._request, error)
 
     async def _find(self, params: dict[str, Any]) -> Answer:
         """Find an answer that was given before, where that is wanted, or ask for one."""

@@ -13,12 +13,20 @@ from anthropic import AnthropicError, APIConnectionError, APITimeoutError, Async
 from anthropic._base_client import AsyncAPIClient
 from anthropic._models import FinalRequestOptions
 
-__all__ = ["ClaudeSdk", "SendsBytes", "headers_with_key"]
+__all__ = ["ClaudeSdk", "SendsBytes", "headers_with_key", "key_headers"]
+
+
+_FORM = "multipart/form-data"
 
 
 def headers_with_key(api_key: str) -> dict[str, str]:
     """Make the headers by which one request is authenticated with another key than the SDK's own."""
     return {"Authorization": f"Bearer {api_key}"}
+
+
+def key_headers(api_key: str | None) -> dict[str, str]:
+    """Make these headers, if there is another key."""
+    return {} if api_key is None else headers_with_key(api_key)
 
 
 class SendsBytes(AsyncAPIClient):
@@ -87,8 +95,15 @@ class ClaudeSdk(SendsBytes, AsyncAnthropic):
         Raises:
             anthropic.APIConnectionError: Claude is out of reach, or too slow (`APITimeoutError`).
         """
-        options = FinalRequestOptions.construct(method=method, url=path, headers=dict(headers), content=body or None)
-        return await self._send_bytes(self._build_request(await self._prepare_options(options)), api_key)
+        # The SDK takes a form apart from its body, to make it anew: it gets to know of the body alone.
+        forms = {
+            name: kind for name, kind in headers.items() if name.lower() == "content-type" and _FORM in kind.lower()
+        }
+        others = {name: value for name, value in headers.items() if name not in forms}
+        options = FinalRequestOptions.construct(method=method, url=path, headers=others, content=body or None)
+        request = self._build_request(await self._prepare_options(options))
+        request.headers.update(forms)
+        return await self._send_bytes(request, api_key)
 
     async def _build_template(self, path: str, headers: Mapping[str, str]) -> httpx2.Request:
         options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), content=b"")

@@ -2,17 +2,19 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from addon.exchange import Exchange
 from addon.listed_records import ListedRecords
 from addon.store import Key, Store
 from addon.thinking_memory import scope_of
-from translators.uploaded_files import UploadedFile, file_not_found, find_file_ids, put_files
+from translators.uploaded_files import file_not_found
 
-__all__ = ["FileRecords", "file_records_of", "with_files"]
+if TYPE_CHECKING:
+    from addon.exchange import Exchange
+
+__all__ = ["FileRecords", "file_records_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,13 @@ class FileRecords:
         found = (await self.store.load([key])).get(key)
         if found is None:
             raise file_not_found(file_id)
-        if file["expires_at"] is None:
-            await self.store.renew([key, self.listed.key(file_id)])
+        await self.renew(file)
         return found
 
-    async def find(self, file_ids: Iterable[str]) -> Mapping[str, UploadedFile]:
-        """Load those files that are there."""
-        found = {}
-        for file_id in file_ids:
-            file = await self.listed.load(file_id)
-            if file is not None:
-                found[file_id] = UploadedFile(file["filename"], await self.content(file_id))
-        return found
+    async def renew(self, file: Mapping[str, Any]) -> None:
+        """Keep a file longer that is used, unless it has a time of its own."""
+        if file["expires_at"] is None:
+            await self.store.renew([self._content_key(file["id"]), self.listed.key(file["id"])])
 
     async def delete(self, file_id: str) -> None:
         """Delete a file."""
@@ -86,17 +83,7 @@ class FileRecords:
         return Key("content", self.owner, file_id)
 
 
-def file_records_of(exchange: Exchange) -> FileRecords:
+def file_records_of(exchange: "Exchange") -> FileRecords:
     """Find the files of an exchange's client."""
     gateway = exchange.gateway
     return FileRecords(gateway.store, scope_of(exchange.authorization), gateway.settings.store.seconds_to_live)
-
-
-async def with_files(files: FileRecords, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a request to Claude with those of a client's uploaded files that it names.
-
-    Raises:
-        OpenAIError: 400 for a file that is not there or cannot be read by Claude, 503 if the store is needed and away.
-    """
-    file_ids = find_file_ids(params)
-    return put_files(params, await files.find(file_ids)) if file_ids else params

@@ -63,8 +63,10 @@ async def answer_file_content(exchange: Exchange) -> None:
 
 
 async def answer_file_deletion(exchange: Exchange) -> None:
-    """Delete a file."""
-    await file_records_of(exchange).delete(_id(exchange))
+    """Delete a file, and Claude's copy of it."""
+    records = file_records_of(exchange)
+    await records.delete(_id(exchange))
+    await exchange.gateway.copies.delete(records, _id(exchange), exchange.client.claude_key)
     await _respond(exchange, {"id": _id(exchange), "object": "file", "deleted": True})
 
 

@@ -12,6 +12,7 @@ from addon.access import Access
 from addon.claude import ClaudeClient
 from addon.claude_backends import ClaudeBackends
 from addon.exporter import MetricsServer
+from addon.file_copies import FileCopies
 from addon.limits import Limits
 from addon.metrics import Metrics
 from addon.other_backends import OtherBackends
@@ -57,6 +58,8 @@ class Gateway:
     """Gives the secret that seals `encrypted_content`. It is read at its first use."""
     metrics: Metrics
     prices: Prices
+    copies: FileCopies
+    """Claude's copies of uploaded files."""
     cache: ResponseCache
     other_backends: OtherBackends
     tracing: Tracing | None = None
@@ -171,6 +174,7 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
         secret,
         metrics,
         Prices(catalog.models),
+        FileCopies(claude.files, settings.store.seconds_to_live, settings.claude.upload_files),
         ResponseCache(settings.cache, store),
         others,
         tracing,

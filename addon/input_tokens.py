@@ -30,10 +30,12 @@ async def _count(exchange: Exchange, prepared: PreparedResponse) -> int:
     while True:
         request = prepared.request
         try:
-            return await exchange.gateway.backends.count_tokens(request.params, request.headers)
+            return await exchange.gateway.backends.count_tokens(
+                request.params, request.headers, exchange.client.claude_key
+            )
         except OpenAIError as error:
-            shorter = await prepared.shorten(error)
-            if shorter is None:
+            revised = await prepared.revise(request, error)
+            if revised is None:
                 raise
-            prepared.replace_request(shorter)
-            exchange.figures.warnings = shorter.warnings
+            prepared.replace_request(revised)
+            exchange.figures.warnings = revised.warnings

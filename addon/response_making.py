@@ -52,7 +52,7 @@ async def _ask(caller: Caller, prepared: PreparedResponse, sink: Sink) -> None:
         prepared.stream,
         sink,
         on_retry=prepared.replace_request,
-        shorten=prepared.shorten,
+        revise=prepared.revise,
     ).run()
 
 
@@ -63,7 +63,8 @@ async def _is_to_be_compacted(caller: Caller, prepared: PreparedResponse) -> boo
         return False
     try:
         with caller.figures.asking():
-            return await caller.gateway.backends.count_tokens(request.params, request.headers) > threshold
+            key = caller.client.claude_key
+            return await caller.gateway.backends.count_tokens(request.params, request.headers, key) > threshold
     except OpenAIError as error:
         if error.code == "context_length_exceeded":
             return True

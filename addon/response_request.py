@@ -12,7 +12,7 @@ from msgspec import Struct, to_builtins
 from addon.codex import is_codex
 from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
-from addon.file_records import file_records_of, with_files
+from addon.named_files import NamedFiles, named_files_of
 from addon.recent_responses import RecentResponse
 from addon.response_records import ResponseRecords, since_compaction
 from addon.setting_sections import ClaudeSettings
@@ -70,6 +70,8 @@ class PreparedResponse:
     conversations: ConversationRecords
     named: NamedState
     conversation_id: str | None = None
+    files: NamedFiles | None = None
+    """What was put into the request of the uploaded files that it names; None where nobody revises it."""
     remember: Callable[[RecentResponse], None] | None = None
     """Keeps the finished response besides the store, with all that came before it."""
 
@@ -87,8 +89,15 @@ class PreparedResponse:
             plan = replace(plan, input_transformations=self.stream.plan.input_transformations)
         self.stream.plan = plan
 
-    async def shorten(self, error: OpenAIError) -> TranslatedResponsesRequest | None:
-        """Translate the request with fewer of its turns, if it is too long and that is wanted (`truncation`)."""
+    async def revise(
+        self, request: TranslatedResponsesRequest, error: OpenAIError
+    ) -> TranslatedResponsesRequest | None:
+        """Translate the request anew that was refused: with files whole that Claude has no copy of any more.
+
+        Or with fewer of its turns, if it is too long and that is wanted (`truncation`). None: neither is to be done.
+        """
+        if self.files is not None and await self.files.forget_refused(request.params, error):
+            return await self.translate(self.context)
         if error.code != "context_length_exceeded":
             return None
         dropped = choose_dropped_turns(self.request.turn_sizes, self.context.dropped_turns, error)
@@ -162,9 +171,11 @@ async def prepare_response(
         refuses_in_text=is_codex(exchange.flow.request),
     )
 
+    files = named_files_of(exchange)
+
     async def translate(context: ResponsesContext) -> TranslatedResponsesRequest:
         translated = translate_request(request, context)
-        return replace(translated, params=await with_files(file_records_of(exchange), translated.params))
+        return replace(translated, params=await files.put(translated.params))
 
     translated = await translate(context)
     figures = exchange.figures
@@ -172,7 +183,7 @@ async def prepare_response(
     figures.warnings = translated.warnings
     stream = ResponsesStream(translated.plan, response_id, int(time.time()), key)
     return PreparedResponse(
-        translated, context, translate, stream, owner, records, conversations, named, given.conversation_id
+        translated, context, translate, stream, owner, records, conversations, named, given.conversation_id, files
     )
 
 

@@ -170,6 +170,10 @@ class ClaudeSettings(Section):
         default="asked",
         description="Show thinking as reasoning_content: to clients that send a reasoning_effort, to all, to none.",
     )
+    upload_files: Annotated[bool, Names("CLAUDE_PROXY_UPLOAD_FILES", "claude_upload_files")] = Field(
+        default=True,
+        description="Copy the uploaded files that requests name to Claude's Files API, so that they travel once.",
+    )
     proxy: Annotated[
         str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and http_url(v))
     ] = Field(default=None, description="HTTP proxy for the calls to Claude; that of the environment is not used.")

@@ -24,6 +24,8 @@ type Kind = Literal[
     "file",
     "files",
     "content",
+    "copy",
+    "owned",
     "container",
     "cache",
     "thinking",
@@ -32,12 +34,13 @@ type Kind = Literal[
     "lines",
 ]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
-response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`:
-a conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of
-one day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
-`content`: the bytes of one, or of a batch's input; `container`: Claude's id of the container that code ran in;
-`cache`: an answer that is given again; `thinking`: the answer that made a tool call, with its thinking; `batch`: a
-batch; `batches`: the list of those of one day; `lines`: what was found of a batch's lines when they were sent."""
+response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`: a
+conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of one
+day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
+`content`: the bytes of one, or of a batch's input; `copy`: Claude's copy of one; `owned`: that a batch or a file of
+Claude's own API is the owner's; `container`: Claude's id of the container that code ran in; `cache`: an answer that is
+given again; `thinking`: the answer that made a tool call, with its thinking; `batch`: a batch; `batches`: the list of
+those of one day; `lines`: what was found of a batch's lines when they were sent."""
 
 
 class Key(NamedTuple):

@@ -22,7 +22,16 @@ from urllib.parse import unquote_to_bytes
 
 from translators.errors import OpenAIError
 
-__all__ = ["Block", "document_by_url", "image_by_id", "refuse_audio", "text_block", "translate_file", "translate_image"]
+__all__ = [
+    "Block",
+    "document_by_url",
+    "image_by_id",
+    "refuse_audio",
+    "text_block",
+    "translate_file",
+    "translate_image",
+    "unsupported_image",
+]
 
 type Block = dict[str, Any]
 """A block of `anthropic.types.ContentBlockParam`. Never changed after it is made."""
@@ -112,13 +121,7 @@ def translate_image(url: str, param: str) -> Block:
     data = _base64_of(found, url)
     media_type = _sniff_image(_first_bytes(data))
     if media_type is None:
-        raise OpenAIError(
-            400,
-            "You uploaded an unsupported image. Please make sure your image has of one the following formats: "
-            "['png', 'jpeg', 'gif', 'webp'].",
-            code="invalid_image_format",
-            param=param,
-        )
+        raise unsupported_image(param)
     return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
 
 
@@ -174,6 +177,17 @@ def document_by_url(url: str, filename: str | None) -> Block:
     """Make a block of a PDF that Claude fetches itself."""
     title: Block = {"title": filename} if filename else {}
     return {"type": "document", "source": {"type": "url", "url": url}, **title}
+
+
+def unsupported_image(param: str) -> OpenAIError:
+    """Build the error for what is no image that Claude sees, in OpenAI's own words."""
+    return OpenAIError(
+        400,
+        "You uploaded an unsupported image. Please make sure your image has of one the following formats: "
+        "['png', 'jpeg', 'gif', 'webp'].",
+        code="invalid_image_format",
+        param=param,
+    )
 
 
 def refuse_audio(param: str) -> NoReturn:

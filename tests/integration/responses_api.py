@@ -32,7 +32,7 @@ WEATHER = {
 
 def settings_with_store(base_url: str, store: Path | str, **sections: dict[str, Any]) -> Settings:
     """Make settings whose store is the file or `:memory:`."""
-    claude = {"api_key": "sk-ant-test-key", "base_url": base_url, "max_retries": 0}
+    claude = {"api_key": "sk-ant-test-key", "base_url": base_url, "max_retries": 0, **sections.pop("claude", {})}
     return load_settings({"claude": claude, "store": {"path": str(store)}, **sections})
 
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from translators.errors import OpenAIError
-from translators.uploaded_files import UploadedFile, find_file_ids, put_files
+from translators.uploaded_files import CopiedFile, UploadedFile, find_file_ids, prepare_copy, put_files
 
 GIF = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAA7")
 PDF = b"%PDF-1.4\n%%EOF\n"
@@ -95,3 +95,56 @@ def test_a_file_that_cannot_be_shown_is_a_400(block, message):
         put(block)
     assert caught.value.status == 400
     assert (caught.value.param or "").startswith("file_id")
+
+
+@pytest.mark.parametrize(
+    ("file_id", "media_type", "kind"),
+    [
+        ("file-pdf", "application/pdf", "document"),
+        ("file-gif", "image/gif", "image"),
+        ("file-text", "text/plain", "document"),
+    ],
+)
+def test_a_copy_is_what_its_content_says(file_id, media_type, kind):
+    copy = prepare_copy(FILES[file_id])
+    assert (copy.filename, copy.media_type, copy.kind) == (FILES[file_id].filename, media_type, kind)
+    assert copy.content == FILES[file_id].content
+
+
+def test_a_copy_of_text_begins_with_its_text():
+    assert prepare_copy(UploadedFile("a.txt", "Grüße".encode("utf-8-sig"))).content == "Grüße".encode()
+
+
+def test_no_copy_is_made_of_what_claude_cannot_read():
+    with pytest.raises(OpenAIError, match="Expected a PDF, a text file or an image"):
+        prepare_copy(FILES["file-zip"])
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ('a<b>:"c|d?*e.txt', "a_b___c_d__e.txt"),
+        ("a/../b\\c.txt", "a_.._b_c.txt"),
+        ("x" * 300 + ".txt", "x" * 251 + ".txt"),
+    ],
+    ids=["marks", "path", "long"],
+)
+def test_the_name_of_a_copy_is_one_that_claude_takes(name, sent):
+    assert prepare_copy(UploadedFile(name, b"text")).filename == sent
+
+
+def test_a_copy_is_named_by_claudes_id_and_keeps_title_and_mark():
+    copies = {
+        "file-pdf": CopiedFile("report.pdf", "file_1", "document"),
+        "file-gif": CopiedFile("dot.gif", "file_2", "image"),
+    }
+    mark = {"cache_control": {"type": "ephemeral"}}
+    given = asking(document("file-pdf", **mark), document("file-pdf", title="mine"), document("file-gif"))
+    assert put_files(given, copies)["messages"][0]["content"] == [
+        document("file_1", title="report.pdf", **mark),
+        document("file_1", title="mine"),
+        image("file_2"),
+    ]
+    with pytest.raises(OpenAIError) as refused:
+        put_files(asking(image("file-pdf")), copies)
+    assert refused.value.code == "invalid_image_format"

@@ -1,0 +1,127 @@
+"""Claude's copies of uploaded files: made when a request first names one, and named by the requests after it.
+
+A file stays in our own store, from which clients read it and other backends get it. Where there can be no copy, the
+content goes with the request: so nothing here fails a request.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from addon.claude_files import LONGEST_SECONDS, SHORTEST_SECONDS, ClaudeFiles
+from addon.file_records import FileRecords
+from addon.store import Key
+from translators.errors import OpenAIError
+from translators.uploaded_files import CopyKind, UploadedFile, prepare_copy
+
+__all__ = ["ClaudeCopy", "FileCopies"]
+
+_LEAST_BYTES = 32 * 1024
+"""A smaller file goes with the request: a call of its own costs more than its bytes."""
+_PAUSE_SECONDS = 60.0
+"""How long no copy is made after one was refused: the key may not, the quota is used up, or there is no such API."""
+
+log = structlog.get_logger(__name__)
+
+
+class ClaudeCopy(msgspec.Struct, frozen=True):
+    """What is known of a copy."""
+
+    claude_file_id: str
+    kind: CopyKind
+    bytes: int
+    expires_at: int
+    """When Claude forgets it, in seconds since 1970."""
+
+
+@dataclass(eq=False)
+class FileCopies:
+    """The copies that this process knows of, or makes.
+
+    Args:
+        claude: the calls about them.
+        seconds_to_live: how long a file is kept that has no time of its own.
+        wanted: whether there are to be any.
+    """
+
+    claude: ClaudeFiles
+    seconds_to_live: float
+    wanted: bool
+    _making: WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _paused_until: float = 0.0
+
+    async def find(
+        self, records: FileRecords, file: Mapping[str, Any], key: str | None, lasting: float
+    ) -> ClaudeCopy | None:
+        """Find Claude's copy of a file, or make it; None if there is none to be had.
+
+        Args:
+            records: the files of the client.
+            file: the file's object.
+            key: the client's own key for Claude, if it has one.
+            lasting: for how many seconds from now on it is needed.
+
+        Raises:
+            OpenAIError: 503, the store is away.
+        """
+        if not self.wanted or file["bytes"] < _LEAST_BYTES:
+            return None
+        name = self._name(records, file["id"], key)
+        async with self._making.setdefault(name, asyncio.Lock()):
+            found = (await records.store.load([name])).get(name)
+            if found is not None:
+                copy = msgspec.json.decode(found, type=ClaudeCopy)
+                if copy.expires_at > time.time() + lasting:
+                    return copy
+            return await self._make(name, records, file, key, lasting)
+
+    async def _make(
+        self, name: Key, records: FileRecords, file: Mapping[str, Any], key: str | None, lasting: float
+    ) -> ClaudeCopy | None:
+        now = time.time()
+        left = self.seconds_to_live if file["expires_at"] is None else file["expires_at"] - now
+        seconds = int(min(left, LONGEST_SECONDS))
+        # Claude keeps nothing for less than an hour, and no copy is to outlive its file.
+        if seconds < SHORTEST_SECONDS or seconds <= lasting or now < self._paused_until:
+            return None
+        try:
+            prepared = prepare_copy(UploadedFile(file["filename"], await records.content(file["id"])))
+        except OpenAIError as error:
+            if error.status != 400:
+                raise
+            return None  # whoever puts its content into the request says what is wrong with it
+        try:
+            claude_file_id = await self.claude.upload(prepared, seconds, key)
+        except OpenAIError as error:
+            self._paused_until = now + _PAUSE_SECONDS
+            log.warning("file_not_copied", file_id=file["id"], status=error.status, reason=error.code or error.type)
+            return None
+        copy = ClaudeCopy(claude_file_id, prepared.kind, file["bytes"], int(now) + seconds)
+        await records.store.save({name: msgspec.json.encode(copy)}, seconds)
+        return copy
+
+    async def forget(self, records: FileRecords, file_id: str, key: str | None) -> None:
+        """Forget a copy that Claude does not have any more."""
+        await records.store.delete([self._name(records, file_id, key)])
+
+    async def delete(self, records: FileRecords, file_id: str, key: str | None) -> None:
+        """Delete the copy of a file that is deleted. One that Claude does not delete now expires by itself."""
+        name = self._name(records, file_id, key)
+        found = (await records.store.load([name])).get(name)
+        if found is None:
+            return
+        await records.store.delete([name])
+        try:
+            await self.claude.delete(msgspec.json.decode(found, type=ClaudeCopy).claude_file_id, key)
+        except OpenAIError as error:
+            if error.status != 404:
+                log.warning("copy_not_deleted", file_id=file_id, status=error.status, reason=error.code or error.type)
+
+    def _name(self, records: FileRecords, file_id: str, key: str | None) -> Key:
+        return Key("copy", records.owner, f"{file_id} {self.claude.account(key)}")

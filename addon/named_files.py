@@ -1,0 +1,103 @@
+"""The uploaded files that requests name, on their way to Claude: as its copies of them where it has any, or whole."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from addon.choices import ask_at_once
+from addon.exchange import Exchange
+from addon.file_copies import ClaudeCopy
+from addon.file_records import FileRecords, file_records_of
+from addon.gateway import Gateway
+from translators.backends import ANTHROPIC, parse_target
+from translators.errors import OpenAIError
+from translators.uploaded_files import CopiedFile, UploadedFile, find_file_ids, put_files
+
+__all__ = ["NamedFiles", "named_files_of"]
+
+_LIVE_SECONDS = 60.0
+"""How long a copy has to last for a request that is sent at once."""
+
+
+@dataclass(eq=False)
+class NamedFiles:
+    """Puts the files of one client into requests that are made for it."""
+
+    gateway: Gateway
+    records: FileRecords
+    claude_key: str | None
+    """The client's own key for Claude, if it has one."""
+    lasting: float = _LIVE_SECONDS
+    """For how many seconds from now on Claude may look at the files."""
+    _copies: dict[str, str] = field(default_factory=dict)
+    """Which of our files Claude's ids stand for, of all copies that were put into a request."""
+    _without_copy: set[str] = field(default_factory=set)
+    """Files whose copy Claude did not find."""
+
+    async def put(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters of a request to Claude with the uploaded files that it names.
+
+        Raises:
+            OpenAIError: 400 for a file that is not there or cannot be read by Claude, 503 if the store is away.
+        """
+        file_ids = find_file_ids(params)
+        if not file_ids:
+            return params
+        may_copy = parse_target(params["model"]).backend == ANTHROPIC
+        found = await ask_at_once([self._find(file_id, may_copy=may_copy) for file_id in file_ids])
+        files = {file_id: file for file_id, file in zip(file_ids, found, strict=True) if file is not None}
+        return put_files(params, files)
+
+    async def _find(self, file_id: str, *, may_copy: bool) -> UploadedFile | CopiedFile | None:
+        file = await self.records.listed.load(file_id)
+        if file is None:
+            return None
+        if may_copy and file_id not in self._without_copy:
+            copy = await self.gateway.copies.find(self.records, file, self.claude_key, self.lasting)
+            if copy is not None and not self._is_too_large(copy):
+                self._copies[copy.claude_file_id] = file_id
+                await self.records.renew(file)
+                return CopiedFile(file["filename"], copy.claude_file_id, copy.kind)
+        return UploadedFile(file["filename"], await self.records.content(file_id))
+
+    def _is_too_large(self, copy: ClaudeCopy) -> bool:
+        """Whether it is an image that is refused for its size, which its content shows."""
+        most = self.gateway.settings.limits.max_image_bytes
+        return copy.kind == "image" and most is not None and copy.bytes > most
+
+    async def forget_refused(self, params: Mapping[str, Any], error: OpenAIError) -> bool:
+        """Forget the copies that Claude does not find; say whether the request is to be made anew, without them.
+
+        Args:
+            params: what Claude was asked with.
+            error: what it said: 404 for files that were deleted there or have expired (`FileExpiredError`).
+
+        Raises:
+            OpenAIError: 503, the store is away.
+        """
+        named = [claude_id for claude_id in _claude_file_ids(params["messages"]) if claude_id in self._copies]
+        missing = [claude_id for claude_id in named if claude_id in error.message]
+        if not missing and error.status == 404 and error.code != "model_not_found":
+            missing = named
+        for claude_id in missing:
+            file_id = self._copies[claude_id]
+            self._without_copy.add(file_id)
+            await self.gateway.copies.forget(self.records, file_id, self.claude_key)
+        return bool(missing)
+
+
+def named_files_of(exchange: Exchange) -> NamedFiles:
+    """Find the files that an exchange may name."""
+    return NamedFiles(exchange.gateway, file_records_of(exchange), exchange.client.claude_key)
+
+
+def _claude_file_ids(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list):
+            for block in content:
+                source = block.get("source")
+                if isinstance(source, Mapping) and source.get("type") == "file":
+                    yield source["file_id"]
+                if block["type"] == "tool_result":
+                    yield from _claude_file_ids([block])
