@@ -18,6 +18,8 @@ from addon.access import Client
 from addon.exchange import Exchange
 from addon.figures import Figures
 from addon.forwarding import forwarded_headers, returned_headers
+from addon.routing import normalise_path
+from addon.workspace import WorkspaceShare, share_of
 from translators.claude_events import Event, MalformedEventError, Usage, parse_event
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError
@@ -51,6 +53,12 @@ async def answer_anthropic(exchange: Exchange) -> None:
     if not exchange.gateway.catalog.first_party:
         raise OpenAIError(404, "This proxy has no key for Claude's own API.")
     request, figures = exchange.flow.request, exchange.figures
+    share, path = share_of(exchange), request.path
+    if share is not None:
+        await share.check()
+        # What was judged is what is sent, however it was spelled.
+        path, question_mark, query = path.partition("?")
+        path = normalise_path(path) + question_mark + query
     asked = _Asked()
     if request.method == "POST":
         with contextlib.suppress(*_UNREADABLE, OpenAIError):  # Claude says what is wrong with it
@@ -61,19 +69,24 @@ async def answer_anthropic(exchange: Exchange) -> None:
     headers = dict(forwarded_headers(request))
     key = exchange.client.claude_key
     with figures.asking():
-        response = await exchange.gateway.claude.forward(request.method, request.path, exchange.body, headers, key)
-        await _send_on(exchange, response)
+        response = await exchange.gateway.claude.forward(request.method, path, exchange.body, headers, key)
+        await _send_on(exchange, response, share)
 
 
-async def _send_on(exchange: Exchange, response: httpx2.Response) -> None:
+async def _send_on(exchange: Exchange, response: httpx2.Response, share: WorkspaceShare | None) -> None:
     figures = exchange.figures
     figures.claude_request_id = response.headers.get("request-id")
     logs_content = exchange.gateway.settings.logging.content != "off"
     counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
     try:
+        is_noted = False
+        if share is not None and share.makes_one and response.is_success:
+            await share.note(await _read(response))
+            is_noted = True
         returned = returned_headers(response.headers.raw)
         chunks = _chunks(response, counter, figures)
-        if _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]) and response.status_code == 200:
+        is_batch = _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]) and response.status_code == 200
+        if is_batch or is_noted:
             returned = [(name, value) for name, value in returned if name.lower() != b"content-encoding"]
             chunks = _with_own_url(response)
         await exchange.relay(response.status_code, returned, chunks)
@@ -96,11 +109,14 @@ async def _chunks(response: httpx2.Response, counter: "_Counter", figures: Figur
 
 async def _with_own_url(response: httpx2.Response) -> AsyncIterator[bytes]:
     """Make the URLs in a batch, or in a list of them, relative to the base URL that the client has."""
+    yield _RESULTS_URL.sub(rb"\g<1>\g<2>", await _read(response))
+
+
+async def _read(response: httpx2.Response) -> bytes:
     try:
-        body = await response.aread()
+        return await response.aread()
     except (httpx2.TransportError, httpx2.StreamError) as error:
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
-    yield _RESULTS_URL.sub(rb"\g<1>\g<2>", body)
 
 
 class _OfBatch(msgspec.Struct):

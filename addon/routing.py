@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from translators.errors import OpenAIError
 
-__all__ = ["Claim", "Endpoint", "Pass", "Refuse", "Route", "Router", "path_without_prefix"]
+__all__ = ["Claim", "Endpoint", "Pass", "Refuse", "Route", "Router", "normalise_path", "path_without_prefix"]
 
 
 class Endpoint(Enum):
@@ -199,12 +199,12 @@ class Router:
         path = path.partition("?")[0].encode("utf-8", "replace").decode()
         if not standalone and not self.is_ours(host):
             return Pass()
-        plain = _normalise(path)
+        plain = normalise_path(path)
         named = _ANTHROPIC.fullmatch(plain) if standalone and method in _ANTHROPIC_METHODS else None
         if named and (is_anthropic or named[1] == "messages"):
             return Claim(Endpoint.ANTHROPIC)
         # A slash in a name is encoded; one between names, by some servers' reading, may be.
-        for spelling in dict.fromkeys((plain, _normalise(unquote(path)))):
+        for spelling in dict.fromkeys((plain, normalise_path(unquote(path)))):
             for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
                 if method == claimed_method and (match := pattern.fullmatch(spelling)):
                     names = {part: unquote(value) for part, value in match.groupdict().items()}
@@ -228,7 +228,7 @@ class Router:
         )
 
 
-def _normalise(path: str) -> str:
+def normalise_path(path: str) -> str:
     """Write a path the way that it is routed, however it is spelled.
 
     Base URLs that end with a slash make double ones. A body meant for Claude must not pass to the real host, which

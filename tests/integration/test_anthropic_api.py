@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anthropic
 import httpx2
@@ -9,9 +10,12 @@ import pytest
 from anthropic import AsyncAnthropic
 from structlog.testing import capture_logs
 
-from addon.settings import load_settings
+from addon.client_keys import digest_of
+from addon.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
+from tests.integration.batch_api import chat, create, ended, line
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.responses_api import client_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -39,12 +43,12 @@ async def test_messages_are_answered_whole_and_streamed_alike(client: AsyncAnthr
             await asyncio.sleep(0.002)
     assert [block.text for block in whole.content] == [block.text for block in streamed.content]
     assert whole.usage.output_tokens == streamed.usage.output_tokens
-    lines = [entry for entry in logs if entry["event"] == "exchange"]
-    assert [line["stream"] for line in lines] == [False, True]
-    for line in lines:
-        assert (line["endpoint"], line["claude_model"], line["outcome"]) == ("anthropic", "claude-opus-4-8", "ok")
-        assert line["input_tokens"] == whole.usage.input_tokens
-        assert line["output_tokens"] == whole.usage.output_tokens
+    logged = [entry for entry in logs if entry["event"] == "exchange"]
+    assert [entry["stream"] for entry in logged] == [False, True]
+    for entry in logged:
+        assert (entry["endpoint"], entry["claude_model"], entry["outcome"]) == ("anthropic", "claude-opus-4-8", "ok")
+        assert entry["input_tokens"] == whole.usage.input_tokens
+        assert entry["output_tokens"] == whole.usage.output_tokens
 
 
 async def test_a_stream_is_the_same_byte_for_byte(proxy: RunningProxy, simulation: RunningSimulation) -> None:
@@ -123,7 +127,7 @@ async def test_batches_are_made_followed_read_and_deleted(
     own = f"/v1/messages/batches/{made.id}/results"
     assert batch.results_url == own
     assert [listed.results_url async for listed in client.messages.batches.list()] == [own]
-    results = {line.custom_id: line.result async for line in await client.messages.batches.results(made.id)}
+    results = {one.custom_id: one.result async for one in await client.messages.batches.results(made.id)}
     assert results["one"].type == "succeeded"
     assert results["one"].message.usage.service_tier == "batch"
     assert results["two"].type == "errored"
@@ -153,3 +157,83 @@ async def test_claude_out_of_reach_is_said_in_claudes_form(start_proxy: ProxySta
                 await client.messages.create(model="claude-opus-4-8", max_tokens=10, messages=HELLO)
     assert failed.value.status_code == 502
     assert failed.value.body["error"]["type"] == "api_error"
+
+
+async def test_files_are_uploaded_named_listed_and_deleted(client: AsyncAnthropic) -> None:
+    made = await client.files.upload(file=("note.txt", b"A note.", "text/plain"), expires_in_seconds=3600)
+    assert (made.filename, made.size_bytes) == ("note.txt", 7)
+    source = {"type": "file", "file_id": made.id}
+    messages = [{"role": "user", "content": [{"type": "document", "source": source}]}]
+    message = await client.messages.create(model="claude-opus-4-8", max_tokens=99, messages=messages)  # type: ignore[arg-type] # plain ones
+    assert message.content
+    assert [file.id async for file in client.files.list()] == [made.id]
+    with pytest.raises(anthropic.BadRequestError, match="not downloadable"):
+        await client.files.download(made.id)
+    assert (await client.files.delete(made.id)).type == "file_deleted"
+    with pytest.raises(anthropic.NotFoundError):
+        await client.files.retrieve_metadata(made.id)
+
+
+def with_keys(simulation: RunningSimulation, store: Path, *keys: str) -> Settings:
+    claude = {"api_key": "sk-ant-ours", "base_url": simulation.base_url}
+    known = [{"name": key, "sha256": digest_of(key)} for key in keys]
+    return load_settings({"claude": claude, "store": {"path": str(store)}, "access": {"keys": known}})
+
+
+async def test_clients_with_keys_of_the_proxy_find_their_own_batches_and_files_alone(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    settings = with_keys(simulation, tmp_path / "store.sqlite3", "sk-one", "sk-two")
+    params = {"model": "claude-opus-4-8", "max_tokens": 99, "messages": HELLO}
+    async with start_proxy(REVERSE, settings=settings) as proxy:
+        base_url = f"http://127.0.0.1:{proxy.port}"
+        async with (
+            AsyncAnthropic(api_key="sk-one", base_url=base_url, max_retries=0) as one,
+            AsyncAnthropic(api_key="sk-two", base_url=base_url, max_retries=0) as two,
+        ):
+            file = await one.files.upload(file=("note.txt", b"A note.", "text/plain"))
+            batch = await one.messages.batches.create(requests=[{"custom_id": "one", "params": params}])  # type: ignore[typeddict-item] # a plain one
+            while (await one.messages.batches.retrieve(batch.id)).processing_status != "ended":
+                await asyncio.sleep(0.05)
+            assert [result.custom_id async for result in await one.messages.batches.results(batch.id)] == ["one"]
+            assert (await one.files.retrieve_metadata(file.id)).filename == "note.txt"
+            for attempt in (
+                two.messages.batches.retrieve(batch.id),
+                two.messages.batches.cancel(batch.id),
+                two.messages.batches.delete(batch.id),
+                two.files.retrieve_metadata(file.id),
+                two.files.download(file.id),
+                two.files.delete(file.id),
+            ):
+                with pytest.raises(anthropic.NotFoundError):
+                    await attempt
+            async with httpx2.AsyncClient(base_url=base_url, headers={"x-api-key": "sk-two"}) as http:
+                for path in (
+                    f"/v1/messages/batches/{batch.id}/results",
+                    f"/v1/messages/%62atches/{batch.id}/results",
+                    f"/v1//messages/x/../batches/{batch.id}/results",
+                    f"/v1/files/%66{file.id[1:]}",
+                ):
+                    answer = await http.get(path, headers={"anthropic-version": "2026-10-21"})
+                    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error"), path
+            for listing in (two.messages.batches.list(), two.files.list(), one.files.list()):
+                with pytest.raises(anthropic.PermissionDeniedError, match="not listed for this key"):
+                    await listing
+            await one.files.delete(file.id)
+            await one.messages.batches.delete(batch.id)
+
+
+async def test_what_another_client_made_through_openais_api_is_not_found_through_claudes(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    settings = with_keys(simulation, tmp_path / "store.sqlite3", "sk-one", "sk-two")
+    async with (
+        start_proxy(REVERSE, settings=settings) as proxy,
+        client_of(proxy, "sk-one") as openai_client,
+        AsyncAnthropic(api_key="sk-two", base_url=f"http://127.0.0.1:{proxy.port}", max_retries=0) as client,
+    ):
+        made = await create(openai_client, [line("a", chat("A secret"))])
+        await ended(openai_client, made.id)
+        (batch,) = simulation.simulation.batches
+        with pytest.raises(anthropic.NotFoundError):
+            await client.messages.batches.results(batch.id)
