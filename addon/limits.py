@@ -9,7 +9,7 @@ Redis wants a client of its own. In memory a look costs 4 µs.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -219,6 +219,15 @@ class _Counters:
 
     async def admit(self, scopes: tuple[_Scope, ...]) -> Admission:
         """Look at what is used, then take places, then count the request: what is refused uses up nothing else."""
+        try:
+            return await self._admit(scopes)
+        except OpenAIError as refusal:
+            # Which limit it was is in the text; how the others stand is in the headers all the same.
+            raise replace(
+                refusal, headers={**encode_limit_headers(await self._look(scopes)), **refusal.headers}
+            ) from None
+
+    async def _admit(self, scopes: tuple[_Scope, ...]) -> Admission:
         states: dict[LimitKind, LimitState] = {}
         for scope in scopes:
             await self._require_money(scope)
@@ -242,6 +251,19 @@ class _Counters:
             raise
         return Admission(encode_limit_headers(states), give_back if taken else None)
 
+    async def _look(self, scopes: tuple[_Scope, ...]) -> dict[LimitKind, LimitState]:
+        """See what is left of all limits a minute, and use up nothing."""
+        states: dict[LimitKind, LimitState] = {}
+        for scope in scopes:
+            if limit := scope.quotas.tokens_per_minute:
+                state = await self._limiter("tokens", limit, limit).peek(f"tokens:{scope.name}")
+                _note(states, "tokens", LimitState(limit, state.remaining, state.reset_after))
+            if limit := scope.quotas.requests_per_minute:
+                burst = scope.quotas.burst_size
+                state = await self._limiter("requests", limit, burst).peek(f"requests:{scope.name}")
+                _note(states, "requests", LimitState(burst, state.remaining, state.reset_after))
+        return states
+
     async def charge(self, scopes: tuple[_Scope, ...], bill: Bill) -> None:
         """Charge for an answer."""
         for scope in scopes:
@@ -256,7 +278,7 @@ class _Counters:
         if budget := scope.quotas.dollars_per_day:
             state = await self._limiter("dollars", _micro(budget), _micro(budget)).peek(f"dollars:{scope.name}")
             if state.remaining <= 0:
-                raise spend_limit_reached(scope.whose, budget)
+                raise spend_limit_reached(scope.whose, budget, state.reset_after)
 
     async def _require_tokens(self, scope: _Scope, states: dict[LimitKind, LimitState]) -> None:
         if limit := scope.quotas.tokens_per_minute:

@@ -22,7 +22,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import msgspec
 
@@ -51,6 +51,11 @@ class OpenAIError(Exception):
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     __hash__ = Exception.__hash__  # equal by value for tests, hashed by identity as exceptions are
+
+    @override
+    def __str__(self) -> str:
+        """Say what the client is told, for whoever reads a traceback."""
+        return self.message
 
     def encode(self) -> bytes:
         """Encode as the JSON body that OpenAI sends.

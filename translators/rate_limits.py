@@ -77,13 +77,16 @@ def rate_limit_reached(
     return OpenAIError(429, message, type=kind, code="rate_limit_exceeded", headers=headers)
 
 
-def spend_limit_reached(whose: str, dollars: float) -> OpenAIError:
-    """Refuse for a day's money: waiting a little does not help, so clients are told not to try again."""
+def spend_limit_reached(whose: str, dollars: float, seconds: float) -> OpenAIError:
+    """Refuse for a day's money, which is there again after `seconds`.
+
+    Waiting a little does not help, so clients are told not to try again by themselves.
+    """
     message = (
         "You exceeded your current quota, please check your plan and billing details. "
         f"(The limit of ${dollars:g} a day for {whose} is used up.)"
     )
-    headers = {"x-should-retry": "false"}
+    headers = {"x-should-retry": "false", "retry-after": str(math.ceil(seconds))}
     return OpenAIError(429, message, type="insufficient_quota", code="insufficient_quota", headers=headers)
 
 

@@ -99,7 +99,37 @@ async def test_a_days_money_is_spent_and_not_a_cent_too_early(limited):
     await charged(limits, ALICE, dollars=0.02)
     error = await refusal(limits)
     assert (error.type, error.headers["x-should-retry"]) == ("insufficient_quota", "false")
+    left = 86400 - time.time() % 86400
+    assert left - 5 <= int(error.headers["retry-after"]) <= left + 5
     await limits.admit(BOB)
+
+
+@pytest.mark.parametrize(
+    ("given", "use"),
+    [
+        ({"burst_size": 2}, {}),
+        ({"tokens_per_minute": 10}, {"tokens": 100}),
+        ({"concurrent_requests": 2}, {}),
+        ({"dollars_per_day": 0.5}, {"dollars": 1.0}),
+    ],
+    ids=["requests", "tokens", "places", "dollars"],
+)
+async def test_every_refusal_tells_how_all_limits_stand_and_when_to_come_again(limited, given, use):
+    limits = limited(**{"requests_per_minute": 100, "tokens_per_minute": 1000, **given})
+    await limits.admit(ALICE)
+    await limits.admit(ALICE)
+    await charged(limits, ALICE, **use)
+    error = await refusal(limits)
+    assert error.status == 429
+    assert float(error.headers["retry-after"]) > 0
+    names = {
+        f"x-ratelimit-{part}-{kind}" for part in ("limit", "remaining", "reset") for kind in ("requests", "tokens")
+    }
+    assert names <= error.headers.keys()
+    left = 0 if "burst_size" in given else 98
+    assert left <= int(error.headers["x-ratelimit-remaining-requests"]) <= left + 1
+    tokens = 0 if "tokens_per_minute" in given else 1000
+    assert int(error.headers["x-ratelimit-remaining-tokens"]) == tokens
 
 
 async def test_requests_at_once_are_limited_until_one_ends(limited):

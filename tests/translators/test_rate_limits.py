@@ -55,11 +55,11 @@ def test_a_refusal_says_what_is_used_and_when_to_try_again():
 
 
 def test_a_spent_budget_is_not_tried_again():
-    error = spend_limit_reached("this client", 2.5)
+    error = spend_limit_reached("this client", 2.5, 3600.2)
     assert (error.status, error.type, error.code) == (429, "insufficient_quota", "insufficient_quota")
     assert error.message.startswith("You exceeded your current quota, please check your plan and billing details.")
     assert "$2.5 a day" in error.message
-    assert error.headers["x-should-retry"] == "false"
+    assert (error.headers["x-should-retry"], error.headers["retry-after"]) == ("false", "3601")
 
 
 def test_too_many_at_once_are_told_to_come_again_soon():
