@@ -59,11 +59,15 @@ class Figures:
     answers: list[Any] = field(default_factory=list)
     """What Claude answered, one for each call, if the log is to say anything of it."""
 
+    def begin_asking(self) -> None:
+        """Note that from now on Claude's time passes, not ours alone."""
+        self.asked_claude = self.asked_claude or time.perf_counter()
+
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         """Note the times of a call to Claude, which is what happens inside."""
+        self.begin_asking()
         started = time.perf_counter()
-        self.asked_claude = self.asked_claude or started
         error = None
         try:
             yield

@@ -6,7 +6,7 @@ content goes with the request: so nothing here fails a request.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
@@ -18,7 +18,7 @@ from addon.claude_files import LONGEST_SECONDS, SHORTEST_SECONDS, ClaudeFiles
 from addon.file_records import FileRecords
 from addon.store import Key
 from translators.errors import OpenAIError
-from translators.uploaded_files import CopyKind, UploadedFile, prepare_copy
+from translators.uploaded_files import CopyKind, FileForClaude, UploadedFile, prepare_copy
 
 __all__ = ["ClaudeCopy", "FileCopies"]
 
@@ -57,7 +57,12 @@ class FileCopies:
     _paused_until: float = 0.0
 
     async def find(
-        self, records: FileRecords, file: Mapping[str, Any], key: str | None, lasting: float
+        self,
+        records: FileRecords,
+        file: Mapping[str, Any],
+        key: str | None,
+        lasting: float,
+        on_upload: Callable[[], None],
     ) -> ClaudeCopy | None:
         """Find Claude's copy of a file, or make it; None if there is none to be had.
 
@@ -66,6 +71,7 @@ class FileCopies:
             file: the file's object.
             key: the client's own key for Claude, if it has one.
             lasting: for how many seconds from now on it is needed.
+            on_upload: told before Claude is asked to take it.
 
         Raises:
             OpenAIError: 503, the store is away.
@@ -79,32 +85,37 @@ class FileCopies:
                 copy = msgspec.json.decode(found, type=ClaudeCopy)
                 if copy.expires_at > time.time() + lasting:
                     return copy
-            return await self._make(name, records, file, key, lasting)
+            seconds = self._seconds_for(file)
+            # No copy is to outlive its file.
+            if seconds < SHORTEST_SECONDS or seconds <= lasting or time.time() < self._paused_until:
+                return None
+            try:
+                prepared = prepare_copy(UploadedFile(file["filename"], await records.content(file["id"])))
+            except OpenAIError as error:
+                if error.status != 400:
+                    raise
+                return None  # whoever puts its content into the request says what is wrong with it
+            on_upload()
+            made = await self._make(file, prepared, seconds, key)
+            if made is not None:
+                await records.store.save({name: msgspec.json.encode(made)}, seconds)
+            return made
+
+    def _seconds_for(self, file: Mapping[str, Any]) -> int:
+        left = self.seconds_to_live if file["expires_at"] is None else file["expires_at"] - time.time()
+        return int(min(left, LONGEST_SECONDS))
 
     async def _make(
-        self, name: Key, records: FileRecords, file: Mapping[str, Any], key: str | None, lasting: float
+        self, file: Mapping[str, Any], prepared: FileForClaude, seconds: int, key: str | None
     ) -> ClaudeCopy | None:
         now = time.time()
-        left = self.seconds_to_live if file["expires_at"] is None else file["expires_at"] - now
-        seconds = int(min(left, LONGEST_SECONDS))
-        # Claude keeps nothing for less than an hour, and no copy is to outlive its file.
-        if seconds < SHORTEST_SECONDS or seconds <= lasting or now < self._paused_until:
-            return None
-        try:
-            prepared = prepare_copy(UploadedFile(file["filename"], await records.content(file["id"])))
-        except OpenAIError as error:
-            if error.status != 400:
-                raise
-            return None  # whoever puts its content into the request says what is wrong with it
         try:
             claude_file_id = await self.claude.upload(prepared, seconds, key)
         except OpenAIError as error:
             self._paused_until = now + _PAUSE_SECONDS
             log.warning("file_not_copied", file_id=file["id"], status=error.status, reason=error.code or error.type)
             return None
-        copy = ClaudeCopy(claude_file_id, prepared.kind, file["bytes"], int(now) + seconds)
-        await records.store.save({name: msgspec.json.encode(copy)}, seconds)
-        return copy
+        return ClaudeCopy(claude_file_id, prepared.kind, file["bytes"], int(now) + seconds)
 
     async def forget(self, records: FileRecords, file_id: str, key: str | None) -> None:
         """Forget a copy that Claude does not have any more."""

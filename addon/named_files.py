@@ -1,6 +1,6 @@
 """The uploaded files that requests name, on their way to Claude: as its copies of them where it has any, or whole."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ class NamedFiles:
     """The client's own key for Claude, if it has one."""
     lasting: float = _LIVE_SECONDS
     """For how many seconds from now on Claude may look at the files."""
+    on_upload: Callable[[], None] = lambda: None
+    """Told before Claude is asked to take a file."""
     _copies: dict[str, str] = field(default_factory=dict)
     """Which of our files Claude's ids stand for, of all copies that were put into a request."""
     _without_copy: set[str] = field(default_factory=set)
@@ -53,7 +55,7 @@ class NamedFiles:
         if file is None:
             return None
         if may_copy and file_id not in self._without_copy:
-            copy = await self.gateway.copies.find(self.records, file, self.claude_key, self.lasting)
+            copy = await self.gateway.copies.find(self.records, file, self.claude_key, self.lasting, self.on_upload)
             if copy is not None and not self._is_too_large(copy):
                 self._copies[copy.claude_file_id] = file_id
                 await self.records.renew(file)
@@ -88,7 +90,12 @@ class NamedFiles:
 
 def named_files_of(exchange: Exchange) -> NamedFiles:
     """Find the files that an exchange may name."""
-    return NamedFiles(exchange.gateway, file_records_of(exchange), exchange.client.claude_key)
+    return NamedFiles(
+        exchange.gateway,
+        file_records_of(exchange),
+        exchange.client.claude_key,
+        on_upload=exchange.figures.begin_asking,
+    )
 
 
 def _claude_file_ids(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
