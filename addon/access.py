@@ -106,8 +106,9 @@ class Access:
         self._looked = clock()
         self._clients = self._read()
 
-    def apply(self, settings: AccessSettings) -> None:
+    def apply(self, settings: AccessSettings, *, has_own_key: bool = True) -> None:
         """Put other settings in force, unless their keys cannot be used with those of the file."""
+        self._has_own_key = has_own_key
         before, self._settings = self._settings, settings
         try:
             self._clients = self._read()

@@ -304,9 +304,8 @@ class ClaudeClient(MessagesClient):
         on_unknown_event: Callable[[], None] = lambda: None,
     ) -> None:
         claude = settings.claude
-        key = claude.api_key.get_secret_value() if claude.api_key else None
         self._claude_sdk = ClaudeSdk(
-            api_key=key or "simulated",
+            api_key=_own_key(claude),
             base_url=base_url or claude.base_url,
             max_retries=0,
             open_telemetry=False,
@@ -318,6 +317,10 @@ class ClaudeClient(MessagesClient):
         )
         self.batches = ClaudeBatches(self._claude_sdk, on_upstream)
         self.files = ClaudeFiles(self._claude_sdk, on_upstream)
+
+    def use_key(self, claude: ClaudeSettings) -> None:
+        """Take another key of our own for the next calls; those that run keep theirs."""
+        self._claude_sdk.use_key(_own_key(claude))
 
     async def forward(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], key: str | None = None
@@ -340,6 +343,10 @@ class ClaudeClient(MessagesClient):
         """
         models = self._claude_sdk.models.list(limit=1000, extra_headers=key_headers(key))
         return [model.to_dict(mode="json") async for model in models]
+
+
+def _own_key(claude: ClaudeSettings) -> str:
+    return (claude.api_key.get_secret_value() if claude.api_key else None) or "simulated"
 
 
 def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.AsyncClient:

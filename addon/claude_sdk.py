@@ -66,6 +66,12 @@ class ClaudeSdk(SendsBytes, AsyncAnthropic):
         super().__init__(**options)
         self._templates: dict[tuple[str, tuple[tuple[str, str], ...]], httpx2.Request] = {}
 
+    def use_key(self, api_key: str) -> None:
+        """Take another key for the next requests."""
+        if api_key != self.api_key:
+            self.api_key = api_key
+            self._templates.clear()
+
     async def post_bytes(
         self, path: str, body: bytes, headers: Mapping[str, str], api_key: str | None = None
     ) -> httpx2.Response:

@@ -83,9 +83,10 @@ class Gateway:
     def apply(self, settings: Settings) -> None:
         """Put settings in force for the next exchanges: those of `addon.reload.RELOADABLE` differ from before."""
         self.settings = settings
-        self.access.apply(settings.access)
+        self.access.apply(settings.access, has_own_key=settings.answers_without_claude_key)
         self.limits.apply(settings.rate_limiting)
         claude = settings.claude
+        self.claude.use_key(claude)
         self.catalog = ModelCatalog(
             claude.default_model, claude.aliases, self.catalog.models, first_party=settings.has_first_party
         )

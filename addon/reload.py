@@ -18,6 +18,7 @@ RELOADABLE = frozenset(
     {
         "access.keys",
         "access.allow_anonymous",
+        "claude.api_key",
         "claude.default_model",
         "claude.aliases",
         "claude.fallbacks",

@@ -10,6 +10,7 @@ import pytest
 from mitmproxy import exceptions
 
 from addon.simulated_claude.server import RunningSimulation
+from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
 from tests.integration.running_proxy import run_proxy
 from tests.integration.serving_process import ServingProcess, serving_process
 
@@ -69,6 +70,24 @@ async def test_a_changed_file_is_in_force_for_the_next_request(
                 if len(proxy.events("exchange")) == before:
                     break
         assert proxy.process.returncode is None
+
+
+async def test_the_key_for_claude_is_changed_without_a_restart(tmp_path: Path) -> None:
+    async def answer(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start() + text_delta("Hi") + message_end())
+
+    file = tmp_path / "config.json"
+    async with raw_upstream(answer) as claude:
+        write(file, claude={"api_key": "sk-ant-before"})
+        async with serving_process(claude.base_url, tmp_path, ANTHROPIC_API_KEY="") as proxy:
+            await answered_by(proxy)
+            write(file, claude={"api_key": "sk-ant-after"})
+            assert (await proxy.event("settings_reloaded"))["changed"] == ["claude.api_key"]
+            await answered_by(proxy)
+        heads = [call.head for call in claude.calls]
+        assert [b"sk-ant-before" in head for head in heads] == [True, False]
+        assert [b"sk-ant-after" in head for head in heads] == [False, True]
+        assert "sk-ant-" not in proxy.log.read_text()
 
 
 async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_refused(
