@@ -502,13 +502,16 @@ class Exchange:
             metrics.observe_refusal(reason)
 
     def _overhead(self) -> float | None:
-        # Our own time until the first byte: all of it but the wait for Claude's first event.
+        # Our own time until the first byte: all of it but the wait for Claude. Where a stream begins, that is the wait
+        # for its first event; a whole answer goes out when Claude's has ended.
         figures = self.figures
         if figures.first_byte is None:
             return None
-        if figures.asked_claude is None or figures.first_event is None:
+        ended_before = [call.ended for call in figures.calls if call.ended <= figures.first_byte]
+        waited_until = max(ended_before, default=figures.first_event)
+        if figures.asked_claude is None or waited_until is None:
             return _seconds(self.started, figures.first_byte)
-        return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - figures.first_event), 6)
+        return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - waited_until), 6)
 
 
 def head_too_large(limit: int) -> OpenAIError:

@@ -256,7 +256,17 @@ async def test_U6_of_claudes_own_api_too_what_was_used_is_counted_when_the_clien
         assert total(page, "claude_proxy_cost_dollars_total", model="claude-sonnet-5-5") > 0
 
 
-async def test_the_overhead_holds_nothing_of_the_wait_for_claude(start_proxy: ProxyStarter) -> None:
+async def test_the_overhead_of_a_whole_answer_holds_nothing_of_the_wait_for_claude(start_proxy: ProxyStarter) -> None:
+    script = '[[simulate: {"delay": 0.3, "event_interval": 0.05, "text": "one two three four five"}]]'
+    async with start_proxy(REVERSE) as proxy, client_of(proxy) as client:
+        assert (await client.post(CHAT, json=body(script))).status_code == 200
+        page = await settled(proxy)
+        assert page['claude_proxy_overhead_seconds_count{endpoint="chat_completions"}'] == 1
+        assert page['claude_proxy_overhead_seconds_sum{endpoint="chat_completions"}'] < 0.2
+        assert page['claude_proxy_request_duration_seconds_sum{endpoint="chat_completions"}'] > 0.5
+
+
+async def test_the_overhead_of_a_stream_holds_nothing_of_the_wait_for_claude(start_proxy: ProxyStarter) -> None:
     async def slow(call: Call) -> None:
         await asyncio.sleep(0.3)
         await call.send(EVENTS_HEAD + message_start() + text_delta("x"))
