@@ -114,6 +114,29 @@ def test_no_panel_covers_another():
         taken |= cells
 
 
+def test_a_single_number_is_red_for_a_reason_alone():
+    """Grafana paints whatever is above 80 red, unless a panel has steps of its own."""
+    for panel in PANELS:
+        if panel["type"] in {"stat", "bargauge"}:
+            assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+
+
+LIMITED = [panel for panel in PANELS if "thresholdsStyle" in panel["fieldConfig"]["defaults"].get("custom", {})]
+
+
+@pytest.mark.parametrize("panel", LIMITED, ids=[panel["title"] for panel in LIMITED])
+def test_a_dashed_line_is_where_an_alert_on_the_same_metric_is_raised(panel):
+    [_, step] = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    shown = {name for target in panel["targets"] for name, *_ in named(target["expr"])}
+    limits = {
+        float(rule["expr"].rpartition(">")[2])
+        for group in RULES["groups"]
+        for rule in group["rules"]
+        if ">" in rule["expr"] and {name for name, *_ in named(rule["expr"])} <= shown
+    }
+    assert step["value"] in limits
+
+
 # What Prometheus itself says.
 
 

@@ -1,0 +1,45 @@
+"""The picture of the dashboard is drawn by the Grafana that is deployed, and knows all that the dashboard has."""
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "scripts/dashboard_page"
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
+PACKAGE = json.loads((PAGE / "package.json").read_text())
+LOCK = json.loads((PAGE / "package-lock.json").read_text())["packages"]
+
+
+def test_its_components_are_of_the_grafana_that_compose_runs():
+    image = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]["grafana"]["image"]
+    versions = {version for name, version in PACKAGE["dependencies"].items() if name.startswith("@grafana/")}
+    assert versions == {image.rpartition(":")[2]}
+
+
+def test_its_lock_is_that_of_its_packages_and_names_no_registry():
+    assert LOCK[""]["dependencies"] == PACKAGE["dependencies"]
+    for name, version in PACKAGE["dependencies"].items():
+        assert LOCK[f"node_modules/{name}"]["version"] == version
+    assert all("integrity" in package for name, package in LOCK.items() if name)
+    assert not any("resolved" in package for package in LOCK.values())
+
+
+def test_the_page_draws_every_type_of_panel():
+    [known] = re.findall(r"const PANELS = \{(.*?)\}", (PAGE / "page.jsx").read_text())
+    drawn = set(re.findall(r"(\w+):", known)) | {"row"}
+    assert {panel["type"] for panel in DASHBOARD["panels"]} <= drawn
+    assert {
+        override["matcher"]["id"]
+        for panel in DASHBOARD["panels"]
+        for override in panel.get("fieldConfig", {}).get("overrides", ())
+    } <= {"byName"}
+
+
+def test_the_picture_is_a_png_that_a_page_can_carry():
+    picture = (ROOT / "docs/dashboard.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert int.from_bytes(picture[16:20]) == 1600
+    assert len(picture) < 300_000
