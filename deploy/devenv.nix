@@ -1,4 +1,7 @@
-# For https://devenv.sh: copy it to the root of the repository, then `devenv shell` and `devenv test`.
+# For https://devenv.sh. Copy it to the root of the repository, then:
+#
+#   devenv shell
+#   devenv test
 { pkgs, ... }:
 
 {
