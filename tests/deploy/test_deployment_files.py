@@ -181,14 +181,11 @@ EVERYTHING = {
 VALUES = {
     "least": {"existingSecret": "claude"},
     "own_secret": {"anthropicApiKey": "sk-ant-test"},
+    "own_keys": {"existingSecret": "claude", "clientKeys": {"keys": [{"name": "ci", "sha256": "0" * 64}]}},
+    "existing_keys": {"existingSecret": "claude", "clientKeys": {"existingSecret": "clients"}},
     "everything": EVERYTHING,
     "no_policy": {"existingSecret": "claude", "networkPolicy": {"enabled": False}},
 }
-
-
-@pytest.fixture(scope="session")
-def helm():
-    return pytest.importorskip("helm_python", reason="Helm's engine comes for x86-64 Linux alone")
 
 
 @pytest.fixture
@@ -196,7 +193,8 @@ def rendered(helm):
     def render(values):
         with helm.Chart.load(CHART) as chart:
             files = chart.render(values, name="demo", namespace="default")
-        return [document for text in files.values() for document in yaml.safe_load_all(text) if document]
+        texts = [text for name, text in files.items() if name.endswith(".yaml")]
+        return [document for text in texts for document in yaml.safe_load_all(text) if document]
 
     return render
 
@@ -270,8 +268,17 @@ def test_without_a_key_nothing_is_rendered(helm, rendered):
         ({"existingSecret": "a", "service": {"port": 70000}}, "port"),
         ({"existingSecret": "a", "servce": {}}, "servce"),
         ({"existingSecret": "a", "autoscaling": {"targetCPUUtilizationPercentage": 0}}, "targetCPU"),
+        ({"existingSecret": "a", "env": [{"name": "CLAUDE_PROXY_CLIENT_KEYS", "value": "[]"}]}, "/env/0/name"),
+        (
+            {"existingSecret": "a", "clientKeys": {"keys": [{"name": "a", "sha256": "sk-a"}]}},
+            "/clientKeys/keys/0/sha256",
+        ),
+        (
+            {"existingSecret": "a", "clientKeys": {"existingSecret": "b", "keys": [{"name": "a", "sha256": "0" * 64}]}},
+            "/clientKeys",
+        ),
     ],
-    ids=["replicas", "port", "misspelt", "cpu"],
+    ids=["replicas", "port", "misspelt", "cpu", "env", "digest", "keys_twice"],
 )
 def test_wrong_values_are_refused_by_name(helm, values, complaint):
     report = helm.lint(CHART, values)

@@ -18,6 +18,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.existingSecret | default (include "claude-proxy.name" .) -}}
 {{- end -}}
 
+{{- define "claude-proxy.clientKeys" -}}
+{{- .Values.clientKeys.existingSecret | default (printf "%s-client-keys" (include "claude-proxy.name" . | trunc 51 | trimSuffix "-")) -}}
+{{- end -}}
+
 {{- define "claude-proxy.image" -}}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) | quote -}}
 {{- end -}}
