@@ -27,9 +27,11 @@ _ADDING_CA_VARIABLES = ("NODE_EXTRA_CA_CERTS", "DENO_CERT", "CODEX_CA_CERTIFICAT
 def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bundle: Path) -> dict[str, str]:
     """Build the app's environment: the variables that make each runtime use the proxy and trust its certificates.
 
-    Go, Ruby, .NET, Python and most else follow HTTPS_PROXY and SSL_CERT_FILE. git needs nothing: its traffic is
-    tunnelled as it is.
+    Go, .NET, Python and most else follow HTTPS_PROXY and SSL_CERT_FILE. git needs nothing: its traffic is tunnelled as
+    it is.
     """
+    https_proxy = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
+    http_proxy = environment.get("http_proxy") or environment.get("HTTP_PROXY")
     own = [name.strip() for name in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").split(",")]
     no_proxy = ",".join(dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1", "::1") if name))
     proxy = urlsplit(proxy_url)
@@ -39,6 +41,8 @@ def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bu
         **environment,
         "HTTPS_PROXY": proxy_url,
         "https_proxy": proxy_url,
+        # Ruby's Net::HTTP asks for this one, for HTTPS too. A proxy that plain HTTP alone goes through is left alone.
+        **({"http_proxy": proxy_url} if not http_proxy or http_proxy == https_proxy else {}),
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
         "NODE_USE_ENV_PROXY": "1",  # without it, Node's own fetch ignores the proxy; Node 20 has none

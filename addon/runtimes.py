@@ -53,14 +53,20 @@ RUNTIMES = (
         "a library with an HTTP client of its own may need its own settings",
     ),
     Runtime("Go", r"go", ("HTTPS_PROXY",), ("SSL_CERT_FILE",), "on macOS and Windows it trusts the system's list only"),
-    Runtime("Ruby", r"ruby|bundle|rails|rake|irb", ("HTTPS_PROXY",), ("SSL_CERT_FILE",)),
+    Runtime(
+        "Ruby",
+        r"ruby|bundle|rails|rake|irb",
+        ("HTTPS_PROXY", "http_proxy"),
+        ("SSL_CERT_FILE",),
+        "its Net::HTTP follows http_proxy, for HTTPS too",
+    ),
     Runtime("PHP", r"php|composer", ("HTTPS_PROXY",), ("SSL_CERT_FILE",), "Guzzle follows them, streams do not"),
     Runtime(
         ".NET", r"dotnet|pwsh", ("HTTPS_PROXY",), ("SSL_CERT_FILE",), "on macOS and Windows it trusts the system's list"
     ),
     Runtime("Rust", r"cargo", ("HTTPS_PROXY",), ("SSL_CERT_FILE",), "unless it is built with roots of its own"),
 )
-"""Seen working: Python, Node, Bun, Deno, Codex, curl, Java. The others by their documentation."""
+"""Seen working: Python, Node, Bun, Deno, Codex, curl, Java, Go, Ruby. The others by their documentation."""
 
 _NODE_WITH_PROXY = ((22, 21), (24, 5))
 """The first versions of their lines that obey NODE_USE_ENV_PROXY."""

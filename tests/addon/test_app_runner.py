@@ -20,6 +20,7 @@ def test_the_app_gets_the_proxy_and_the_certificates_of_each_runtime():
         "OPENAI_API_KEY": PLACEHOLDER_KEY,
         "HTTPS_PROXY": PROXY,
         "https_proxy": PROXY,
+        "http_proxy": PROXY,
         "NO_PROXY": "localhost,127.0.0.1,::1",
         "no_proxy": "localhost,127.0.0.1,::1",
         "NODE_USE_ENV_PROXY": "1",
@@ -41,6 +42,20 @@ def test_what_the_user_has_set_is_kept():
     assert environment["OPENAI_API_KEY"] == "sk-mine"
     assert environment["NO_PROXY"] == "intranet,localhost,127.0.0.1,::1"
     assert environment["NODE_EXTRA_CA_CERTS"] == str(BUNDLE), "the bundle holds the user's own roots as well"
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"HTTPS_PROXY": "http://corp:3128"}, PROXY),
+        ({"HTTPS_PROXY": "http://corp:3128", "HTTP_PROXY": "http://corp:3128"}, PROXY),
+        ({"HTTP_PROXY": "http://corp:3128"}, None),
+        ({"https_proxy": "http://corp:3128", "http_proxy": "http://plain:3128"}, "http://plain:3128"),
+    ],
+    ids=["https_alone", "one_for_both", "http_alone", "two"],
+)
+def test_plain_http_goes_through_the_proxy_unless_it_has_one_of_its_own(own, expected):
+    assert app_environment(own, PROXY, CA, BUNDLE).get("http_proxy") == expected
 
 
 def test_the_bundle_holds_the_systems_the_users_and_our_roots_once(tmp_path):

@@ -24,6 +24,27 @@ public class Ask {
     }
 }
 """
+GO = """
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	answer, err := http.Get(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, answer.Body)
+}
+"""
+RUBY = {
+    "ruby": "require 'net/http'; print Net::HTTP.get(URI(ARGV[0]))",
+    "ruby_open_uri": "require 'open-uri'; print URI.open(ARGV[0]).read",
+}
 PYTHON = {
     "urllib": "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())",
     "openai": "import openai; print(openai.OpenAI(max_retries=0).models.list().to_json())",
@@ -54,6 +75,9 @@ def commands(folder: Path) -> dict[str, list[str]]:
     (folder / "Ask.java").write_text(JAVA)
     found["java"] = ["java", str(folder / "Ask.java"), URL]
     found["node"] = ["node", "-e", NODE, URL]
+    (folder / "ask.go").write_text(GO)
+    found["go"] = ["go", "run", str(folder / "ask.go"), URL]
+    found |= {name: ["ruby", "-e", program, URL] for name, program in RUBY.items()}
     return {name: command for name, command in found.items() if shutil.which(command[0])}
 
 
@@ -83,7 +107,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     return {name: tuple(answer) for name, answer in json.loads(answered.read_text()).items()}
 
 
-@pytest.mark.parametrize("client", [*PYTHON, "curl", "java", "node"])
+@pytest.mark.parametrize("client", [*PYTHON, "curl", "java", "node", "go", *RUBY])
 @pytest.mark.timeout(300)
 def test_an_unchanged_client_is_answered_by_claude(answers: dict[str, tuple[int, str, str]], client: str) -> None:
     if client not in answers:
