@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from addon.exporter_process import exporter_beside
 from addon.settings import Settings
+from addon.systemd import tell_systemd
 
 if TYPE_CHECKING:
     from addon.listening import Listener
@@ -128,7 +129,7 @@ async def ready_or_ended(master: "ProxyMaster", running: asyncio.Task[None]) -> 
 
 
 def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
-    """Say where the proxy listens, on standard error for people and in the log."""
+    """Say where the proxy listens: to systemd, on standard error for people and in the log."""
     import structlog  # noqa: PLC0415 - see serve
 
     whom = "the simulated Claude" if settings.claude.simulate else settings.claude.base_url
@@ -151,6 +152,7 @@ def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
                 file=sys.stderr,
                 flush=True,
             )
+    tell_systemd("READY=1")
 
 
 def _asks_for_keys(listener: "Listener", settings: Settings) -> bool:
