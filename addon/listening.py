@@ -35,7 +35,7 @@ gives them all to the last one."""
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address that the proxy listens on; `mode` as it was given."""
+    """One address that the proxy listens on; `mode` as it was given. Local mode has none: no host, and port 0."""
 
     mode: str
     host: str
@@ -51,7 +51,7 @@ class Listener:
     @property
     def is_public(self) -> bool:
         """Whether other machines can reach it."""
-        return not ipaddress.ip_address(self.host).is_loopback
+        return bool(self.host) and not ipaddress.ip_address(self.host).is_loopback
 
     @property
     def url(self) -> str:

@@ -116,9 +116,9 @@ class ProxyMaster(Master):
     def listeners(self) -> list[Listener]:
         """What the proxy listens on, in the order of its modes."""
         return [
-            Listener(server.mode.full_spec, *server.listen_addrs[0][:2], _client_configuration(server))
+            Listener(server.mode.full_spec, *_address(server), _client_configuration(server))
             for server in self._servers
-            if server.listen_addrs
+            if server.is_running
         ]
 
     async def _open_once(self) -> None:
@@ -253,6 +253,13 @@ async def _listen(
     if with_udp and server.mode.transport_protocol == "both":
         servers += [await server.start_udp_based_server(*each.getsockname()[:2]) for each in sockets]
     return servers
+
+
+def _address(server: ServerInstance[Any]) -> tuple[str, int]:
+    if not server.listen_addrs:
+        return "", 0  # local mode
+    host, port = server.listen_addrs[0][:2]
+    return host, port
 
 
 def _client_configuration(server: ServerInstance[Any]) -> str:

@@ -138,6 +138,8 @@ def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
             sentence = f"OPENAI_BASE_URL={listener.url}/v1"
         elif listener.client_configuration:
             sentence = f"{listener.mode} on UDP port {listener.port}"
+        elif not listener.host:
+            sentence = listener.mode
         else:
             sentence = f"{listener.mode} on {listener.url}"
         structlog.get_logger().info("listening", mode=listener.mode, host=listener.host, port=listener.port)
