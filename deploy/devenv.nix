@@ -13,6 +13,8 @@
     pkgs.haproxy
     pkgs.nginx
     pkgs.prometheus # promtool
+    pkgs.go
+    pkgs.ruby
   ];
 
   enterTest = "scripts/check";

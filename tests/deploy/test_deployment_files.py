@@ -152,6 +152,13 @@ def test_systemd_takes_the_unit():
     assert run("systemd-analyze", "verify", DEPLOY / "claude-proxy.service") == ""
 
 
+def test_systemd_counts_the_unit_among_the_well_confined():
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    # Of 100; each rule that the unit names takes some off, and most services of Debian have 95.
+    run("systemd-analyze", "security", "--offline=true", "--threshold=15", DEPLOY / "claude-proxy.service")
+
+
 def test_the_unit_holds_no_key_and_starts_what_there_is():
     unit = (DEPLOY / "claude-proxy.service").read_text()
     [script] = re.findall(r"^ExecStart=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
@@ -159,6 +166,22 @@ def test_the_unit_holds_no_key_and_starts_what_there_is():
     assert is_understood(command[command.index("/opt/claude-proxy/bin/claude-proxy") + 1 :])
     assert "LoadCredential=api-key:" in unit
     assert "Environment=ANTHROPIC_API_KEY" not in unit
+
+
+# Nix.
+
+
+def test_nix_makes_an_environment_of_the_file():
+    nix = shutil.which("nix-instantiate")
+    if nix is None:
+        pytest.skip("Nix is not installed")
+    file = DEPLOY / "devenv.nix"
+    names = re.findall(r"pkgs\.(\w+)", file.read_text())
+    packages = " ".join(f'{{ name = "{name}"; value = "{name}"; }}' for name in names)
+    expression = f"import {file} {{ pkgs = builtins.listToAttrs [ {packages} ]; }}"
+    made = json.loads(run(nix, "--eval", "--strict", "--json", "--expr", expression))
+    assert made["packages"] == names
+    assert made["enterTest"] == "scripts/check"
 
 
 # Helm.

@@ -1,14 +1,24 @@
 """What `claude-proxy run` sets is what each runtime obeys: each asks api.openai.com with its stock client."""
 
+import contextlib
+import functools
+import ipaddress
 import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization as form
+from mitmproxy.certs import CertStore
 
 from tests.integration.serving_process import ROOT
 
@@ -121,6 +131,48 @@ def test_an_unchanged_client_is_answered_by_claude(answers: dict[str, tuple[int,
     listed = json.loads(text)
     assert listed["object"] == "list"
     assert any(model["id"].startswith("claude-") for model in listed["data"])
+
+
+@contextlib.contextmanager
+def file_server(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Serve a folder by HTTPS, at an address of ours that NO_PROXY does not name. Gives its URL and authority."""
+    host = "127.0.0.2"
+    entry = CertStore.from_store(folder, "real", 2048).get_cert(host, [x509.IPAddress(ipaddress.ip_address(host))])
+    chain = folder / "chain.pem"
+    key = entry.privatekey.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    chain.write_bytes(entry.cert.to_pem() + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain)
+    with ThreadingHTTPServer((host, 0), functools.partial(SimpleHTTPRequestHandler, directory=folder)) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://{host}:{server.server_port}", folder / "real-ca-cert.pem"
+        server.shutdown()
+
+
+def test_git_fetches_through_the_tunnel_and_trusts_what_it_always_did(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "--quiet", "source"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=tmp_path / "source", check=True)
+    subprocess.run([*git, "clone", "--quiet", "--bare", "source", "served.git"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "update-server-info"], cwd=tmp_path / "served.git", check=True)
+    with file_server(tmp_path) as (url, authority):
+        # GIT_SSL_CAINFO stands for the system's list, where the authority of a real host is.
+        environment = {"GIT_SSL_CAINFO": str(authority), "GIT_TRACE_CURL": "1", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "addon.cli", "run", "--simulate", "--confdir", str(tmp_path / "ca"), "--"]
+        done = subprocess.run(
+            [*command, "git", "clone", "--quiet", f"{url}/served.git", "fetched"],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert f"CONNECT {url.removeprefix('https://')} HTTP/1.1" in done.stderr
+    log = subprocess.run([*git, "log", "--format=%s"], cwd=tmp_path / "fetched", capture_output=True, check=True)
+    assert log.stdout == b"one\n"
 
 
 def node_obeys() -> bool:
