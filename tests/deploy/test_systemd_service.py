@@ -32,7 +32,7 @@ ExecStart=/opt/claude-proxy/bin/claude-proxy serve --mode regular@{port}
 """
 BOOT = """
 umount --lazy /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
-exec systemd-nspawn --quiet --directory="$0" --machine=claude-proxy --register=no --keep-unit --boot
+exec systemd-nspawn --quiet --directory="$0" --machine="$1" --register=no --keep-unit --boot
 """
 """In a mount namespace of its own: the systemd inside knows the second version of cgroups alone."""
 
@@ -98,7 +98,7 @@ def booted(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         (root / "etc/claude-proxy" / name).write_text(text)
         (root / "etc/claude-proxy" / name).chmod(0o600)
     nspawn = subprocess.Popen(
-        [found("unshare"), "--mount", "--propagation=private", "sh", "-c", BOOT, str(root)],
+        [found("unshare"), "--mount", "--propagation=private", "sh", "-c", BOOT, str(root), f"claude-{port}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
