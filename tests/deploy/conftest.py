@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.image import PROGRAMS, Engine, build_image, needs
+from tests.deploy.image import PROGRAMS, Engine, build_image, needs, running_engine
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,6 @@ def helm():
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A container engine that has built the image."""
     needs(*PROGRAMS)
-    engine = Engine(tmp_path_factory.mktemp("engine"))
-    build_image(engine)
-    yield engine
-    engine.remove()
+    with running_engine(tmp_path_factory.mktemp("engine")) as engine:
+        build_image(engine)
+        yield engine

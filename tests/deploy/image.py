@@ -6,6 +6,7 @@ it gets that image's name in a storage of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
@@ -13,10 +14,14 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.deploy.cluster import DEPLOY, PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAMS = ("podman", "runc", "mmdebstrap")
 SYSTEMD = ("systemd-nspawn", "nsenter", "unshare")
@@ -28,26 +33,32 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 @dataclass(frozen=True)
 class Engine:
-    """Podman with a storage of its own. It needs no daemon, and root here."""
+    """Podman with a storage of its own, in memory. It needs no daemon, and root here."""
 
     folder: Path
+    """A file system in memory: what is written here need not outlive anything."""
 
     def run(self, *arguments: str, seconds: float = 60) -> str:
         """Run one command to its end. Returns what it wrote to standard output."""
-        ended = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=seconds, check=False)
+        ended = subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": PATH, "TMPDIR": str(self.folder)}
 
     def command(self, *arguments: str) -> list[str]:
         """Runc and cgroupfs: what works without systemd, whichever cgroups the machine has."""
         storage = ["--root", str(self.folder / "storage"), "--runroot", str(self.folder / "run")]
         return ["podman", *storage, "--cgroup-manager", "cgroupfs", "--runtime", found("runc"), *arguments]
-
-    def remove(self) -> None:
-        """Take away what would hold the disk's space, and a mount that nobody else could remove."""
-        self.run("rm", "--all", "--force")
-        subprocess.run(["umount", "--lazy", str(self.folder / "storage/overlay")], check=False, capture_output=True)
-        shutil.rmtree(self.folder)
 
 
 def found(program: str) -> str:
@@ -65,6 +76,17 @@ def needs(*programs: str) -> None:
         pytest.skip("only root may make a file system and its containers")
 
 
+@contextlib.contextmanager
+def running_engine(folder: Path) -> Iterator[Engine]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", str(folder)], check=True)
+    engine = Engine(folder)
+    try:
+        yield engine
+        engine.run("rm", "--all", "--force")
+    finally:
+        subprocess.run(["umount", "--recursive", "--lazy", str(folder)], check=True)
+
+
 def limits() -> list[str]:
     """Limits that a container may have. Engines ask for more than they have, which not every root may."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -79,7 +101,7 @@ def build_image(engine: Engine) -> None:
     # Where the Python image has them; and the roots, for a machine whose package index has a certificate of its own.
     making += [f'--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/{name}"' for name in ("python", "python3")]
     making += [f'--customize-hook=mkdir -p "$1{CERTIFICATES.parent}" && cp {CERTIFICATES} "$1{CERTIFICATES}"']
-    subprocess.run([*making, "trixie", str(file)], check=True, timeout=500, env={**os.environ, "PATH": PATH})
+    subprocess.run([*making, "trixie", str(file)], check=True, timeout=500, env=engine.environment)
     engine.run("import", "--quiet", str(file), f"docker.io/library/{base}", seconds=120)
     file.unlink()
     building = ["build", "--quiet", "--format", "docker", "--pull=never", "--network", "host", "--tag", NAME]

@@ -83,10 +83,10 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def booted(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
+def booted(engine: Engine) -> Iterator[Booted]:
     needs(*SYSTEMD)
-    root = tmp_path_factory.mktemp("root")
-    root.chmod(0o755)  # the service's user comes in here
+    root = engine.folder / "root"
+    root.mkdir()
     engine.run("create", "--name=system", NAME)
     with subprocess.Popen(engine.command("export", "system"), stdout=subprocess.PIPE) as exporting:
         subprocess.run(["tar", "--extract", f"--directory={root}"], stdin=exporting.stdout, check=True, timeout=SECONDS)
