@@ -164,11 +164,12 @@ HELM = (
     " --set existingSecret=claude"
 )
 COMPOSE = Nowhere("needs a Docker engine", f"{LOOKED_AT}::test_compose_is_asked_for_files_and_services_that_there_are")
-IMAGE = Nowhere("needs a Docker engine", f"{LOOKED_AT}::test_the_image_is_built_from_the_files_that_there_are")
-EXTRAS = Nowhere("needs the published package", f"{LOOKED_AT}::test_the_extras_that_are_installed_exist")
-GATEWAY = Nowhere(
-    "needs root, and changes the machine", f"{LOOKED_AT}::test_the_gateway_redirects_to_the_port_that_listens"
+IMAGE = ByTest(
+    "tests/deploy/test_image.py::test_a_container_without_rights_serves_from_read_only_files_and_lets_answers_end"
 )
+EXTRAS = Nowhere("needs the published package", f"{LOOKED_AT}::test_the_extras_that_are_installed_exist")
+MODES = "tests/integration/test_modes_without_settings.py"
+GATEWAY = ByTest(f"{MODES}::test_transparent_mode_answers_a_client_that_only_has_a_route")
 DEVENV = Nowhere("needs Nix", f"{LOOKED_AT}::test_devenv_runs_what_there_is")
 
 TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
@@ -218,12 +219,10 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ("sysctl -w net.ipv4.ip_forward=1",): GATEWAY,
     ("iptables -t nat -A PREROUTING -i eth1 -p tcp --dport 443 -j REDIRECT --to-port 8090",): GATEWAY,
     ("claude-proxy serve --host 0.0.0.0 --mode transparent@8090",): GATEWAY,
-    ("claude-proxy serve --host 0.0.0.0 --mode wireguard",): Nowhere(
-        "takes a port of its own, 51820", f"{LOOKED_AT}::test_mitmproxy_knows_the_modes"
+    ("claude-proxy serve --host 0.0.0.0 --mode wireguard",): ByTest(
+        f"{MODES}::test_wireguard_mode_answers_a_client_that_has_its_configuration"
     ),
-    ("claude-proxy serve --mode local:python3",): Nowhere(
-        "needs root, and captures other programs of the machine", f"{LOOKED_AT}::test_mitmproxy_knows_the_modes"
-    ),
+    ("claude-proxy serve --mode local:python3",): ByTest(f"{MODES}::test_local_mode_answers_the_apps_that_are_named"),
     ("scripts/fuzz 100000",): Here(feed_hostile_bytes),
     ("scripts/fuzz 100 --requests",): ByTest(
         "tests/contract/test_openapi.py::test_no_request_gets_a_500_and_every_error_has_openais_shape"
@@ -254,8 +253,8 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
         "kubectl create secret generic claude --from-literal=anthropic-api-key=sk-ant-...",
         HELM,
     ): Nowhere("needs a cluster", f"{LOOKED_AT}::test_the_chart_takes_the_secret_and_the_values"),
-    ("python3 -m venv /opt/claude-proxy && /opt/claude-proxy/bin/pip install claude-proxy",): Nowhere(
-        "needs root and the published package",
+    ("python3 -m venv /opt/claude-proxy && /opt/claude-proxy/bin/pip install .",): Nowhere(
+        "needs root",
         "tests/deploy/test_deployment_files.py::test_the_unit_holds_no_key_and_starts_what_there_is",
     ),
     ("scripts/dashboard_picture",): Nowhere(
