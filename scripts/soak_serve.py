@@ -1,4 +1,4 @@
-"""`claude-proxy` as it is, that writes its asyncio tasks into the file SOAK_TASKS at each SIGUSR1.
+"""`claude-proxy` as it is, each process of which writes its asyncio tasks into the folder SOAK_TASKS at each SIGUSR1.
 
 No metric counts tasks, and Python shows them from outside only since 3.14.
 """
@@ -16,7 +16,7 @@ from addon.cli import main
 
 def write_tasks(_number: int, _frame: object) -> None:
     """Write how many tasks have which name; names that differ in numbers only count as one."""
-    path = Path(os.environ["SOAK_TASKS"])
+    path = Path(os.environ["SOAK_TASKS"]) / str(os.getpid())
     names = (re.sub(r"req_\w+|\d+", "#", task.get_name()) for task in asyncio.all_tasks())
     part = path.with_suffix(".part")
     part.write_text(json.dumps(Counter(names)))

@@ -16,22 +16,30 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors and memory are read from /proc")
-@pytest.mark.timeout(200)
-def test_a_short_soak_finds_nothing(monkeypatch):
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_short_soak_finds_nothing(monkeypatch, workers):
     monkeypatch.syspath_prepend(SCRIPTS)
-    from soak_load import KINDS  # noqa: PLC0415 - found only now
+    from soak_kinds import KINDS  # noqa: PLC0415 - found only now
 
-    command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "20"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "10", "--workers", str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.endswith((" ok", "FAILED"))]
-    assert len(rows) == len(judged(SEEN))
+    rows = {
+        line.rpartition("  ")[0].split("  ")[0] for line in done.stdout.splitlines() if line.endswith((" ok", "FAILED"))
+    }
+    serving = ["serve"] if workers == 1 else ["worker 1", "worker 2"]
+    assert {row for row in rows if row.startswith("asyncio tasks")} == {f"asyncio tasks, {name}" for name in serving}
+    assert {"open descriptors, serve", "open descriptors, exporter", *(name for name in judged(SEEN))} <= rows
     load = re.findall(r"\d+ (\w+)", done.stdout.partition("load: ")[2].partition("\n")[0])
     assert set(load) == {kind.__name__ for kind in KINDS}
 
 
-def exchange(request_id: str, endpoint: str = "chat_completions", model: str | None = "claude") -> dict[str, Any]:
+def exchange(
+    request_id: str, endpoint: str = "chat_completions", model: str | None = "claude", cache: str | None = None
+) -> dict[str, Any]:
     return {
+        **({"cache": cache} if cache else {}),
         "event": "exchange",
         "level": "info",
         "request_id": request_id,
@@ -40,7 +48,16 @@ def exchange(request_id: str, endpoint: str = "chat_completions", model: str | N
     }
 
 
-def page_of(*, chats: int = 2, lists: int = 1, durations: int = 2, models: int = 2, in_flight: int = 0) -> Page:
+def page_of(
+    *,
+    chats: int = 2,
+    lists: int = 1,
+    durations: int = 2,
+    models: int = 2,
+    in_flight: int = 0,
+    hits: int = 1,
+    limited: int = 1,
+) -> Page:
     return Page.parse(f"""
 # TYPE claude_proxy_requests_in_flight gauge
 claude_proxy_requests_in_flight{{endpoint="chat_completions"}} {in_flight}
@@ -61,15 +78,24 @@ gen_ai_server_request_duration_seconds_bucket{{error_type="",le="+Inf"}} {models
 gen_ai_server_request_duration_seconds_count{{error_type=""}} {models - 1}
 gen_ai_server_request_duration_seconds_bucket{{error_type="client_left",le="+Inf"}} 1
 gen_ai_server_request_duration_seconds_count{{error_type="client_left"}} 1
+# TYPE claude_proxy_cache_requests_total counter
+claude_proxy_cache_requests_total{{outcome="hit"}} {hits}
+claude_proxy_cache_requests_total{{outcome="miss"}} 1
+# TYPE claude_proxy_refused_total counter
+claude_proxy_refused_total{{reason="auth"}} 7
+claude_proxy_refused_total{{reason="rate"}} {limited}
 """)
 
 
 LINES = [
-    exchange("req_1"),
-    exchange("req_2"),
+    exchange("req_1", cache="miss"),
+    exchange("req_2", cache="hit"),
     exchange("req_3", "models", None),
     exchange("req_5", "metrics", None),
     {"event": "refused", "level": "info", "request_id": "req_4"},
+    {"event": "batch", "level": "info"},
+    {"event": "settings_reloaded", "level": "info", "changed": ["claude.aliases"]},
+    {"event": "settings_reloaded", "level": "info", "changed": []},
     {"event": "background_response", "level": "info"},
 ]
 TALLY = Tally(
@@ -77,9 +103,17 @@ TALLY = Tally(
     background=1,
     request_ids=["req_1", "req_3", "req_4", "req_5"],
     ended_at_claude=[0.01],
+    batches=1,
+    given_again=1,
+    limited=1,
+    reloads=1,
+    scrapes=3,
 )
-REST = Rest(descriptors=20, tasks=Counter({"serve": 3}), mib=150.0)
-SEEN = Seen(LINES, "Claude Proxy listens", TALLY, page_of(), warm=REST, end=REST)
+REST = {
+    "serve": Rest(descriptors=20, tasks=Counter({"serve": 3}), mib=150.0),
+    "exporter": Rest(descriptors=9, tasks=Counter(), mib=80.0),
+}
+SEEN = Seen(LINES, "Claude Proxy listens", TALLY, page_of(), page_of(), warm=REST, end=REST)
 
 
 def judged(seen: Seen) -> dict[str, bool]:
@@ -91,8 +125,8 @@ def with_tally(**changes: Any) -> Seen:
     return dataclasses.replace(SEEN, tally=dataclasses.replace(TALLY, **changes))
 
 
-def with_end(**changes: Any) -> Seen:
-    return dataclasses.replace(SEEN, end=dataclasses.replace(REST, **changes))
+def with_end(name: str = "serve", **changes: Any) -> Seen:
+    return dataclasses.replace(SEEN, end={**REST, name: dataclasses.replace(REST[name], **changes)})
 
 
 def with_lines(*lines: dict[str, Any]) -> Seen:
@@ -101,6 +135,11 @@ def with_lines(*lines: dict[str, Any]) -> Seen:
 
 REQUESTS = "exchange lines, refused lines"
 TOTALS = "claude_proxy_requests_total", "claude_proxy_request_duration_seconds"
+EXPORTED = "claude_proxy_requests_total at the exporter"
+CACHED = "claude_proxy_cache_requests_total"
+GIVEN_AGAIN = "answers given again"
+SCRAPES = "times that the exporter was asked, counts that fell"
+LIMITED = "claude_proxy_refused_total, by a limit"
 OF_MODELS = "gen_ai_server_request_duration_seconds"
 LEFT = "calls of clients who left, ended at Claude"
 
@@ -111,19 +150,35 @@ LEFT = "calls of clients who left, ended at Claude"
         (SEEN, set()),
         (with_tally(mistakes=["stream: no end"]), {"answers that were wrong"}),
         (dataclasses.replace(SEEN, page=page_of(in_flight=1)), {"requests in flight"}),
-        (with_end(tasks=Counter({"serve": 3, "exchange #": 1})), {"asyncio tasks"}),
+        (with_end(tasks=Counter({"serve": 3, "exchange #": 1})), {"asyncio tasks, serve"}),
         (with_end(descriptors=22), set()),
-        (with_end(descriptors=23), {"open descriptors"}),
+        (with_end(descriptors=23), {"open descriptors, serve"}),
+        (with_end("exporter", descriptors=12), {"open descriptors, exporter"}),
         (with_end(mib=164.0), set()),
-        (with_end(mib=166.0), {"resident memory, MiB"}),
+        (with_end(mib=166.0), {"resident memory, serve, MiB"}),
+        (with_end("exporter", mib=90.0), {"resident memory, exporter, MiB"}),
+        (dataclasses.replace(SEEN, end={"serve": REST["serve"]}), {"processes"}),
         (with_tally(requests=6), {REQUESTS}),
-        (with_lines(*LINES, exchange("req_1")), {REQUESTS, "request ids logged twice", *TOTALS, OF_MODELS}),
+        (with_lines(*LINES, exchange("req_1")), {REQUESTS, "request ids logged twice", *TOTALS, EXPORTED, OF_MODELS}),
         (with_lines(*LINES, LINES[4]), {REQUESTS, "request ids logged twice"}),
-        (with_lines(*LINES[1:]), {REQUESTS, "request ids of answers not in the log", *TOTALS, OF_MODELS}),
+        (
+            with_lines(*LINES[1:]),
+            {REQUESTS, "request ids of answers not in the log", *TOTALS, EXPORTED, OF_MODELS, CACHED},
+        ),
         (dataclasses.replace(SEEN, page=page_of(chats=3)), {TOTALS[0]}),
         (dataclasses.replace(SEEN, page=page_of(chats=1, lists=2)), {TOTALS[0]}),
         (dataclasses.replace(SEEN, page=page_of(durations=3)), {TOTALS[1]}),
         (dataclasses.replace(SEEN, page=page_of(models=3)), {OF_MODELS}),
+        (dataclasses.replace(SEEN, exported=page_of(chats=1)), {EXPORTED}),
+        (dataclasses.replace(SEEN, page=page_of(hits=2)), {CACHED}),
+        (with_lines(exchange("req_1", cache="hit"), *LINES[1:]), {CACHED, GIVEN_AGAIN}),
+        (with_tally(given_again=2), {GIVEN_AGAIN}),
+        (dataclasses.replace(SEEN, page=page_of(limited=2)), {LIMITED}),
+        (dataclasses.replace(with_tally(limited=0), page=page_of(limited=0)), {LIMITED}),
+        (with_tally(scrapes=0), {SCRAPES}),
+        (with_tally(fallen=["responses"]), {SCRAPES}),
+        (with_tally(batches=2), {"batch lines"}),
+        (with_tally(reloads=2), {"settings_reloaded lines with a change"}),
         (with_lines(*LINES[:-1]), {"background_response lines"}),
         (with_lines(*LINES, {"event": "task_failed", "level": "error"}), {"log lines of level error"}),
         (with_lines(*LINES, {"event": "odd", "level": "warning", "exception": "Traceback ..."}), {"tracebacks"}),
@@ -138,8 +193,11 @@ LEFT = "calls of clients who left, ended at Claude"
         "task",
         "store-opened",
         "descriptors",
+        "descriptors-of-the-exporter",
         "some-memory",
         "memory",
+        "memory-of-the-exporter",
+        "process-gone",
         "no-line",
         "two-lines",
         "refused-twice",
@@ -148,6 +206,16 @@ LEFT = "calls of clients who left, ended at Claude"
         "wrong-endpoint",
         "observed-twice",
         "model-observed-twice",
+        "exporter-misses-one",
+        "hit-counted-twice",
+        "hit-logged-for-a-miss",
+        "hit-not-logged",
+        "limit-counted-twice",
+        "nobody-limited",
+        "never-scraped",
+        "count-fell",
+        "batch",
+        "reload",
         "background",
         "error",
         "exception",
