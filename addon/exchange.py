@@ -289,6 +289,8 @@ class Exchange:
             if self.keep_alive:
                 self._keep_alive = KeepAlive(self.gateway.settings.stream.keep_alive_seconds, self._write_keep_alive)
         else:
+            if self._keep_alive:
+                self._keep_alive.pause()
             await self._way_back().write(data)
             if self._keep_alive:
                 self._keep_alive.touch()

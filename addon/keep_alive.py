@@ -20,8 +20,12 @@ class KeepAlive:
         self._seconds = seconds
         self._write = write
         self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
+        self._last: float | None = self._loop.time()
         self._timer = self._loop.call_later(seconds, self._check) if seconds else None
+
+    def pause(self) -> None:
+        """Send nothing until the next `touch`: bytes are on their way, and nothing may follow the last of them."""
+        self._last = None
 
     def touch(self) -> None:
         """Say that bytes have just been sent."""
@@ -34,7 +38,7 @@ class KeepAlive:
             self._timer = None
 
     def _check(self) -> None:
-        silent = self._loop.time() - self._last
+        silent = 0.0 if self._last is None else self._loop.time() - self._last
         if silent >= self._seconds:
             self._last = self._loop.time()
             silent = 0.0
