@@ -28,7 +28,7 @@ from addon.settings import ALL_SETTINGS, load_settings
 
 COMMAND = [sys.executable, "-m", "addon.cli"]
 ROOT = str(Path(__file__).parents[2])
-START_SECONDS = 60
+START_SECONDS = 150
 
 
 @pytest.fixture
