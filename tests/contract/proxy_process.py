@@ -42,7 +42,7 @@ class Way:
 
     def http(self) -> httpx2.Client:
         """Make a plain HTTP client that takes this way, for requests that no SDK would send."""
-        return httpx2.Client(base_url=self.base_url, headers=AUTHORIZATION, timeout=20, **self.httpx_options())
+        return httpx2.Client(base_url=self.base_url, headers=AUTHORIZATION, timeout=60, **self.httpx_options())
 
     def client(self, **options: Any) -> OpenAI:
         given: dict[str, Any] = {"max_retries": 0, "api_key": APP_KEY, "timeout": 20, **options}
@@ -159,7 +159,7 @@ def proxy_process(
             yield running
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -47,7 +47,7 @@ def _options(proxy: RunningProxy, way: str, key: str) -> tuple[dict[str, Any], d
     else:
         transport = {"trust_env": False, "proxy": f"http://127.0.0.1:{proxy.ports[1]}", "verify": trusting(proxy.ca)}
         base_url = "https://api.openai.com/v1"
-    return {"base_url": base_url, "api_key": key, "max_retries": 0, "timeout": 20}, transport
+    return {"base_url": base_url, "api_key": key, "max_retries": 0, "timeout": 60}, transport
 
 
 def client_of(proxy: RunningProxy, key: str = "sk-one", way: str = "base_url", *, strict: bool = True) -> AsyncOpenAI:
@@ -68,7 +68,7 @@ async def http_of(proxy: RunningProxy | ServingProcess, key: str = "sk-one") -> 
     async with httpx2.AsyncClient(
         base_url=f"http://127.0.0.1:{proxy.port}",
         headers={"authorization": f"Bearer {key}"},
-        timeout=20,
+        timeout=60,
         trust_env=False,
     ) as client:
         yield client

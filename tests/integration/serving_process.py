@@ -34,7 +34,7 @@ class ServingProcess:
             base_url=f"http://127.0.0.1:{self.port}/v1",
             api_key=key,
             max_retries=0,
-            timeout=20,
+            timeout=60,
             http_client=DefaultAsyncHttpx2Client(trust_env=False),
             _strict_response_validation=strict,
         )

@@ -62,7 +62,7 @@ def settings_of(claude: RawUpstream, folder: Path, **access: Any) -> Settings:
 
 @contextlib.asynccontextmanager
 async def asking(proxy: RunningProxy) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", trust_env=False, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", trust_env=False, timeout=60) as client:
         yield client
 
 

@@ -12,6 +12,7 @@ import pytest
 from addon.settings import Settings, load_settings
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.lived_time import within
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
 REVERSE_TLS = "reverse:https://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -64,8 +65,8 @@ async def test_E5_leaving_over_http1_cancels_the_call(
             await asyncio.sleep(0.1)
         assert proxy.running == 1
         writer.close()
-        await asyncio.wait_for(call.hung_up.wait(), SOON)
-        await asyncio.wait_for(nothing_runs(proxy), SOON)
+        await within(SOON, call.hung_up.wait())
+        await within(SOON, nothing_runs(proxy))
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
@@ -80,7 +81,7 @@ async def test_E6_leaving_ends_the_wait_for_a_retry(start_proxy: ProxyStarter, s
         await asyncio.sleep(0.1)
         assert proxy.running == 1
         writer.close()
-        await asyncio.wait_for(nothing_runs(proxy), SOON)
+        await within(SOON, nothing_runs(proxy))
         assert len(upstream.calls) == 1
 
 
@@ -111,11 +112,11 @@ async def test_resetting_an_http2_stream_cancels_its_call_and_no_other(start_pro
             await asyncio.sleep(0.1)
             assert proxy.running == 2
             await client.reset(3)
-            await asyncio.wait_for(call.hung_up.wait(), SOON)
+            await within(SOON, call.hung_up.wait())
             assert proxy.running == 1
             assert not upstream.calls[0].hung_up.is_set()
             client.writer.close()
-            await asyncio.wait_for(upstream.calls[0].hung_up.wait(), SOON)
+            await within(SOON, upstream.calls[0].hung_up.wait())
 
 
 class Http2Client:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -82,7 +83,7 @@ async def ask(proxy: RunningProxy, path: str) -> None:
 
 
 async def test_one_request_too_many_is_refused_as_openai_would(start_proxy: ProxyStarter, limited: Any) -> None:
-    async with start_proxy(STANDALONE, settings=limited(requests_per_minute=60, burst_size=2)) as proxy:
+    async with start_proxy(STANDALONE, settings=limited(requests_per_minute=2, burst_size=2)) as proxy:
         async with asking(proxy) as client:
             first = await chat(client)
             assert first.headers["x-ratelimit-limit-requests"] == "2"
@@ -96,8 +97,8 @@ async def test_one_request_too_many_is_refused_as_openai_would(start_proxy: Prox
         headers = error.response.headers
         for part in ("limit", "remaining", "reset"):
             assert f"x-ratelimit-{part}-requests" in headers
-        assert float(headers["retry-after-ms"]) <= 1000
-        assert headers["retry-after"] == "1"
+        assert 0 < float(headers["retry-after-ms"]) <= 30_000
+        assert headers["retry-after"] == str(math.ceil(float(headers["retry-after-ms"]) / 1000))
         async with asking(proxy, "sk-two") as other:
             await chat(other)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as http:

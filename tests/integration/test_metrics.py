@@ -41,7 +41,7 @@ def body(text: str = "hi", **more: Any) -> dict[str, Any]:
 
 
 def client_of(proxy: RunningProxy, **options: Any) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20, **options)
+    return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60, **options)
 
 
 def page_of(proxy: RunningProxy) -> dict[str, float]:

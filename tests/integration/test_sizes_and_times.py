@@ -91,7 +91,7 @@ async def test_an_answer_has_a_deadline(start_proxy: ProxyStarter, bounded: Boun
     words = " ".join(["word"] * 200)
     body = chat(f'Hello [[simulate: {{"text": "{words}", "event_interval": 0.2}}]]', stream=stream)
     async with start_proxy(STANDALONE, settings=bounded(answer_seconds=1)) as proxy:
-        async with httpx2.AsyncClient(timeout=20) as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             started = time.monotonic()
             response = await client.post(f"http://127.0.0.1:{proxy.port}/v1/chat/completions", json=body)
             assert time.monotonic() - started < 8

@@ -44,7 +44,7 @@ async def test_each_event_arrives_before_the_next_is_made(start_proxy: ProxyStar
     async with (
         raw_upstream(one_by_one) as upstream,
         start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy,
-        httpx2.AsyncClient(timeout=5) as client,
+        httpx2.AsyncClient(timeout=60) as client,
     ):
         url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
         async with client.stream("POST", url, json=BODY) as response:
@@ -71,7 +71,7 @@ async def test_S9_silence_is_filled_with_comments(start_proxy: ProxyStarter) -> 
 
     async with raw_upstream(thoughtful) as upstream:
         settings = settings_for(upstream.base_url, stream={"keep_alive_seconds": 0.2})
-        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=5) as client:
+        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=60) as client:
             times: list[float] = []
             received = b""
             url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
@@ -90,7 +90,7 @@ async def test_S17_claude_is_asked_for_bytes_that_need_no_unpacking(start_proxy:
 
     async with raw_upstream(answer) as upstream:
         settings = settings_for(upstream.base_url)
-        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=5) as client:
+        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=60) as client:
             response = await client.post(f"http://127.0.0.1:{proxy.port}/v1/chat/completions", json=BODY)
         assert b"accept-encoding: identity\r\n" in upstream.calls[0].head.lower()
     assert "content-encoding" not in response.headers
@@ -110,7 +110,7 @@ async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxySta
         async with start_proxy(mode, settings=settings_for(upstream.base_url)) as proxy:
             context = ssl.create_default_context(cafile=str(proxy.ca))
             context.check_hostname = False
-            async with httpx2.AsyncClient(http2=http2, verify=context, timeout=5) as client:
+            async with httpx2.AsyncClient(http2=http2, verify=context, timeout=60) as client:
                 url = f"{'https' if http2 else 'http'}://127.0.0.1:{proxy.port}/v1/chat/completions"
                 async with client.stream("POST", url, json=BODY) as response:
                     chunks = response.aiter_raw()
@@ -146,7 +146,7 @@ async def test_another_addon_may_change_every_piece_of_a_stream(start_proxy: Pro
         trusted = ssl.create_default_context(cafile=proxy.ca)
         trusted.check_hostname = False
         scheme = "https" if mode == REVERSE_TLS else "http"
-        async with httpx2.AsyncClient(timeout=5, verify=trusted) as client:
+        async with httpx2.AsyncClient(timeout=60, verify=trusted) as client:
             url = f"{scheme}://127.0.0.1:{proxy.port}/v1/chat/completions"
             answer = (await client.post(url, json=BODY)).text
     assert [word for word in ("one", "two", "ONE", "TWO") if f'"{word}"' in answer] == ["ONE", "TWO"]

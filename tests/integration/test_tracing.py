@@ -50,7 +50,7 @@ def traced(start_proxy: ProxyStarter, exporter: InMemorySpanExporter):
             provider = TracerProvider()
             provider.add_span_processor(SimpleSpanProcessor(exporter))
             proxy.addon._gateway.tracing = Tracing(provider)
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 yield proxy, client
             provider.shutdown()
 
@@ -245,7 +245,7 @@ async def test_spans_reach_a_receiver_by_the_time_the_proxy_has_ended(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{receiver.server_port}")
     async with start_proxy(REVERSE, settings=settings_with_traces(simulation)) as proxy:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
             await client.post(CHAT, json=body(stream=True))
     resources = [resource for request in receiver.requests for resource in request.resource_spans]
     spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
@@ -261,7 +261,7 @@ async def test_a_receiver_that_is_not_there_stops_nothing(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     async with start_proxy(REVERSE, settings=settings_with_traces(simulation)) as proxy:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
             assert (await client.post(CHAT, json=body())).status_code == 200
 
 

@@ -85,7 +85,7 @@ async def test_what_fails_before_the_first_byte_is_tried_again(
 ) -> None:
     async with raw_upstream(in_turn(failure, failure, answer_well)) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.post(PATH, json=body(stream=stream))
                 assert response.status_code == 200, response.text
                 assert "all is well" in response.text
@@ -110,7 +110,7 @@ async def test_S12_what_fails_before_the_first_byte_is_plain_json_with_its_statu
 ) -> None:
     async with raw_upstream(failure) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, max_retries=1)) as proxy:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.post(PATH, json=body(stream=stream))
                 assert (response.status_code, response.json()["error"]["code"]) == (status, code)
                 assert response.headers["content-type"] == "application/json"
@@ -124,7 +124,7 @@ async def test_a_spent_budget_is_not_asked_for_again(start_proxy: ProxyStarter) 
     spent = sending(b"HTTP/1.1 429 X\r\ncontent-length: %d\r\n\r\n%b" % (len(payload), payload))
     async with raw_upstream(spent) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.post(PATH, json=body(stream=True))
                 assert response.status_code == 429
                 assert response.json()["error"]["code"] == "insufficient_quota"
@@ -137,7 +137,7 @@ async def test_a_retry_after_that_is_a_date_is_obeyed(start_proxy: ProxyStarter)
     slow_down = sending(answered_with(429, "rate_limit_error", "Slow down", retry_after=date))
     async with raw_upstream(slow_down) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.post(PATH, json=body(stream=False))
                 assert response.status_code == 429
                 assert int(response.headers["retry-after"]) > 10**9
@@ -148,7 +148,7 @@ async def test_a_retry_after_beyond_the_limit_is_the_clients_to_wait_for(start_p
     slow_down = sending(answered_with(429, "rate_limit_error", "Slow down", retry_after="61"))
     async with raw_upstream(slow_down) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.post(PATH, json=body(stream=True))
                 assert response.status_code == 429
                 assert response.headers["retry-after"] == "61"
@@ -175,7 +175,7 @@ async def test_a_list_of_models_that_fails_says_how_and_is_counted(
 ) -> None:
     async with raw_upstream(failure, lists_models=True) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, timeout=0.3)) as proxy:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.get("/v1/models")
                 assert (response.status_code, response.json()["error"]["code"]) == (status, code)
                 page = (await client.get("/metrics")).text
