@@ -16,6 +16,7 @@ from mitmproxy.utils import asyncio_utils
 from addon.access import Client
 from addon.content_logging import content_fields
 from addon.exchange import Exchange
+from addon.failure_cause import cause_of
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CacheUse
@@ -80,6 +81,7 @@ class BackgroundResponse:
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
     _final: Response | None = None
+    _error: OpenAIError | None = None
     _is_cancelled: bool = False
     _is_ending: bool = False
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -154,6 +156,7 @@ class BackgroundResponse:
             await make_response(self, self.prepared, self._receive)
             ending = stream.finish(int(time.time()))
         except OpenAIError as error:
+            self._error = error
             ending = stream.fail(error)
         except asyncio.CancelledError:
             ending = stream.fail(_cancelled() if self._is_cancelled else _shut_down())
@@ -244,6 +247,8 @@ class BackgroundResponse:
             response_id=self.prepared.response_id,
             claude_request_id=figures.claude_request_id,
             status=self.response.status,
+            code=self._error.code if self._error else None,
+            cause=cause_of(self._error),
             model=figures.model,
             claude_model=self.prepared.request.plan.claude_model,
             input_tokens=figures.input_tokens,

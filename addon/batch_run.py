@@ -15,6 +15,7 @@ from mitmproxy.utils import asyncio_utils
 from addon.batch_records import BatchRecord, BatchRecords
 from addon.batch_results import finish_batch
 from addon.batch_sending import send_batch
+from addon.failure_cause import cause_of
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError
@@ -74,7 +75,7 @@ class _Run:
                     await self._take_steps()
         except OpenAIError as error:
             reason = error.reason if isinstance(error, StoreUnavailableError) else error.message
-            log.warning("batch_not_advanced", batch_id=self._batch_id, reason=reason)
+            log.warning("batch_not_advanced", batch_id=self._batch_id, reason=reason, cause=cause_of(error))
             self._try_again()
         except Exception:
             log.exception("batch_failed", batch_id=self._batch_id)

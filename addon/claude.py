@@ -31,6 +31,7 @@ from translators.sse import EventTooLargeError, SseParser
 __all__ = [
     "ClaudeClient",
     "ClaudeStream",
+    "FailedTryError",
     "MessagesClient",
     "MessagesSdk",
     "UpstreamBrokenError",
@@ -216,7 +217,7 @@ class MessagesClient:
         for retries in range(self._max_retries + 1):
             try:
                 answer = await self._open(body, headers, key)
-            except _FailedTryError as failure:
+            except FailedTryError as failure:
                 if (
                     retries == self._max_retries
                     or failure.retry_after is None
@@ -239,27 +240,27 @@ class MessagesClient:
             # A spent budget has a status that is tried again, and does not come back.
             is_final = refusal.headers.get("x-should-retry") == "false"
             self._on_upstream(str(error.status_code))
-            raise _FailedTryError(refusal, None if is_final else _retry_after(refused, now)) from error
+            raise FailedTryError(refusal, None if is_final else _retry_after(refused, now)) from error
         except anthropic.APITimeoutError as error:
             self._on_upstream("timeout")
-            raise _FailedTryError(
+            raise FailedTryError(
                 OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout"), 0
             ) from error
         except anthropic.APIConnectionError as error:
             self._on_upstream("unreachable")
             unreachable = OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable")
-            raise _FailedTryError(unreachable, 0) from error
+            raise FailedTryError(unreachable, 0) from error
         answer = ClaudeStream(response, self._on_unknown_event)
         try:
             await answer.read_first()
         except OpenAIError as error:
             self._on_upstream("error_event")
             await answer.close()
-            raise _FailedTryError(error, 0 if error.status == 429 or error.status >= 500 else None) from error
+            raise FailedTryError(error, 0 if error.status == 429 or error.status >= 500 else None) from None
         except UpstreamBrokenError as error:
             self._on_upstream("broken")
             await answer.close()
-            raise _FailedTryError(
+            raise FailedTryError(
                 OpenAIError(502, f"No answer: {error}.", "server_error", "upstream_broken"), 0
             ) from error
         except BaseException:
@@ -373,10 +374,10 @@ def is_passing(error: OpenAIError) -> bool:
     No mistake of the request is, nor a spent budget, nor what the proxy itself refuses (E16).
     """
     cause = error.__cause__
-    return isinstance(cause, _FailedTryError) and cause.retry_after is not None
+    return isinstance(cause, FailedTryError) and cause.retry_after is not None
 
 
-class _FailedTryError(Exception):
+class FailedTryError(Exception):
     """One try failed. `retry_after`: the seconds that were asked for, 0 for ours to choose, None for "not again"."""
 
     def __init__(self, error: OpenAIError, retry_after: float | None) -> None:

@@ -24,7 +24,9 @@ class _TellingHandler(ResponseHandler):
     def set_exception(self, exc: Any, *cause: Any) -> None:
         body = self._payload
         super().set_exception(exc, *cause)
-        if body is not None and not body.is_eof() and body.exception() is None:
+        is_silence = isinstance(exc, aiohttp.ServerTimeoutError)
+        if body is not None and not (body.is_eof() or body.exception() or is_silence):
+            # Of its silence aiohttp tells the reader itself.
             body.set_exception(aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
 
 

@@ -15,6 +15,7 @@ from addon.client_side import ClientSide, UpgradableSide, Upgraded
 from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
 from addon.content_logging import content_fields
+from addon.failure_cause import cause_of
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
@@ -448,6 +449,8 @@ class Exchange:
             key=self.client.name,
             outcome=self._outcome,
             status=self._status,
+            code=self._error.code if self._error else None,
+            cause=cause_of(self._error),
             stream=figures.stream,
             model=figures.model,
             claude_model=figures.claude_model,

@@ -6,6 +6,7 @@ import structlog
 
 from addon.claude import is_passing
 from addon.exchange import Exchange
+from addon.failure_cause import cause_of
 from translators.errors import OpenAIError
 
 __all__ = ["answer_with_fallbacks"]
@@ -35,7 +36,7 @@ async def answer_with_fallbacks(exchange: Exchange, answer: Callable[[], Awaitab
     for model in exchange.gateway.settings.claude.fallbacks:
         if model == asked_first:
             continue
-        log.warning("fallback", request_id=exchange.request_id, status=first.status, code=first.code, model=model)
+        _log("fallback", exchange, first, model)
         exchange.fall_back(model)
         try:
             await answer()
@@ -43,13 +44,24 @@ async def answer_with_fallbacks(exchange: Exchange, answer: Callable[[], Awaitab
             # What the fallback cannot do was no mistake of the client's: its own model may do it.
             if exchange.has_begun:
                 raise
-            log.warning("fallback_failed", request_id=exchange.request_id, status=error.status, code=error.code)
+            _log("fallback_failed", exchange, error, model)
         else:
             exchange.gateway.metrics.observe_fallback(model, first.status)
             return
     exchange.fall_back(None)
     exchange.figures.claude_model = asked_first
     raise first
+
+
+def _log(event: str, exchange: Exchange, error: OpenAIError, model: str) -> None:
+    log.warning(
+        event,
+        request_id=exchange.request_id,
+        status=error.status,
+        code=error.code,
+        cause=cause_of(error),
+        model=model,
+    )
 
 
 def _may_try_another(exchange: Exchange, error: OpenAIError) -> bool:

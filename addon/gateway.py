@@ -12,6 +12,7 @@ from addon.access import Access
 from addon.claude import ClaudeClient
 from addon.claude_backends import ClaudeBackends
 from addon.exporter import MetricsServer
+from addon.failure_cause import cause_of
 from addon.file_copies import FileCopies
 from addon.limits import Limits
 from addon.metrics import Metrics
@@ -203,5 +204,9 @@ async def _updated(catalog: ModelCatalog, claude: ClaudeClient) -> ModelCatalog:
             return catalog.updated(await claude.models())
     except Exception as error:  # noqa: BLE001 - whatever the list is like, the start goes on without it
         # A wrong key or a missing network is the first request's to report; an offline start is no error.
-        log.warning("models_unlisted", detail="using the built-in table of models", error=type(error).__name__)
+        log.warning(
+            "models_unlisted",
+            detail="using the built-in table of models",
+            error=cause_of(error) or type(error).__name__,
+        )
         return catalog

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 
 import aiohttp
-import structlog
 
 from addon.exchange import Exchange
 from addon.forwarding import forwarded_headers, returned_headers
@@ -15,8 +14,6 @@ from addon.request_stream import RequestStream
 from translators.errors import OpenAIError
 
 __all__ = ["answer_from_other_backend"]
-
-log = structlog.get_logger(__name__)
 
 
 async def answer_from_other_backend(exchange: Exchange) -> None:
@@ -61,8 +58,6 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 def _failure(error: Exception, body: RequestStream) -> OpenAIError:
     if body.error is not None:
         return body.error
-    # The text of these errors may name the address: it is for the log.
-    log.warning("other_backend_failed", error=type(error).__name__, detail=str(error)[:200])
     if isinstance(error, TimeoutError):
         return OpenAIError(504, "The backend of this endpoint did not answer in time.", "server_error", "timeout")
     if isinstance(error, aiohttp.ClientPayloadError):
