@@ -46,6 +46,7 @@ __all__ = [
     "ClientStream",
     "Exchanges",
     "Receiver",
+    "close_client",
     "direct_to_claude",
     "limit_request_heads",
     "open_virtual_connections",
@@ -476,6 +477,17 @@ def open_virtual_connections(context: Context, handler: ConnectionHandler, excha
         http_layer.connections[server] = VirtualConnection(fork, http_layer, handler, exchanges)
         for outer_layer, stream in _enclosing(context.layers[:position]):
             outer_layer.connections[server] = stream
+
+
+def close_client(handler: ConnectionHandler) -> None:
+    """Close the socket of a client that has disconnected, where mitmproxy has not.
+
+    Its task for the connection skips that if it is cancelled while it waits for the handler's lock. It comes to that
+    where a client closes its WebSocket and its half of the connection in one breath: its socket would stay open.
+    """
+    client = handler.transports.get(handler.client)
+    if client is not None and client.writer is not None:
+        client.writer.close()
 
 
 _READ_HEADERS = Http1Server.read_headers

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
-from mitmproxy import ctx, exceptions, http, tls
+from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import layer, mode_specs, server_hooks
@@ -22,7 +22,7 @@ from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
-from addon.connection import Receiver, direct_to_claude, limit_request_heads, open_virtual_connections
+from addon.connection import Receiver, close_client, direct_to_claude, limit_request_heads, open_virtual_connections
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
@@ -214,6 +214,12 @@ class ClaudeProxyAddon:
             await self._gateway.drain(seconds)
 
     # Hooks of connections and flows.
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        """See to it that its socket is closed."""
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+        if handler is not None:
+            close_client(handler)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Let mitmproxy choose the layers, and give those for HTTP their connection to Claude."""
@@ -439,7 +445,7 @@ class ClaudeProxyAddon:
         names, mask = (_SECRET_HEADERS, _mask_keys) if is_ours else (_SECRETS_OF_PROXIES, None)
         path = redact_text(request.path) if is_ours else request.path
         fields = tuple(
-            (name, _REDACTED if name.lower() in names else mask(value) if mask else value)
+            (mask(name) if mask else name, _REDACTED if name.lower() in names else mask(value) if mask else value)
             for name, value in request.headers.fields
         )
         if fields != request.headers.fields or path != request.path:
@@ -448,7 +454,7 @@ class ClaudeProxyAddon:
 
 
 def _mask_keys(value: bytes) -> bytes:
-    """Mask what looks like a key in the value of a header."""
+    """Mask what looks like a key in the name or the value of a header."""
     if _WEBSOCKET_KEY in value:
         return _REDACTED
     return redact_text(value.decode("latin-1")).encode("latin-1") if b"sk-" in value else value

@@ -17,6 +17,8 @@ from websockets.frames import Frame, Opcode
 
 import addon.responses_websocket
 from addon.simulated_claude.server import RunningSimulation
+from tests.fuzz.frames import Frame as RawFrame
+from tests.fuzz.frames import encode_frame
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
 from tests.integration.responses_api import (
     REGULAR,
@@ -410,6 +412,25 @@ async def test_a_message_in_pieces_is_one_message(proxy: RunningProxy) -> None:
 
         await socket.send(pieces())
         assert (await receive_response(socket))["status"] == "completed"
+
+
+@VIEWS
+async def test_a_client_that_closes_everything_in_one_breath_has_its_socket_closed(proxy: RunningProxy) -> None:
+    handshake = (
+        b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    creating = encode_frame(
+        RawFrame(1, b'{"type": "response.create", "model": "gpt-5", "input": "hi", "store": false}')
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(handshake)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    writer.write(creating * 2 + encode_frame(RawFrame(8, b"\x03\xe8")))
+    writer.write_eof()
+    async with asyncio.timeout(5):
+        assert await reader.read() == b"\x88\x02\x03\xe8"
+    writer.close()
 
 
 @VIEWS
