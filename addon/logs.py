@@ -40,9 +40,10 @@ _SECRETS = (
     re.compile(r"()()(?<![a-z0-9])sk-[a-z0-9_\-]{4,}", re.IGNORECASE),  # keys of OpenAI and Claude
     re.compile(r"(bearer)(\s+)[a-z0-9._~+/=\-]{8,}", re.IGNORECASE),
     re.compile(rf"(api[-_]key|authorization){_BETWEEN}(?:(?:basic|bearer|digest)\s+)?[^\s\"',;)}}\]]+", re.IGNORECASE),
+    re.compile(r"(://)([^\s/@:\"']*:)[^\s/@\"']+(?=@)"),  # passwords of URLs
     re.compile(rf"(cookie){_BETWEEN}[^\"')}}\]]+", re.IGNORECASE),
 )
-_SUSPICIOUS = re.compile(r"sk-|bearer|api[-_]key|authorization|cookie", re.IGNORECASE)
+_SUSPICIOUS = re.compile(r"sk-|://[^\s/@]*@|bearer|api[-_]key|authorization|cookie", re.IGNORECASE)
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from addon.logs import redact_text
 from addon.metrics import OPERATIONS
 from translators.backends import ANTHROPIC, BACKENDS
 
@@ -166,7 +167,11 @@ def _attributes(request: Request, ending: "Ending", figures: "Figures") -> dict[
             ),
             "claude_proxy.retries": figures.retries,
         }
-    return {name: value for name, value in found.items() if value is not None}
+    return {
+        name: redact_text(value) if isinstance(value, str) else value
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 def _name(attributes: Mapping[str, str | int | float | bool], otherwise: str) -> str:

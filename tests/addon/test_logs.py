@@ -84,6 +84,8 @@ def test_libraries_that_log_bodies_stay_quiet_even_at_debug(lines, name):
         "{'x-api-key': 'AbCdEf_123-456'}",
         "[(b'x-api-key', b'AbCdEf_123-456')]",
         "Cookie: session=AbCdEf_123-456; other=AbCdEf_123-456",
+        "no answer from redis://me:AbCdEf_123-456@127.0.0.1:1/0",
+        "no answer from http://:AbCdEf_123-456@proxy, and http://other:AbCdEf_123-456@[::1]",
         {"nested": {"deep": [KEY]}},
         {KEY: "as a name"},
         [["authorization", "AbCdEf_123-456"]],
@@ -122,6 +124,8 @@ def test_secret_names_are_dropped_at_the_top_too(lines):
         "tokens per second",
         "finish_reason=stop",
         "a key: value",
+        "http://127.0.0.1:8000/v1",
+        "https://example.com/@someone",
     ],
 )
 def test_ordinary_words_are_not_masked(text):
