@@ -1,10 +1,10 @@
 """Feeds hostile bytes to every parser and translator, and says what came of them.
 
-    scripts/fuzz 100000                       so many cases in all, the same number for each target
+    scripts/fuzz 100000                       so many cases in all, the same number for each target; of the one that
+                                              takes a listening proxy a tenth
     scripts/fuzz 5000 --target 'batch input'  for one target
-    scripts/fuzz 5000 --target path --coverage
-                                              chosen by coverage, with atheris, where it can be installed: the first
-                                              finding ends the run
+    scripts/fuzz 100000 --coverage            chosen by coverage, with atheris, where it can be installed: a process
+                                              for each target, which its first finding ends
     scripts/fuzz 100 --requests               over HTTP: so many requests for each operation of docs/openapi.json, to
                                               a proxy with the simulated Claude
 
@@ -16,8 +16,7 @@ with the case; the exit status is 1 then. A case that hangs ends the run with a 
 import argparse
 import collections
 import faulthandler
-import os
-import re
+import random
 import resource
 import subprocess
 import sys
@@ -40,6 +39,9 @@ MOST_MEMORY = 4 * 1024**3
 """Address space of the run, in bytes: what wants more gets a MemoryError."""
 ROUND = 1000
 """Cases between two fresh starts of Hypothesis, which remembers all that it drew."""
+_FIRST_INPUTS = 50
+_MOST_BYTES = 8192
+"""Of what a case is drawn from, where coverage chooses it."""
 
 
 @dataclass
@@ -75,30 +77,24 @@ def main() -> int:
         parser.error(f"the targets are: {', '.join(target.name for target in targets.TARGETS)}")
     if arguments.coverage:
         if len(chosen) > 1:
-            parser.error("--coverage takes one --target, because atheris ends the process")
+            here = [target.name for target in chosen if target.is_here]
+            return _run_each_by_coverage(here, arguments.cases // len(here))
         _run_by_coverage(chosen[0].cases, lambda case: targets.outcome_of(chosen[0], case), arguments.cases)
-    found = [_fuzz(target, targets.outcome_of, arguments.cases // len(chosen)) for target in chosen]
+    found = [_fuzz(target, targets.outcome_of, arguments.cases // len(chosen) // target.cost) for target in chosen]
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
     return int(any(found))
 
 
 def _send_requests(examples: int) -> int:
     """Start a proxy and ask it; the first answer that no client should get ends the run."""
-    from tests.fuzz.described import ask_all  # noqa: PLC0415 - this way alone needs it
+    from tests.fuzz.described import ask_all  # noqa: PLC0415 - this way alone needs them
+    from tests.fuzz.simulated_proxy import simulated_proxy  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "addon.cli", "serve", "--simulate", "--port", "0", "--no-exporter"]
-        environment = {**os.environ, "CLAUDE_PROXY_STORE_PATH": f"{folder}/store.sqlite3", "LOG_LEVEL": "ERROR"}
-        proxy = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)  # noqa: S603 - ours
-        try:
-            assert proxy.stderr is not None  # noqa: S101 - for the type checker
-            while (found := re.search(rb"http://[\d.]+:\d+(?=/v1)", line := proxy.stderr.readline())) is None:
-                if not line:
-                    sys.exit("the proxy does not start")
-            statuses = ask_all(found[0].decode(), examples)
-        finally:
-            proxy.terminate()
-            proxy.wait()
+    with simulated_proxy() as proxy:
+        statuses = ask_all(f"http://127.0.0.1:{proxy.port}", examples)
+        if said := proxy.complaints():
+            print(said)
+            return 1
     print(
         f"{statuses.total()} requests: "
         + ", ".join(f"{count} with {status}" for status, count in sorted(statuses.items()))
@@ -140,12 +136,40 @@ def _run(cases: Any, judge: Callable[[Any], None], number: int) -> None:
         chosen(given(cases)(judge))()
 
 
+def _run_each_by_coverage(names: list[str], number: int) -> int:
+    """Run each target in a process of its own: atheris ends the one that it runs in."""
+    failed = []
+    for name in names:
+        command = [sys.executable, __file__, str(number), "--target", name, "--coverage"]
+        ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - ours
+        lines = ended.stdout.splitlines()
+        reached = [line for line in lines if " cov: " in line]
+        print(f"{name}: {' '.join(reached[-1].split()) if reached else ''}", flush=True)
+        if ended.returncode:
+            failed.append(name)
+            print("\n".join(f"  {line}" for line in lines[-40:]), flush=True)
+    return int(bool(failed))
+
+
 def _run_by_coverage(cases: Any, judge: Callable[[Any], object], number: int) -> NoReturn:
     import atheris  # noqa: PLC0415 - as above
 
-    test = settings(database=None, deadline=None)(given(cases)(judge))
-    atheris.Setup(["fuzz", f"-atheris_runs={number}", "-max_len=8192"], test.hypothesis.fuzz_one_input)
-    atheris.Fuzz()
+    def judge_and_show(case: Any) -> None:
+        try:
+            judge(case)
+        except Exception:
+            print(f"{case!r}"[:2000], flush=True)
+            raise
+
+    test = settings(database=None, deadline=None)(given(cases)(judge_and_show))
+    with tempfile.TemporaryDirectory() as corpus:
+        # A case is drawn from bytes: from a handful of them nothing can be drawn.
+        for seed in range(_FIRST_INPUTS):
+            (Path(corpus) / str(seed)).write_bytes(random.Random(seed).randbytes(_MOST_BYTES // 2))  # noqa: S311 - no secret
+        options = [f"-atheris_runs={number}", f"-max_len={_MOST_BYTES}", "-len_control=0"]
+        options += [f"-timeout={HANGS_AFTER_SECONDS}", f"-artifact_prefix={corpus}/"]
+        atheris.Setup(["fuzz", *options, corpus], test.hypothesis.fuzz_one_input)
+        atheris.Fuzz()
     sys.exit(0)
 
 

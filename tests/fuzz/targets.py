@@ -19,8 +19,10 @@ from addon.multipart import parse_form
 from addon.pages import read_page, read_page_query
 from addon.routing import Router
 from addon.settings import load_settings
-from tests.fuzz import seeds
+from addon.websocket import Closed, Message, Pinged, WebSocketEnd
+from tests.fuzz import frames, seeds
 from tests.fuzz.hostile import STRINGS, changed, damaged, encode_bytes, json_bytes, pieces, sse
+from tests.fuzz.websocket import send_frames
 from tests.translators.claude_messages import cut_message
 from translators.batches.claude_requests import encode_request, judge_results, parse_result
 from translators.batches.input_lines import InputChecker, split_lines
@@ -52,6 +54,7 @@ from translators.responses.request_body import parse_item
 from translators.responses.request_body import parse_request as parse_response
 from translators.responses.response import encode_response
 from translators.responses.response_events import encode_event
+from translators.responses.socket_messages import CreateMessage, encode_socket_error, parse_client_message
 from translators.responses.stream import ResponsesStream
 from translators.sse import EventTooLargeError, SseParser
 from translators.tools import parse_arguments
@@ -82,6 +85,10 @@ class Target:
     """Whether the bytes are Claude's: the client is told of them with a status of 5xx."""
     growth: int = 100
     """How many bytes may come of each byte that went in."""
+    cost: int = 1
+    """How many cases of another target one of these is worth, by its time."""
+    is_here: bool = True
+    """Whether the code runs in this process, where its coverage can be seen."""
 
 
 def outcome_of(target: Target, case: Any) -> str:
@@ -467,6 +474,37 @@ def _run_envelope(text: str) -> int:
     return len(envelope.model) if envelope else 0
 
 
+# WebSockets.
+
+
+def _run_frames(came: list[bytes]) -> int:
+    """Read frames as our end does, and its messages; after the end nothing comes."""
+    end, made, has_ended = WebSocketEnd(), 0, False
+    for received in (each for piece in came for each in end.receive(piece)):
+        assert not has_ended, "something after the end"
+        match received:
+            case Pinged():
+                made += len(end.encode_pong(received))
+            case Closed():
+                has_ended = True
+            case Message(data=data):
+                made += len(data) + _run_message(data)
+    return made
+
+
+def _run_message(data: bytes) -> int:
+    try:
+        message = parse_client_message(data)
+        if isinstance(message, CreateMessage):
+            parse_response(message.body)
+    except OpenAIError as error:
+        refused = error
+    else:
+        return 0
+    assert refused.status < 500, refused
+    return len(encode_socket_error(refused))
+
+
 TARGETS = (
     Target("chat completions request", st.tuples(json_bytes(seeds.CHATS), _models, _showing), _run_chat),
     Target("completions request", st.tuples(json_bytes(seeds.COMPLETIONS), _models), _run_completion),
@@ -527,4 +565,13 @@ TARGETS = (
     ),
     Target("model list", json_bytes([seeds.MODELS]), _run_models, ()),
     Target("envelope", _envelopes, _run_envelope, ()),
+    Target("frames", pieces(frames.CASES), _run_frames, ()),
+    Target(
+        "websocket",
+        st.tuples(frames.CASES, st.booleans()),
+        lambda case: send_frames(case[0], shows_messages=case[1]),
+        (),
+        cost=10,
+        is_here=False,
+    ),
 )

@@ -10,7 +10,7 @@ from tests.fuzz.targets import TARGETS, Target, outcome_of
 
 @pytest.mark.parametrize("target", TARGETS, ids=[target.name.replace(" ", "_") for target in TARGETS])
 def test_hostile_bytes_come_to_a_value_or_a_named_error(target: Target) -> None:
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(20, 60 // target.cost), suppress_health_check=list(HealthCheck))
     @given(target.cases)
     def judge(case: Any) -> None:
         outcome_of(target, case)
