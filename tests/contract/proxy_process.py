@@ -86,6 +86,7 @@ class ProxyProcess:
     output: Path
     """Everything that it wrote to standard output and standard error."""
     ports: dict[str, int]
+    pid: int
 
     @property
     def ca(self) -> Path:
@@ -153,7 +154,10 @@ def proxy_process(
         )
         try:
             running = ProxyProcess(
-                confdir, output, {mode.partition(":")[0]: port for mode, port in zip(modes, ports, strict=True)}
+                confdir,
+                output,
+                {mode.partition(":")[0]: port for mode, port in zip(modes, ports, strict=True)},
+                process.pid,
             )
             _wait_until_it_answers(process, running)
             yield running

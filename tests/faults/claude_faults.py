@@ -18,20 +18,45 @@ STATUSES = {
 }
 """Refusals: Claude's status, type and message; OpenAI's type and code."""
 
-NO_ANSWERS: dict[str, tuple[Script, int, str]] = {
-    "reset": (sending(cut=True), 502, "upstream_unreachable"),
-    "reset_within_the_headers": (sending(b"HTTP/1.1 200 OK\r\ncontent-ty", cut=True), 502, "upstream_unreachable"),
-    "no_http": (sending(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), 502, "upstream_unreachable"),
-    "silence": (sending(), 504, "timeout"),
-    "headers_that_never_end": (sending(b"HTTP/1.1 200 OK\r\n", b"content-type: text/event-stream\r\n"), 504, "timeout"),
-    "reset_after_the_headers": (sending(EVENTS_HEAD, cut=True), 502, "upstream_broken"),
-    "silence_after_the_headers": (sending(EVENTS_HEAD), 502, "upstream_broken"),
-    "half_an_event": (sending(EVENTS_HEAD + message_start()[:40], cut=True), 502, "upstream_broken"),
-    "an_empty_stream": (sending(EVENTS_HEAD + b"0\r\n\r\n"), 502, "upstream_broken"),
-    "garbage": (sending(EVENTS_HEAD + b"9\r\ndata: {]\n\r\n1\r\n\n\r\n"), 502, "upstream_broken"),
-    "a_page": (sending(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"), 502, "upstream_broken"),
+NO_ANSWERS: dict[str, tuple[Script, int, str, str]] = {
+    "reset": (sending(cut=True), 502, "upstream_unreachable", "ServerDisconnectedError"),
+    "reset_within_the_headers": (
+        sending(b"HTTP/1.1 200 OK\r\ncontent-ty", cut=True),
+        502,
+        "upstream_unreachable",
+        "ServerDisconnectedError",
+    ),
+    "no_http": (sending(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), 502, "upstream_unreachable", "BadStatusLine"),
+    "silence": (sending(), 504, "timeout", "SocketTimeoutError"),
+    "headers_that_never_end": (
+        sending(b"HTTP/1.1 200 OK\r\n", b"content-type: text/event-stream\r\n"),
+        504,
+        "timeout",
+        "SocketTimeoutError",
+    ),
+    "reset_after_the_headers": (sending(EVENTS_HEAD, cut=True), 502, "upstream_broken", "TransferEncodingError"),
+    "silence_after_the_headers": (sending(EVENTS_HEAD), 502, "upstream_broken", "SocketTimeoutError"),
+    "half_an_event": (
+        sending(EVENTS_HEAD + message_start()[:40], cut=True),
+        502,
+        "upstream_broken",
+        "TransferEncodingError",
+    ),
+    "an_empty_stream": (
+        sending(EVENTS_HEAD + b"0\r\n\r\n"),
+        502,
+        "upstream_broken",
+        "UpstreamBrokenError: Claude's answer was empty",
+    ),
+    "garbage": (sending(EVENTS_HEAD + b"9\r\ndata: {]\n\r\n1\r\n\n\r\n"), 502, "upstream_broken", "DecodeError"),
+    "a_page": (
+        sending(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"),
+        502,
+        "upstream_broken",
+        "UpstreamBrokenError: Claude's answer was empty",
+    ),
 }
-"""No first event: what happens instead, the status and the code of the error."""
+"""No first event: what happens instead, the status and the code of the error, and its cause in the log."""
 READ_TO_THEIR_END = {"an_empty_stream", "a_page"}
 """Those of them after which the connection to Claude need not be closed."""
 

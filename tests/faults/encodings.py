@@ -61,10 +61,12 @@ class Encoding:
         if not self.stream:
             (choice,) = received.json()["choices"]
             assert choice["finish_reason"] == "stop"
-            return str(choice["message"]["content"])
+            return str(choice["text"] if self.path == "/v1/completions" else choice["message"]["content"])
         assert received.body.endswith(b"data: [DONE]\n\n")
         choices = [choice for chunk in received.payloads() for choice in chunk["choices"]]
         assert [choice["finish_reason"] for choice in choices if choice["finish_reason"]] == ["stop"]
+        if self.path == "/v1/completions":
+            return "".join(choice["text"] for choice in choices)
         return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
@@ -74,6 +76,8 @@ TRANSLATED = [
     Encoding("chat_whole", "/v1/chat/completions", False, CHAT),
     Encoding("responses_streamed", "/v1/responses", True, {"input": "hi", "store": False}),
     Encoding("responses_whole", "/v1/responses", False, {"input": "hi", "store": False}),
+    Encoding("completions_streamed", "/v1/completions", True, {"prompt": "hi"}),
+    Encoding("completions_whole", "/v1/completions", False, {"prompt": "hi"}),
 ]
 FORWARDED = Encoding("messages_forwarded", "/v1/messages", True, {"max_tokens": 9, **CHAT})
 """Claude's own API: what Claude says goes on as it is, and what we say ourselves has Claude's form."""

@@ -31,6 +31,9 @@ class Received:
 class Http1Client:
     """One connection."""
 
+    breaks_with_its_connection = True
+    """An answer that breaks off ends it."""
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
@@ -44,6 +47,15 @@ class Http1Client:
 
     def send(self, path: str, body: Mapping[str, Any]) -> None:
         self.writer.write(request_bytes(path, body))
+
+    def send_part(self, path: str, body: Mapping[str, Any], cut: int) -> None:
+        """Send a request up to a byte, counted as slices are."""
+        self.writer.write(request_bytes(path, body)[:cut])
+
+    async def receive_until(self, text: bytes) -> None:
+        """Receive the next answer up to a text, and leave it there."""
+        async with asyncio.timeout(20):
+            await self.reader.readuntil(text)
 
     async def receive(self) -> Received:
         async with asyncio.timeout(20):

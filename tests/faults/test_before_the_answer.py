@@ -3,9 +3,10 @@
 import pytest
 
 from tests.faults.claude_faults import NO_ANSWERS, READ_TO_THEIR_END, STATUSES
+from tests.faults.conftest import Client
 from tests.faults.encodings import FORWARDED, TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import FaultyClaude, error_body, refusal, sending
-from tests.faults.http1_client import Http1Client
+from tests.faults.logged import exchanges_in
 from tests.integration.raw_upstream import EVENTS_HEAD, event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HTML = b"<html><body>Bad gateway: sk-ant-secret-key</body></html>"
 
 
-async def check_the_next_answer(client: Http1Client, encoding: Encoding) -> None:
+async def check_the_next_answer(client: Client, encoding: Encoding) -> None:
     """Assert that the same connection is as good as new."""
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == "all is well"
 
@@ -21,7 +22,7 @@ async def check_the_next_answer(client: Http1Client, encoding: Encoding) -> None
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 @pytest.mark.parametrize("status", STATUSES)
 async def test_each_status_is_an_error_of_openai(
-    claude: FaultyClaude, client: Http1Client, status: str, encoding: Encoding
+    claude: FaultyClaude, client: Client, status: str, encoding: Encoding
 ) -> None:
     number, claudes_kind, message, kind, code = STATUSES[status]
     claude.begin(sending(refusal(number, error_body(claudes_kind, message))))
@@ -35,7 +36,7 @@ async def test_each_status_is_an_error_of_openai(
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 @pytest.mark.parametrize("status", [429, 500, 529])
 async def test_a_retry_after_goes_on_to_the_client(
-    claude: FaultyClaude, client: Http1Client, status: int, encoding: Encoding
+    claude: FaultyClaude, client: Client, status: int, encoding: Encoding
 ) -> None:
     claude.begin(sending(refusal(status, error_body("api_error", "Later"), retry_after="7")))
     received = await client.ask(encoding.path, encoding.body)
@@ -46,7 +47,7 @@ async def test_a_retry_after_goes_on_to_the_client(
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 async def test_an_overload_says_when_to_come_back_where_claude_does_not(
-    claude: FaultyClaude, client: Http1Client, encoding: Encoding
+    claude: FaultyClaude, client: Client, encoding: Encoding
 ) -> None:
     claude.begin(sending(refusal(529, error_body("overloaded_error", "Overloaded"))))
     received = await client.ask(encoding.path, encoding.body)
@@ -63,7 +64,7 @@ async def test_an_overload_says_when_to_come_back_where_claude_does_not(
 )
 @pytest.mark.parametrize("status", [403, 502])
 async def test_a_refusal_that_is_not_claudes_keeps_its_status_and_shows_nothing_of_its_body(
-    claude: FaultyClaude, client: Http1Client, status: int, body: bytes, encoding: Encoding
+    claude: FaultyClaude, client: Client, status: int, body: bytes, encoding: Encoding
 ) -> None:
     claude.begin(sending(refusal(status, body)))
     received = await client.ask(encoding.path, encoding.body)
@@ -77,15 +78,17 @@ async def test_a_refusal_that_is_not_claudes_keeps_its_status_and_shows_nothing_
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 @pytest.mark.parametrize("fault", NO_ANSWERS)
 async def test_no_answer_is_an_error_of_openai_and_the_call_is_closed(
-    claude: FaultyClaude, client: Http1Client, fault: str, encoding: Encoding
+    claude: FaultyClaude, client: Client, fault: str, encoding: Encoding, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script, status, code = NO_ANSWERS[fault]
+    script, status, code, cause = NO_ANSWERS[fault]
     claude.begin(script)
     received = await client.ask(encoding.path, encoding.body)
     encoding.check_error(received, status, "server_error", code)
     if fault not in READ_TO_THEIR_END:
         await claude.hung_up()
     await check_the_next_answer(client, encoding)
+    failed, *_ = exchanges_in(capsys)
+    assert (failed["code"], failed["cause"]) == (code, cause)
 
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
@@ -100,7 +103,7 @@ async def test_no_answer_is_an_error_of_openai_and_the_call_is_closed(
 )
 async def test_an_error_as_the_first_event_is_an_error_with_a_status(
     claude: FaultyClaude,
-    client: Http1Client,
+    client: Client,
     kind: str,
     status: int,
     openai_kind: str,
@@ -118,13 +121,13 @@ async def test_an_error_as_the_first_event_is_an_error_with_a_status(
     "body", [error_body("api_error", "As Claude says it"), HTML, b""], ids=["json", "html", "empty"]
 )
 async def test_forwarded_refusals_come_through_as_they_are(
-    claude: FaultyClaude, client: Http1Client, status: int, body: bytes
+    claude: FaultyClaude, forwarding_client: Client, status: int, body: bytes
 ) -> None:
     claude.begin(sending(refusal(status, body, retry_after="7", request_id="req_claude")))
-    received = await client.ask(FORWARDED.path, FORWARDED.body)
+    received = await forwarding_client.ask(FORWARDED.path, FORWARDED.body)
     assert (received.status, received.body, received.is_whole) == (status, body, True)
     assert (received.headers["retry-after"], received.headers["request-id"]) == ("7", "req_claude")
-    assert (await client.ask(FORWARDED.path, FORWARDED.body)).is_whole
+    assert (await forwarding_client.ask(FORWARDED.path, FORWARDED.body)).is_whole
 
 
 @pytest.mark.parametrize(
@@ -140,12 +143,12 @@ async def test_forwarded_refusals_come_through_as_they_are(
     ],
 )
 async def test_no_forwarded_answer_is_an_error_in_claudes_form_and_the_call_is_closed(
-    claude: FaultyClaude, client: Http1Client, fault: str, status: int, kind: str
+    claude: FaultyClaude, forwarding_client: Client, fault: str, status: int, kind: str
 ) -> None:
     claude.begin(NO_ANSWERS[fault][0])
-    received = await client.ask(FORWARDED.path, FORWARDED.body)
+    received = await forwarding_client.ask(FORWARDED.path, FORWARDED.body)
     assert (received.status, received.is_whole) == (status, True)
     error = received.json()
     assert (error["type"], error["error"]["type"], set(error["error"])) == ("error", kind, {"type", "message"})
     await claude.hung_up()
-    assert (await client.ask(FORWARDED.path, FORWARDED.body)).is_whole
+    assert (await forwarding_client.ask(FORWARDED.path, FORWARDED.body)).is_whole

@@ -6,7 +6,6 @@ own clock), dates in `retry-after`. mitmproxy's idle timeout reads it too.
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -18,11 +17,11 @@ import pytest
 from addon.settings import load_settings
 from addon.sqlite_store import SqliteStore
 from addon.store import Key
-from tests.faults.conftest import REVERSE
+from tests.faults.conftest import MODES, REVERSE, WAYS, connect
 from tests.faults.encodings import TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import faulty_claude
-from tests.faults.http1_client import Http1Client
 from tests.faults.leftovers import nothing_left
+from tests.faults.logged import exchanges_in
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, Script, event, message_end, message_start, text_delta
 from tests.integration.running_proxy import run_proxy
 
@@ -58,10 +57,11 @@ def slowly(between: Callable[[], None]) -> Script:
     return script
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 @pytest.mark.parametrize("seconds", [-HOUR, HOUR], ids=["back", "ahead"])
 async def test_an_answer_goes_on_while_the_clock_jumps(
-    jump: Jump, confdir: Path, capsys: pytest.CaptureFixture[str], seconds: float, encoding: Encoding
+    jump: Jump, confdir: Path, capsys: pytest.CaptureFixture[str], seconds: float, encoding: Encoding, way: str
 ) -> None:
     async with faulty_claude() as claude:
         claude.begin(slowly(lambda: jump(seconds)))
@@ -72,15 +72,14 @@ async def test_an_answer_goes_on_while_the_clock_jumps(
                 "stream": {"keep_alive_seconds": 0.2},
             }
         )
-        async with run_proxy(settings, confdir, REVERSE) as proxy, nothing_left(proxy, claude.upstream):
-            client = await Http1Client.connect(proxy.port)
+        async with run_proxy(settings, confdir, *MODES) as proxy, nothing_left(proxy, claude.upstream):
+            client = await connect(proxy, way)
             received = await client.ask(encoding.path, encoding.body)
             assert encoding.text(received) == "Once more"
             assert received.body.count(b": keep-alive") in ((2, 3) if encoding.stream else (0,))
             assert encoding.text(await client.ask(encoding.path, encoding.body)) == "all is well"
             await client.close()
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    first, second = (line["duration"] for line in lines if line["event"] == "exchange")
+    first, second = (line["duration"] for line in exchanges_in(capsys))
     assert 0.5 < first < 10
     assert 0 < second < 10
 
@@ -118,8 +117,11 @@ async def test_a_clock_that_was_ahead_for_a_moment_does_not_stop_the_store_from_
         assert {name for (name,) in file.execute("SELECT id FROM entries")} == {"ahead", "new"}
 
 
-@pytest.mark.parametrize("encoding", TRANSLATED[:2], ids=name_of)
-async def test_an_answer_may_take_longer_than_a_connection_may_be_idle(confdir: Path, encoding: Encoding) -> None:
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
+async def test_an_answer_may_take_longer_than_a_connection_may_be_idle(
+    confdir: Path, encoding: Encoding, way: str
+) -> None:
     async with faulty_claude() as claude:
         settings = load_settings(
             {"claude": {"api_key": "k", "base_url": claude.base_url}, "store": {"path": ":memory:"}}
@@ -133,8 +135,8 @@ async def test_an_answer_may_take_longer_than_a_connection_may_be_idle(confdir: 
             await call.send(text_delta("at last") + message_end())
 
         claude.begin(long_thought)
-        async with run_proxy(settings, confdir, REVERSE, tcp_timeout=1) as proxy, nothing_left(proxy, claude.upstream):
-            client = await Http1Client.connect(proxy.port)
+        async with run_proxy(settings, confdir, *MODES, tcp_timeout=1) as proxy, nothing_left(proxy, claude.upstream):
+            client = await connect(proxy, way)
             assert encoding.text(await client.ask(encoding.path, encoding.body)) == "at last"
             # And then it is idle.
             assert await client.is_closed()

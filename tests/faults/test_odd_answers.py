@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.faults.conftest import Client
 from tests.faults.encodings import FORWARDED, GOOD_ANSWER, TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import FaultyClaude, sending
-from tests.faults.http1_client import Http1Client
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, event, message_end, message_start, text_delta
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,7 +26,7 @@ ODDITIES = {
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 @pytest.mark.parametrize("odd", ODDITIES)
 async def test_what_is_not_known_is_passed_over(
-    claude: FaultyClaude, client: Http1Client, odd: str, encoding: Encoding
+    claude: FaultyClaude, client: Client, odd: str, encoding: Encoding
 ) -> None:
     claude.begin(
         sending(
@@ -38,7 +38,7 @@ async def test_what_is_not_known_is_passed_over(
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 async def test_a_stop_reason_that_is_not_known_is_an_end(
-    claude: FaultyClaude, client: Http1Client, encoding: Encoding
+    claude: FaultyClaude, client: Client, encoding: Encoding
 ) -> None:
     claude.begin(sending(GOOD_ANSWER.replace(b"end_turn", b"sleeping")))
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == "all is well"
@@ -46,7 +46,7 @@ async def test_a_stop_reason_that_is_not_known_is_an_end(
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 async def test_S16_an_answer_that_comes_byte_by_byte_is_the_same(
-    claude: FaultyClaude, client: Http1Client, encoding: Encoding
+    claude: FaultyClaude, client: Client, encoding: Encoding
 ) -> None:
     text = "日本語 🎉"
 
@@ -61,17 +61,17 @@ async def test_S16_an_answer_that_comes_byte_by_byte_is_the_same(
 
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
-async def test_one_huge_event_comes_whole(claude: FaultyClaude, client: Http1Client, encoding: Encoding) -> None:
+async def test_one_huge_event_comes_whole(claude: FaultyClaude, client: Client, encoding: Encoding) -> None:
     text = "日本" * 1_000_000
     claude.begin(sending(EVENTS_HEAD + message_start() + text_delta(text) + message_end()))
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == text
 
 
-async def test_forwarded_bytes_are_the_same_however_odd(claude: FaultyClaude, client: Http1Client) -> None:
+async def test_forwarded_bytes_are_the_same_however_odd(claude: FaultyClaude, forwarding_client: Client) -> None:
     odd = b"".join(ODDITIES.values()) + b"4\r\n\xff\xfe\n\n\r\n"
     sent = EVENTS_HEAD + message_start() + odd + message_end()
     claude.begin(sending(sent))
-    received = await client.ask(FORWARDED.path, FORWARDED.body)
+    received = await forwarding_client.ask(FORWARDED.path, FORWARDED.body)
     assert received.is_whole
     assert received.body == unchunked(sent.removeprefix(EVENTS_HEAD))
 

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from addon.settings import load_settings
-from tests.faults.conftest import REVERSE
+from tests.faults.conftest import MODES, WAYS, connect, connect_for_forwarding
 from tests.faults.encodings import FORWARDED, TRANSLATED
-from tests.faults.http1_client import Http1Client
 from tests.faults.leftovers import nothing_left
+from tests.faults.logged import exchanges_in
 from tests.integration.running_proxy import run_proxy
 
 CONNECT_SECONDS = 0.4
@@ -85,31 +85,47 @@ def self_signed(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    ("place", "status", "code"),
+    ("place", "status", "code", "cause"),
     [
-        (nobody_listens, 502, "upstream_unreachable"),
-        (no_such_name, 502, "upstream_unreachable"),
-        (a_full_queue, 504, "timeout"),
-        (a_certificate_of_nobody, 502, "upstream_unreachable"),
-        (no_tls, 502, "upstream_unreachable"),
+        (nobody_listens, 502, "upstream_unreachable", "ConnectionRefusedError: Connection refused"),
+        # What the resolver says depends on the network that the machine is in.
+        (no_such_name, 502, "upstream_unreachable", "gaierror: "),
+        (a_full_queue, 504, "timeout", "ConnectionTimeoutError"),
+        (a_certificate_of_nobody, 502, "upstream_unreachable", "SSLCertVerificationError: self-signed certificate"),
+        (no_tls, 502, "upstream_unreachable", "SSLError: WRONG_VERSION_NUMBER"),
     ],
     ids=["refused", "dns", "hanging", "certificate", "no_tls"],
 )
 async def test_a_claude_that_cannot_be_connected_to_is_said_and_nothing_is_left(
-    place: Callable[[Path], AbstractAsyncContextManager[str]], status: int, code: str, confdir: Path, tmp_path: Path
+    place: Callable[[Path], AbstractAsyncContextManager[str]],
+    status: int,
+    code: str,
+    cause: str,
+    way: str,
+    confdir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with place(tmp_path) as base_url:
         claude = {"api_key": "k", "base_url": base_url, "max_retries": 0, "connect_timeout": CONNECT_SECONDS}
         settings = load_settings({"claude": claude, "store": {"path": ":memory:"}})
-        async with run_proxy(settings, confdir, REVERSE) as proxy, nothing_left(proxy):
-            client = await Http1Client.connect(proxy.port)
+        async with run_proxy(settings, confdir, *MODES) as proxy, nothing_left(proxy):
+            client = await connect(proxy, way)
             for encoding in TRANSLATED:
                 received = await client.ask(encoding.path, encoding.body)
                 encoding.check_error(received, status, "server_error", code)
+            await client.close()
+            client = await connect_for_forwarding(proxy, way)
             received = await client.ask(FORWARDED.path, FORWARDED.body)
             assert received.status == status
             assert received.json()["error"]["type"] == ("timeout_error" if status == 504 else "api_error")
             for piece in (b"127.0.0.1", b"claude.invalid", b"certificate"):
                 assert piece not in received.body.lower()
             await client.close()
+    failures = exchanges_in(capsys)
+    assert len(failures) == len(TRANSLATED) + 1
+    assert {failure["code"] for failure in failures} == {code}
+    for failure in failures:
+        assert failure["cause"].startswith(cause), failure

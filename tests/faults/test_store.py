@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import resource
 import signal
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,10 +18,10 @@ import httpx2
 import pytest
 
 from addon.settings import load_settings
-from tests.faults.conftest import REVERSE
+from tests.faults.conftest import REVERSE, WAYS
 from tests.faults.faulty_claude import FaultyClaude, faulty_claude
 from tests.faults.leftovers import nothing_left
-from tests.integration.running_proxy import run_proxy
+from tests.integration.running_proxy import RunningProxy, run_proxy
 from tests.integration.serving_process import serving_process
 from tests.redis_server import redis_process
 
@@ -59,8 +60,9 @@ async def claude() -> AsyncIterator[FaultyClaude]:
 class Api:
     """What a client does with stored responses."""
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient, health: httpx2.AsyncClient | None = None) -> None:
         self.http = http
+        self.health = health or http
 
     async def respond(self, text: str = "hi", **more: Any) -> httpx2.Response:
         return await self.http.post("/v1/responses", json={"model": "gpt-5", "input": text, **more})
@@ -69,8 +71,25 @@ class Api:
         body = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
         return await self.http.post("/v1/chat/completions", json=body)
 
+    async def complete(self) -> httpx2.Response:
+        return await self.http.post("/v1/completions", json={"model": "gpt-5", "prompt": "hi"})
+
     async def is_ready(self) -> bool:
-        return (await self.http.get("/health/ready")).status_code == 200
+        return (await self.health.get("/health/ready")).status_code == 200
+
+
+def http_of(proxy: RunningProxy, way: str) -> httpx2.AsyncClient:
+    """Make a client: of the standalone endpoint, or by HTTP/2 of OpenAI's host through the proxy."""
+    if way == "http1":
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20)
+    return httpx2.AsyncClient(
+        base_url="https://api.openai.com",
+        http1=False,
+        http2=True,
+        proxy=f"http://127.0.0.1:{proxy.ports[1]}",
+        verify=ssl.create_default_context(cafile=str(proxy.ca)),
+        timeout=20,
+    )
 
 
 def assert_missed(refused: httpx2.Response) -> None:
@@ -85,6 +104,7 @@ def assert_answered_unstored(answered: httpx2.Response) -> None:
     assert "store=ignored" in answered.headers["x-claude-proxy-warnings"]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("outage", "longest"), [(stopped, 1.0), (frozen, 4 * ONE_COMMAND_SECONDS)], ids=["stopped", "frozen"]
 )
@@ -94,6 +114,7 @@ async def test_a_redis_that_stops_is_missed_only_where_state_is_asked_for_until_
     tmp_path: Path,
     outage: Callable[[Process, contextlib.ExitStack], contextlib.AbstractContextManager[None]],
     longest: float,
+    way: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("addon.redis_store._TIMEOUT_SECONDS", ONE_COMMAND_SECONDS)
@@ -102,14 +123,15 @@ async def test_a_redis_that_stops_is_missed_only_where_state_is_asked_for_until_
             {"claude": {"api_key": "k", "base_url": claude.base_url}, "store": {"redis_url": url, "secret": "s"}}
         )
         async with nothing_left(upstream=claude.upstream):
-            async with run_proxy(settings, confdir, REVERSE) as proxy:
-                async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as http:
-                    api = Api(http)
+            async with run_proxy(settings, confdir, REVERSE, "regular") as proxy:
+                async with http_of(proxy, way) as http, http_of(proxy, "http1") as health:
+                    api = Api(http, health)
                     kept = (await api.respond()).json()
                     assert await api.is_ready()
                     with outage(process, later):
                         async with asyncio.timeout(1):
                             assert (await api.chat()).status_code == 200
+                            assert (await api.complete()).status_code == 200
                             assert (await api.respond(store=False)).json()["status"] == "completed"
                         for missing in (
                             api.respond(previous_response_id=kept["id"]),
@@ -121,7 +143,7 @@ async def test_a_redis_that_stops_is_missed_only_where_state_is_asked_for_until_
                             assert_answered_unstored(await api.respond())
                         async with asyncio.timeout(longest):
                             assert not await api.is_ready()
-                        assert (await http.get("/health")).status_code == 200
+                        assert (await health.get("/health")).status_code == 200
                     async with asyncio.timeout(10):
                         while not await api.is_ready():
                             await asyncio.sleep(0.05)
@@ -162,6 +184,7 @@ async def test_a_full_disk_takes_nothing_from_an_answer_and_is_used_again_once_t
                 following = await api.respond(previous_response_id=kept["id"], store=False)
                 assert following.json()["status"] == "completed"
                 assert (await api.chat()).status_code == 200
+                assert (await api.complete()).status_code == 200
             again = await api.respond("long text. " * 10_000)
             assert "x-claude-proxy-warnings" not in again.headers
             assert (await http.get(f"/v1/responses/{again.json()['id']}")).status_code == 200

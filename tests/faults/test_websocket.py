@@ -49,7 +49,7 @@ async def test_each_status_is_an_error_event(claude: FaultyClaude, socket: Clien
 async def test_no_answer_is_an_error_event_and_the_call_is_closed(
     claude: FaultyClaude, socket: ClientConnection, fault: str
 ) -> None:
-    script, status, code = NO_ANSWERS[fault]
+    script, status, code, _ = NO_ANSWERS[fault]
     claude.begin(script)
     await create(socket)
     event = await receive(socket)

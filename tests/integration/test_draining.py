@@ -17,6 +17,7 @@ from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, messa
 from tests.integration.serving_process import ROOT, serving_process
 
 STREAMS = 200
+PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/completions")
 
 
 class Client:
@@ -26,7 +27,9 @@ class Client:
         self.reader, self.writer = reader, writer
 
     def ask(self, path: str = "/v1/chat/completions") -> None:
-        named = {"input": "hi"} if path.endswith("responses") else {"messages": [{"role": "user", "content": "hi"}]}
+        named: dict[str, object] = {"messages": [{"role": "user", "content": "hi"}]}
+        if not path.endswith("/chat/completions"):
+            named = {"input": "hi"} if path.endswith("/responses") else {"prompt": "hi"}
         body = json.dumps({"model": "gpt-4o", "stream": True, **named}).encode()
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
         self.writer.write(head.encode() + body)
@@ -65,10 +68,9 @@ async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(
         async with serving_process(
             upstream.base_url, tmp_path, "--drain-timeout", "2", "--workers", str(workers), LOG_LEVEL="WARNING"
         ) as proxy:
-            paths = ["/v1/chat/completions", "/v1/responses"]
             clients = [await connect(proxy.port) for _ in range(STREAMS)]
             for number, client in enumerate(clients):
-                client.ask(paths[number % 2])
+                client.ask(PATHS[number % 3])
             await asyncio.gather(*(client.reader.readuntil(b"Once") for client in clients))
             proxy.process.terminate()
             started = time.monotonic()
@@ -78,7 +80,8 @@ async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(
     for number, rest in enumerate(rests):
         assert b"shutting down" in rest
         assert b"[DONE]" not in rest
-        if number % 2:
+        assert rest.endswith(b"\r\n0\r\n\r\n")
+        if PATHS[number % 3] == "/v1/responses":
             assert b"event: response.failed" in rest or b"event: error" in rest
         else:
             assert b'data: {"error":{' in rest
