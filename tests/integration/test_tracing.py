@@ -198,6 +198,14 @@ async def test_nothing_of_what_was_said_is_in_a_span(traced, exporter) -> None:
         assert "Zq7" not in "".join(span.to_json() for span in (server, *calls))
 
 
+async def test_a_key_in_the_place_of_a_model_is_in_no_span(traced, exporter) -> None:
+    async with traced() as (proxy, client):
+        await client.post(CHAT, json=body(model=f"claude-{SECRET}"))
+        server, calls = await spans_of(proxy, exporter)
+        assert server.attributes["gen_ai.request.model"] == "claude-[REDACTED]"
+        assert SECRET not in "".join(span.to_json() for span in (server, *calls))
+
+
 # To a real receiver.
 
 
