@@ -268,7 +268,8 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ),
     ("scripts/bench --quick",): BENCH,
     ("scripts/bench --markdown",): BENCH,
-    ("scripts/soak --seconds 60 --workers 4",): SOAK,
+    ("scripts/soak --workers 2",): SOAK,
+    ("scripts/soak --seconds 60 --clients 4",): SOAK,
 }
 RUN_HERE = [pytest.param(commands, row.how, id=commands[0]) for commands, row in TABLE.items() if isinstance(row, Here)]
 NODES = sorted({row.node for row in TABLE.values() if isinstance(row, ByTest | Nowhere)})
