@@ -125,11 +125,8 @@ class _Completion:
         stream = ChatCompletionStream(self._request.reply, self._id, self._created, index)
 
         async def remember() -> None:
-            gateway = self._exchange.gateway
             if content := stream.content_to_remember:
-                gateway.memory.remember(self._scope, stream.tool_call_ids, content)
-                if gateway.shared_thinking is not None:
-                    await gateway.shared_thinking.keep(self._scope, stream.tool_call_ids, content)
+                await self._exchange.gateway.remember_thinking(self._scope, stream.tool_call_ids, content)
 
         is_only = self._request.copies == 1
         call = ClaudeCall(

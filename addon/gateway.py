@@ -1,10 +1,10 @@
 """What lives as long as the process: settings, the connections to Claude, the models, the kept thinking, the store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -91,6 +91,14 @@ class Gateway:
         self.catalog = ModelCatalog(
             claude.default_model, claude.aliases, self.catalog.models, first_party=settings.has_first_party
         )
+
+    async def remember_thinking(
+        self, owner: str, tool_call_ids: Sequence[str], content: Sequence[dict[str, Any]]
+    ) -> None:
+        """Keep an answer's blocks under each of its tool calls, wherever the results may come."""
+        self.memory.remember(owner, tool_call_ids, content)
+        if self.shared_thinking is not None:
+            await self.shared_thinking.keep(owner, tool_call_ids, content)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new exchanges, let the running ones end, and cancel those that take longer than `seconds`."""

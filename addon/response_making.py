@@ -46,11 +46,18 @@ async def make_response(caller: Caller, prepared: PreparedResponse, sink: Sink) 
 
 
 async def _ask(caller: Caller, prepared: PreparedResponse, sink: Sink) -> None:
+    stream = prepared.stream
+
+    async def remember() -> None:
+        if content := stream.content_to_remember:
+            await caller.gateway.remember_thinking(prepared.owner, stream.tool_call_ids, content)
+
     await ClaudeCall(
         caller,
         prepared.request,
-        prepared.stream,
+        stream,
         sink,
+        on_complete=remember,
         on_retry=prepared.replace_request,
         revise=prepared.revise,
     ).run()

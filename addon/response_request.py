@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.responses.code_interpreter import find_container_ids
 from translators.responses.item_types import ItemReference
+from translators.responses.remembered_thinking import calls_without_reasoning
 from translators.responses.request import ResponsesContext, TranslatedResponsesRequest, translate_request
 from translators.responses.request_body import parse_request
 from translators.responses.request_types import ResponsesRequest
@@ -164,10 +166,13 @@ async def prepare_response(
     exchange.figures.model = given.model
     exchange.figures.stream = bool(given.stream)
     named = await load_named_state(request, records, conversations, find_recent)
+    if gateway.shared_thinking is not None:
+        await gateway.shared_thinking.fetch(owner, calls_without_reasoning(request.items))
     response_id = f"resp_{uuid.uuid4().hex}{uuid.uuid4().hex[:18]}"
     key = gateway.secret()
     context = replace(
         responses_context(gateway.settings.claude, exchange.catalog, key, response_id, named),
+        recall=partial(gateway.memory.recall, owner),
         refuses_in_text=is_codex(exchange.flow.request),
     )
 

@@ -1,8 +1,9 @@
 """Claude's thinking, kept on our side between the turns of a tool loop.
 
 A Chat Completions client echoes its tool calls but has no place for thinking blocks and their signatures, which
-Claude wants back unmodified (https://platform.claude.com/docs/en/build-with-claude/extended-thinking). So an answer
-that thought and called tools is kept whole under each of its tool call ids.
+Claude wants back unmodified (https://platform.claude.com/docs/en/build-with-claude/extended-thinking). Responses have
+one, the reasoning items, which some of their clients leave out. So an answer that thought and called tools is kept
+whole under each of its tool call ids.
 """
 
 import hashlib

@@ -114,3 +114,21 @@ async def test_another_key_is_not_given_the_thinking(start_proxy: ProxyStarter, 
         history = await turn(proxy, HEAD, "sk-one")
         assert (await ask(proxy, history, "sk-two")).status_code == 200
     assert thinking_in(sent(simulation)[-1][1]) == []
+
+
+async def test_a_client_of_responses_that_leaves_the_reasoning_out_loses_no_thinking(
+    start_proxy: ProxyStarter, simulation: RunningSimulation
+) -> None:
+    tools = [{"type": "function", "name": "get_weather", "parameters": TOOLS[0]["function"]["parameters"]}]
+    body: dict[str, Any] = {"model": "gpt-5", "input": [*HEAD], "tools": tools, "store": False}
+    async with start_proxy(REVERSE) as proxy:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
+            output = (await client.post("/v1/responses", json=body)).json()["output"]
+            [call] = [item for item in output if item["type"] == "function_call"]
+            result = {"type": "function_call_output", "call_id": call["call_id"], "output": "4 degrees"}
+            response = await client.post("/v1/responses", json={**body, "input": [*HEAD, call, result]})
+    assert response.status_code == 200, response.text
+    [_, (status, second)] = sent(simulation)
+    [block] = thinking_in(second)
+    assert block["signature"]
+    assert status == 200

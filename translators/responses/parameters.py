@@ -99,7 +99,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
             "`thinking`, out of the `encrypted_content` of this proxy; others are left out, and named in "
             "`input_transformations`"
         ),
-        "input.function_call": mapped("`tool_use`"),
+        "input.function_call": mapped("`tool_use`; where no reasoning items come along, after what Claude had thought"),
         "input.function_call_output": mapped("`tool_result`, images and files too"),
         "input.custom_tool_call": emulated("`tool_use` with one string as its input"),
         "input.custom_tool_call_output": mapped("`tool_result`"),

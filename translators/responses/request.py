@@ -39,6 +39,7 @@ from translators.responses.item_types import CustomToolCallOutput, FunctionCallO
 from translators.responses.items import translate_items
 from translators.responses.mcp_servers import MCP_BETA
 from translators.responses.prefix_binding import bind_thinking
+from translators.responses.remembered_thinking import calls_without_reasoning, put_back_thinking
 from translators.responses.reply_plan import InputTransformation, ResponsesPlan, ToolIdentity
 from translators.responses.request_types import JsonObjectFormat, JsonSchemaFormat, ResponsesRequest
 from translators.responses.tool_declarations import ReadTools, read_choice, read_tools
@@ -88,6 +89,8 @@ class ResponsesContext:
     (input and output of each). Their instructions do not count."""
     resolve_item: Callable[[str], Mapping[str, Any] | None] = _resolve_nothing
     """Finds a stored item of the same client by its id."""
+    recall: Callable[[str], Sequence[Mapping[str, Any]] | None] = _resolve_nothing
+    """Finds the blocks of the answer that made a call, by its `call_id`, for clients that send no reasoning items."""
     default_max_tokens: int | None = None
     """Cap in tokens for requests that have none; None: the model's own maximum."""
     max_tokens_limit: int | None = None
@@ -332,7 +335,8 @@ class _Translation:
     def _converse(
         self, said: Sequence[Turn], decision: ToolDecision, output: OutputFormat, max_tokens: int
     ) -> Conversation:
-        turns = list(said)
+        calls = calls_without_reasoning(placed.item for placed in self.read.items)
+        turns = put_back_thinking(said, calls, self.context.recall)
         instructions = self.request.parameters.instructions
         if instructions and instructions.strip():
             turns.insert(0, SystemTurn(({"type": "text", "text": instructions},)))

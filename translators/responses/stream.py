@@ -415,6 +415,15 @@ class ResponsesStream(ClaudeTurn):
                 return self._output.end_hidden(block.builder, block.block_id)
         return []
 
+    @property
+    def content_to_remember(self) -> list[dict[str, Any]] | None:
+        """The blocks to put back for a client that brings the results of its calls without the reasoning beside them.
+
+        None where there is no thinking to keep, or where the client was given something else than Claude's own blocks.
+        """
+        kept = self.tool_call_ids and self._output.keeps_blocks
+        return self.content if kept and self.has_thinking else None
+
     def _open_tool_call(self, block: _OpenBlock, name: str) -> list[ResponseEvent]:
         tool = self.plan.tools.get(name) if name else UNNAMED_TOOL
         if tool is None or (self.plan.allowed_tools is not None and name not in self.plan.allowed_tools):
