@@ -78,6 +78,7 @@ def check_request(
     errors = chain(
         _check_betas(body, betas),
         _check_tools(body),
+        _check_thread(body),
         check_schemas(body),
         _check_stop_sequences(body),
         check_turns(body, model, version),
@@ -123,6 +124,13 @@ def _check_tools(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
         yield invalid_request("tools: each mcp_toolset must reference a server of mcp_servers, and no two the same")
     if tools and all(tool.get("defer_loading") for tool in tools):
         yield invalid_request("At least one tool must have defer_loading=false.")
+
+
+def _check_thread(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
+    if body.get("thread") is not None:
+        # Nothing is kept here between requests. The SDKs take this answer, and go on without a thread.
+        details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+        yield invalid_request("thread: this request cannot be part of a thread", details)
 
 
 def _check_stop_sequences(body: Mapping[str, Any]) -> Iterator[ClaudeError]:

@@ -453,6 +453,13 @@ def test_it_takes_what_claude_takes(changes):
     assert error is None, error
 
 
+def test_a_thread_is_refused_so_that_the_sdks_go_on_without():
+    continued = {"type": "continue", "previous_message_id": "msg_1"}
+    error = judge(betas="message-threads-2026-08-12", thread=continued, messages=[user(RESULT)])
+    assert error is not None
+    assert error.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
 @pytest.mark.parametrize("model", ["gpt-5", "claude-3-opus-20240229", "claude-sonnet-4-20250514", "claude-opus-5-6"])
 def test_unknown_and_retired_models_are_not_found(model):
     error = judge(model=model)
