@@ -14,13 +14,16 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.clients.catalogue import CLIENTS  # noqa: E402  the path comes first
 from tests.clients.client_program import FOLDER, INSTALLED  # noqa: E402
-from tests.clients.result_table import DOCUMENT, render  # noqa: E402
+from tests.clients.result_table import DOCUMENT, WAYS, render  # noqa: E402
 
 INSTALL_SECONDS = 300
 AT_ONCE = 3
@@ -30,7 +33,7 @@ LOCKS = {"requirements.txt": "Python", "package-lock.json": "Node"}
 
 
 def main() -> int:
-    """Install what is missing, run the tests, and write or compare the table."""
+    """Install what is missing, run the tests of both ways in beside each other, and write or compare the tables."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--check"]
     locks = sorted(path for name in LOCKS for path in FOLDER.glob(f"*/{name}"))
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -38,14 +41,15 @@ def main() -> int:
     if failures:
         print(*failures, sep="\n", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "pytest", "-m", "clients", "tests/clients", *arguments]
-        environment = os.environ | {"CLAUDE_PROXY_CLIENT_RESULTS": str(results)}
-        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603  our own program
-        collected = json.loads(results.read_text()) if results.exists() else {}
-    if status or not all(way in collected.get(client.folder, {}) for client in CLIENTS for way in client.ways):
-        return status
+    with ThreadPoolExecutor(len(WAYS)) as pool:
+        runs = list(pool.map(lambda way: run_tests(way, arguments), WAYS))
+    statuses = {status for status, _ in runs} - {pytest.ExitCode.NO_TESTS_COLLECTED}
+    collected: dict[str, Any] = {}
+    for _, by_client in runs:
+        for client, by_way in by_client.items():
+            collected[client] = collected.get(client, {}) | by_way
+    if any(statuses) or not all(way in collected.get(client.folder, {}) for client in CLIENTS for way in client.ways):
+        return max(statuses, default=1)
     text = DOCUMENT.read_text(encoding="utf-8")
     new = render(text, collected)
     if "--check" in sys.argv:
@@ -54,6 +58,23 @@ def main() -> int:
         return int(new != text)
     DOCUMENT.write_text(new, encoding="utf-8")
     return 0
+
+
+def run_tests(way: str, arguments: list[str]) -> tuple[int, dict[str, Any]]:
+    """Run the tests of one way in, with a proxy of their own. Returns pytest's status, and what programs reported."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.json"
+        selected = ["-m", f"clients(way='{way}')", "tests/clients", *arguments]
+        finished = subprocess.run(  # noqa: S603  our own program
+            [sys.executable, "-m", "pytest", *selected],
+            cwd=ROOT,
+            env=os.environ | {"CLAUDE_PROXY_CLIENT_RESULTS": str(results)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        print(finished.stdout, finished.stderr, sep="", end="", flush=True)
+        return finished.returncode, json.loads(results.read_text()) if results.exists() else {}
 
 
 def install(lock: Path) -> str | None:
@@ -84,8 +105,8 @@ def install(lock: Path) -> str | None:
 def _python_commands(lock: Path, target: Path) -> list[list[str]]:
     uv = os.environ["UV"]
     python = str(target / "bin" / "python")
-    # Nothing is compiled: what has no wheel for this platform does not belong here.
-    install = ["pip", "install", "--quiet", "--only-binary=:all:", "--require-hashes", "--requirements", str(lock)]
+    # What the lock says and no more, and nothing is compiled: what has no wheel for this platform does not belong here.
+    install = ["pip", "sync", "--quiet", "--only-binary=:all:", "--require-hashes", str(lock)]
     return [
         [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(target)],
         [uv, *install, "--python", python],

@@ -1,22 +1,27 @@
-"""The foreign clients, and what of them does not work and why."""
+"""The foreign clients, what of them does not work, what they cannot do, and why."""
 
 from tests.clients.client_program import Client
 
+BOTH = ("chat", "responses")
+
 CLIENTS = (
-    Client("openai_1", "openai-python, 1.x", "openai", "../shared/openai_python.py"),
-    Client("openai_2", "openai-python, 2.x", "openai", "../shared/openai_python.py"),
-    Client("openai_agents", "OpenAI Agents SDK", "openai-agents"),
-    Client("langchain", "LangChain", "langchain-openai"),
-    Client("llama_index", "LlamaIndex", "llama-index-llms-openai"),
-    Client("pydantic_ai", "Pydantic AI", "pydantic-ai-slim"),
-    Client("instructor", "instructor", "instructor"),
-    Client("dspy", "DSPy", "dspy"),
-    Client("litellm", "LiteLLM", "litellm"),
-    Client("llm", "llm", "llm"),
-    Client("openai_node", "openai-node", "openai", "app.mjs"),
-    Client("ai_sdk", "Vercel AI SDK", "ai", "app.mjs"),
-    Client("codex", "Codex CLI", "@openai/codex", "app.mjs"),
-    Client("anthropic", "Anthropic SDK", "anthropic", ways=("base_url",)),  # the endpoint alone serves Claude's API
+    Client("openai_1", "openai-python, 1.x", "openai", BOTH, "../shared/openai_python.py"),
+    Client("openai_2", "openai-python, 2.x", "openai", BOTH, "../shared/openai_python.py"),
+    Client("openai_3", "openai-python, 3.x", "openai", BOTH, "../shared/openai_python.py"),
+    Client("openai_agents", "OpenAI Agents SDK", "openai-agents", BOTH),
+    Client("langchain", "LangChain", "langchain-openai", BOTH),
+    Client("llama_index", "LlamaIndex", "llama-index-llms-openai", BOTH),
+    Client("pydantic_ai", "Pydantic AI", "pydantic-ai-slim", BOTH),
+    Client("instructor", "instructor", "instructor", BOTH),
+    Client("dspy", "DSPy", "dspy", BOTH),
+    Client("litellm", "LiteLLM", "litellm", (*BOTH, "chat, by the bridge to responses", "messages")),
+    Client("llm", "llm", "llm", BOTH),
+    Client("openai_node", "openai-node", "openai", BOTH, "app.mjs"),
+    Client("ai_sdk", "Vercel AI SDK", "ai", BOTH, "app.mjs"),
+    Client("codex", "Codex CLI", "@openai/codex", ("responses",), "app.mjs"),
+    Client("aider", "aider", "aider-chat", ("chat",)),
+    Client("anthropic", "Anthropic SDK, Python", "anthropic", ("messages",), ways=("base_url",)),
+    Client("anthropic_node", "Anthropic SDK, TypeScript", "@anthropic-ai/sdk", ("messages",), "app.mjs", ("base_url",)),
     Client("llm_comply", "llm-comply", "llm-comply", ways=("base_url",)),  # it reads no proxy from its environment
 )
 
@@ -26,3 +31,21 @@ KNOWN_GAPS: dict[tuple[str, str], str] = {
     ),
 }
 """(folder of the client, feature): why it does not work. A gap that closes fails the test, until it is taken out."""
+
+NO_LOOP = "instructor makes objects of one answer, and runs no tools"
+NO_STREAM = "DSPy streams Chat Completions alone"
+NO_TOOLS = "aider calls no tools: its edits are text, in formats of its own"
+
+CANNOT: dict[tuple[str, str], str] = {
+    ("instructor", "chat: tools over three turns"): NO_LOOP,
+    ("instructor", "responses: tools over three turns"): NO_LOOP,
+    ("instructor", "responses: parallel tools"): "instructor has a mode for parallel tools in Chat Completions alone",
+    ("dspy", "responses: stream"): NO_STREAM,
+    ("dspy", "responses: a stream is left"): NO_STREAM,
+    ("codex", "responses: PDF"): "Codex attaches images alone",
+    ("aider", "chat: tools over three turns"): NO_TOOLS,
+    ("aider", "chat: parallel tools"): NO_TOOLS,
+    ("aider", "chat: structured output"): "aider asks for none",
+    ("aider", "chat: PDF"): "aider sends a PDF as an image, which OpenAI's API refuses too",
+}
+"""(folder of the client, feature of the matrix): why the client has no such thing, so that its program tries none."""

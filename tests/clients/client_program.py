@@ -31,6 +31,8 @@ class Client:
     title: str
     package: str
     """The package whose version the table names."""
+    apis: tuple[str, ...] = ()
+    """The APIs that it speaks with us: its rows of the matrix."""
     program: str = "app.py"
     ways: tuple[WayName, ...] = ("base_url", "https_proxy")
 
@@ -81,7 +83,6 @@ def environment(proxy: ProxyProcess, way: WayName, home: Path) -> dict[str, str]
         "TMPDIR": str(home),
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(FOLDER / "shared"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "OPENAI_API_KEY": APP_KEY,
         "WAY": way,
     }
@@ -100,7 +101,9 @@ def run(client: Client, variables: Mapping[str, str], home: Path) -> Report:
     """Run the program to its end."""
     if not client.is_python:
         for file in (*FOLDER.glob("shared/*.mjs"), *(FOLDER / client.folder).glob("*.mjs")):
-            (client.installed / file.name).write_bytes(file.read_bytes())
+            copy = client.installed / f"{home.name}-{file.name}"
+            copy.write_bytes(file.read_bytes())
+            copy.replace(client.installed / file.name)  # whole, whoever else runs it at this time
     finished = subprocess.run(
         client.command(),
         env=dict(variables),

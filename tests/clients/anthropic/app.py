@@ -29,7 +29,7 @@ def create(content: Any, **options: Any) -> Any:
     return client.messages.create(model=MODEL, max_tokens=2000, messages=[user(content)], **options)
 
 
-@feature("text")
+@feature("messages: text")
 def text() -> None:
     message = create("Hello.", system="Be brief.")
     assert "Hello." in message.content[-1].text, message
@@ -37,14 +37,14 @@ def text() -> None:
     assert message.usage.output_tokens > 0
 
 
-@feature("stream")
+@feature("messages: stream")
 def stream() -> None:
     with client.messages.stream(model=MODEL, max_tokens=2000, messages=[user("Hello.")]) as made:
         deltas = list(made.text_stream)
         assert "".join(deltas) == made.get_final_text()
 
 
-@feature("async stream")
+@feature("messages: async stream")
 async def async_stream() -> None:
     async with (
         anthropic.AsyncAnthropic(base_url=ORIGIN, api_key="unused", max_retries=0) as asynchronous,
@@ -53,7 +53,7 @@ async def async_stream() -> None:
         assert "Hello." in "".join([delta async for delta in made.text_stream])
 
 
-@feature("tools over three turns, with thinking")
+@feature("messages: tools over three turns")
 def tools() -> None:
     messages: list[Any] = []
     for _ in range(3):
@@ -68,7 +68,7 @@ def tools() -> None:
         messages.append({"role": "assistant", "content": message.content})
 
 
-@feature("parallel tools, streamed")
+@feature("messages: parallel tools")
 def parallel() -> None:
     asked = [user("Use get_weather and get_time for Paris.")]
     with client.messages.stream(model=MODEL, max_tokens=2000, messages=asked, tools=TOOLS) as made:
@@ -76,24 +76,30 @@ def parallel() -> None:
     assert [call.name for call in calls] == ["get_weather", "get_time"], calls
 
 
-@feature("structured output")
+@feature("messages: structured output")
 def structured() -> None:
     made = client.messages.parse(model=MODEL, max_tokens=2000, messages=[user("Ada, 36.")], output_format=Person)
     assert isinstance(made.parsed_output, Person), made
 
 
-@feature("image and PDF")
-def media() -> None:
-    def source(media_type: str, data: bytes) -> Any:
-        return {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
-
-    image = {"type": "image", "source": source("image/png", PNG)}
-    document = {"type": "document", "source": source("application/pdf", PDF)}
-    message = create([{"type": "text", "text": "Look."}, image, document])
-    assert "a document and an image" in message.content[-1].text, message
+def show(kind: str, media_type: str, data: bytes) -> str:
+    source = {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
+    return str(create([{"type": "text", "text": "Look."}, {"type": kind, "source": source}]).content[-1].text)
 
 
-@feature("count_tokens")
+@feature("messages: image")
+def image() -> None:
+    answer = show("image", "image/png", PNG)
+    assert "sent an image" in answer, answer
+
+
+@feature("messages: PDF")
+def pdf() -> None:
+    answer = show("document", "application/pdf", PDF)
+    assert "sent a document" in answer, answer
+
+
+@feature("messages: count_tokens")
 def count_tokens() -> None:
     counted = client.messages.count_tokens(model=MODEL, messages=[user("Hello.")], tools=TOOLS)
     assert counted.input_tokens > 0, counted
@@ -106,7 +112,7 @@ def models() -> None:
     assert client.models.retrieve(MODEL).id == MODEL
 
 
-@feature("errors")
+@feature("messages: errors")
 def errors() -> None:
     error = raised(anthropic.BadRequestError, lambda: create([]))
     assert error.type == "invalid_request_error", error
@@ -116,14 +122,14 @@ def errors() -> None:
     )
 
 
-@feature("rate limit, and retry")
+@feature("messages: rate limit, and retry")
 def retry() -> None:
     text = rate_limited_once()
     message = client.with_options(max_retries=2).messages.create(model=MODEL, max_tokens=2000, messages=[user(text)])
     assert "Hello." in message.content[-1].text, message
 
 
-@feature("a stream is left")
+@feature("messages: a stream is left")
 def left() -> None:
     with client.messages.stream(model=MODEL, max_tokens=2000, messages=[user(stalled())]) as made:
         assert next(made.text_stream)

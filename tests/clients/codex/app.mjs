@@ -3,13 +3,12 @@
 // What Claude answers is scripted in the prompt, one entry for each call of a task: a request too many, or one too few,
 // shows as the answer of another call. Errors are met through a provider of the configuration, which takes HTTP alone,
 // so that its requests can be counted.
-import { spawnSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { assert, feature, runFeatures } from "./features.mjs";
+import { assert, feature, PNG, runFeatures, simulate, stalled } from "./features.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const codex = join(here, "node_modules", ".bin", "codex");
@@ -25,6 +24,7 @@ const CODE_MODE = "gpt-6.1-sol"; // the default: writes JavaScript, which calls 
 const GREETING = "hello\nworld\n";
 const patch = "*** Begin Patch\n*** Update File: greeting.txt\n@@\n-hello\n+good day\n*** End Patch\n";
 
+const thought = { type: "thinking", thinking: "The file first." };
 const say = (text) => ({ type: "text", text });
 const use = (name, input) => ({ type: "tool_use", name, input });
 const calls = {
@@ -37,11 +37,6 @@ const calls = {
 
 const providers = [["built-in provider", builtIn, [FUNCTIONS, CODE_MODE]], ["configured provider", configured, [FUNCTIONS]]];
 
-function scripted(text, ...answers) {
-  const [first, ...others] = answers;
-  return `${text} [[simulate: ${JSON.stringify([{ id: randomUUID(), ...first }, ...others])}]]`;
-}
-
 function newFolder() {
   mkdirSync(join(homedir(), "tasks"), { recursive: true });
   const folder = mkdtempSync(join(homedir(), "tasks", "task-"));
@@ -49,10 +44,12 @@ function newFolder() {
   return folder;
 }
 
+const env = { ...process.env, RUST_LOG: "error,codex_http_client=debug" };
+const given = (provider, model, ...args) =>
+  ["exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", "-m", model, ...provider, ...args];
+
 function run(folder, provider, model, ...args) {
-  const given = ["exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", "-m", model, ...provider, ...args];
-  const env = { ...process.env, RUST_LOG: "error,codex_http_client=debug" };
-  const ended = spawnSync(codex, given, { cwd: folder, env, encoding: "utf8", timeout: 60_000, input: "" });
+  const ended = spawnSync(codex, given(provider, model, ...args), { cwd: folder, env, encoding: "utf8", timeout: 60_000, input: "" });
   const events = ended.stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   const items = events.filter((event) => event.type === "item.completed").map((event) => event.item);
   return {
@@ -77,8 +74,7 @@ for (const [name, provider, models] of providers) {
 
     feature(`${name}, ${model}: reads a file, patches it, answers`, async () => {
       const folder = newFolder();
-      const thought = { type: "thinking", thinking: "The file first." };
-      const prompt = scripted(
+      const prompt = simulate(
         "Change the greeting.", { content: [thought, say("I look."), call.read] }, { content: [call.patch] }, { text: "It is done." },
       );
       const task = run(folder, provider, model, prompt);
@@ -91,7 +87,7 @@ for (const [name, provider, models] of providers) {
     });
 
     feature(`${name}, ${model}: compacts, and goes on`, async () => {
-      const prompt = scripted("Read the greeting.", { content: [call.read] }, { text: "The greeting says hello." }, { text: "It is done." });
+      const prompt = simulate("Read the greeting.", { content: [call.read] }, { text: "The greeting says hello." }, { text: "It is done." });
       const task = run(newFolder(), provider, model, "-c", "model_auto_compact_token_limit=5000", prompt);
       assertDone(task);
       assert(task.text === "It is done.", task);
@@ -99,31 +95,54 @@ for (const [name, provider, models] of providers) {
   }
 }
 
-feature("a later run goes on with the session", async () => {
+// Codex always streams: over a WebSocket to its built-in provider, as server-sent events to a configured one.
+for (const [name, provider] of [["text", builtIn], ["stream", configured]]) {
+  feature(`responses: ${name}`, async () => {
+    const task = run(newFolder(), provider, FUNCTIONS, simulate("Hello.", { text: "Hello to you." }));
+    assertDone(task);
+    assert(task.text === "Hello to you.", task);
+  });
+}
+
+feature("responses: tools over three turns", async () => {
   const folder = newFolder();
-  const thought = { type: "thinking", thinking: "The file first." };
-  assertDone(run(folder, builtIn, FUNCTIONS, scripted("Read it.", { content: [thought, calls[FUNCTIONS].read] }, { text: "Read." })));
-  const later = run(folder, builtIn, FUNCTIONS, "resume", "--last", scripted("And now?", { text: "It is still there." }));
-  assertDone(later);
-  assert(later.text === "It is still there.", later);
+  const answers = [{ content: [thought, calls[FUNCTIONS].read] }, { text: "Read." }];
+  assertDone(run(folder, builtIn, FUNCTIONS, simulate("Read it.", ...answers)));
+  for (const later of ["And now?", "And in the end?"]) {
+    const task = run(folder, builtIn, FUNCTIONS, "resume", "--last", simulate(later, ...answers));
+    assertDone(task);
+    assert(task.text === "Read." && task.items.some((item) => item.aggregated_output === GREETING), task);
+  }
+});
+
+feature("responses: parallel tools", async () => {
+  const both = ["echo one", "echo two"].map((cmd, index) => ({ id: `toolu_0${index}`, ...use("exec_command", { cmd }) }));
+  const task = run(newFolder(), configured, FUNCTIONS, simulate("Say both.", { content: [thought, ...both] }, { text: "Said." }));
+  assertDone(task);
+  const printed = task.items.filter((item) => item.type === "command_execution").map((item) => item.aggregated_output);
+  assert(printed.sort().join("") === "one\ntwo\n" && task.text === "Said.", task);
 });
 
 feature("a refusal is shown", async () => {
   const details = { type: "refusal", category: "cyber", explanation: "That is not for me." };
   const refusal = { content: [], stop_reason: "refusal", stop_details: details };
-  const task = run(newFolder(), builtIn, FUNCTIONS, scripted("Go.", refusal, { text: "Asked again." }));
+  const task = run(newFolder(), builtIn, FUNCTIONS, simulate("Go.", refusal, { text: "Asked again." }));
   assertDone(task);
   assert(task.text === "That is not for me.", task);
 });
 
-feature("an image of the prompt, and one that a tool shows", async () => {
+feature("responses: image", async () => {
   const folder = newFolder();
-  const image = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-  writeFileSync(join(folder, "dot.png"), Buffer.from(image, "base64"));
-  const first = run(folder, configured, FUNCTIONS, "--image=dot.png", "Look.");
-  assertDone(first);
-  assert(first.text.includes("sent an image"), first);
-  const shown = run(folder, configured, FUNCTIONS, scripted("Look.", { content: [use("view_image", { path: "dot.png" })] }));
+  writeFileSync(join(folder, "dot.png"), PNG);
+  const task = run(folder, configured, FUNCTIONS, "--image=dot.png", "Look.");
+  assertDone(task);
+  assert(task.text.includes("sent an image"), task);
+});
+
+feature("an image that a tool shows", async () => {
+  const folder = newFolder();
+  writeFileSync(join(folder, "dot.png"), PNG);
+  const shown = run(folder, configured, FUNCTIONS, simulate("Look.", { content: [use("view_image", { path: "dot.png" })] }));
   assertDone(shown);
   assert(shown.text.includes('The tools answered: "image"'), shown);
 });
@@ -138,7 +157,7 @@ feature("a tool of an MCP server, which the model searches first", async () => {
   const server = `mcp_servers.weather={command="node",args=[${JSON.stringify(join(here, "weather_server.mjs"))}]}`;
   const search = use("tool_search", { query: "weather of a city" });
   const call = use("mcp__weather__get_weather", { city: "Paris" });
-  const prompt = scripted("What is the weather in Paris?", { content: [search] }, { content: [call] });
+  const prompt = simulate("What is the weather in Paris?", { content: [search] }, { content: [call] });
   const task = run(newFolder(), configured, FUNCTIONS, "-c", server, prompt);
   assertDone(task);
   assert(task.items.some((item) => item.type === "mcp_tool_call" && item.status === "completed"), task);
@@ -147,10 +166,10 @@ feature("a tool of an MCP server, which the model searches first", async () => {
 
 feature("an agent that Codex starts gets its task, and is heard", async () => {
   // The task scripts the agent's answer, and that what is answered to it: so both have to arrive.
-  const report = { text: scripted("There is one file.", { text: "One file, says the agent." }) };
-  const spawn = { task_name: "counting", message: scripted("Count the files.", report), fork_turns: "none" };
+  const report = { text: simulate("There is one file.", { text: "One file, says the agent." }) };
+  const spawn = { task_name: "counting", message: simulate("Count the files.", report), fork_turns: "none" };
   const wait = { timeout_ms: 20_000 };
-  const prompt = scripted(
+  const prompt = simulate(
     "Have the files counted.",
     { content: [use("collaboration__spawn_agent", spawn)] },
     { content: [use("collaboration__wait_agent", wait)] },
@@ -160,7 +179,7 @@ feature("an agent that Codex starts gets its task, and is heard", async () => {
   assert(task.text === "One file, says the agent.", task);
 });
 
-feature("an answer by a schema", async () => {
+feature("responses: structured output", async () => {
   const folder = newFolder();
   const properties = { name: { type: "string" }, age: { type: "integer" } };
   const schema = { type: "object", properties, required: ["name", "age"], additionalProperties: false };
@@ -177,21 +196,32 @@ const tooLong = { status: 400, error: { message: "prompt is too long: 215000 tok
 const broke = { status: 400, error: { message: "Your credit balance is too low to access the Anthropic API." } };
 const cut = { text: "Half a", stop_reason: "max_tokens" };
 
-feature("errors: a rate limit that passes", async () => {
-  const task = run(newFolder(), configured, FUNCTIONS, scripted("Go.", limited, { text: "Done." }));
-  assert(task.status === 0 && task.text === "Done." && task.posts <= 2, task);
+feature("responses: rate limit, and retry", async () => {
+  const task = run(newFolder(), configured, FUNCTIONS, simulate("Go.", limited, { text: "Done." }));
+  assert(task.status === 0 && task.text === "Done." && task.posts === 2, task);
 });
 
-// So often Codex asks; for each, the proxy asks Claude up to three times where that may help.
-for (const [what, answer, posts, shown] of [
-  ["a rate limit that stays", { ...limited, times: 18 }, 6, /last status: 429/],
-  ["an overload that stays", { ...overloaded, times: 15 }, 5, /at capacity/],
-  ["a prompt that is too long", tooLong, 1, /ran out of room in the model's context window/],
-  ["a spent budget", broke, 1, /Quota exceeded/],
-  ["an answer that was cut", cut, 1, /max_output_tokens/],
+feature("responses: a stream is left", async () => {
+  const running = spawn(codex, given(configured, FUNCTIONS, stalled()), { cwd: newFolder(), env, stdio: ["ignore", "ignore", "pipe"] });
+  let log = "";
+  for await (const piece of running.stderr) {
+    log += piece;
+    if (/Request completed.*\/responses/.test(log)) break; // the answer has begun
+  }
+  running.kill("SIGINT");
+  assert(log.includes("Request completed"), log);
+});
+
+// So often Codex asks.
+for (const [name, answer, posts, shown] of [
+  ["errors: a rate limit that stays", { ...limited, times: 18 }, 6, /last status: 429/],
+  ["errors: an overload that stays", { ...overloaded, times: 15 }, 5, /at capacity/],
+  ["responses: errors", tooLong, 1, /ran out of room in the model's context window/],
+  ["errors: a spent budget", broke, 1, /Quota exceeded/],
+  ["errors: an answer that was cut", cut, 1, /max_output_tokens/],
 ]) {
-  feature(`errors: ${what}, after ${posts} of its requests`, async () => {
-    const task = run(newFolder(), configured, FUNCTIONS, scripted("Go.", answer, { text: "Asked once too often." }));
+  feature(name, async () => {
+    const task = run(newFolder(), configured, FUNCTIONS, simulate("Go.", answer, { text: "Asked once too often." }));
     assert(task.status === 1 && task.events.at(-1).type === "turn.failed", task);
     assert(shown.test(task.events.at(-1).error.message) && task.posts === posts, task);
   });

@@ -1,12 +1,13 @@
 """instructor: a pydantic model out of each of its modes for OpenAI, whole and streamed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import instructor
-from features import PNG_URL, feature, raised, rate_limited_once, run_features, simulate
+from features import PDF_URL, PNG_URL, feature, raised, rate_limited_once, run_features, simulate, stalled
 from instructor import Mode
 from instructor.exceptions import InstructorRetryException
+from instructor.processing.multimodal import PDF
 from openai import AsyncOpenAI, BadRequestError, OpenAI
 from pydantic import BaseModel, field_validator
 
@@ -78,7 +79,7 @@ def several() -> None:
     assert all(isinstance(person, Person) for person in people), people
 
 
-@feature("parallel_tool_call: whole")
+@feature("chat: parallel tools")
 def parallel() -> None:
     found = client(Mode.PARALLEL_TOOLS).create(
         response_model=Iterable[Weather | Time], **asked(Mode.PARALLEL_TOOLS, "Use Weather and Time for Paris.")
@@ -101,27 +102,53 @@ def reask() -> None:
     assert person.age == 1, person
 
 
-@feature("tool_call: an image")
-def image() -> None:
-    content = ["Who is this?", instructor.Image.from_base64(PNG_URL)]
-    request = asked(Mode.TOOLS) | {"messages": [{"role": "user", "content": content}]}
-    assert isinstance(client(Mode.TOOLS).create(response_model=Person, **request), Person)
+def register(kind: str, mode: Mode, is_text: Callable[[Any], bool]) -> None:
+    @feature(f"{kind}: text")
+    def text() -> None:
+        made = client(mode).create(response_model=None, **asked(mode, "Hello."))
+        assert "Hello." in str(made), made
+
+    @feature(f"{kind}: stream")
+    def stream() -> None:
+        parts = list(client(mode).create(response_model=None, stream=True, **asked(mode, "Hello.")))
+        assert sum(map(is_text, parts)) > 1, parts
+
+    @feature(f"{kind}: structured output")
+    def structured() -> None:
+        assert isinstance(client(mode).create(response_model=Person, **asked(mode)), Person)
+
+    def show(part: Any) -> str:
+        messages = [{"role": "user", "content": ["Look.", part]}]
+        return str(client(mode).create(response_model=None, **(asked(mode) | {"messages": messages})))
+
+    @feature(f"{kind}: image")
+    def image() -> None:
+        answer = show(instructor.Image.from_base64(PNG_URL))
+        assert "sent an image" in answer, answer
+
+    @feature(f"{kind}: PDF")
+    def pdf() -> None:
+        answer = show(PDF.from_base64(PDF_URL))
+        assert "sent a document" in answer, answer
+
+    @feature(f"{kind}: errors")
+    def errors() -> None:
+        request = asked(mode) | {"temperature": 9}
+        error = raised(InstructorRetryException, lambda: client(mode).create(response_model=Person, **request))
+        assert isinstance(error.__cause__, BadRequestError), error.__cause__
+
+    @feature(f"{kind}: rate limit, and retry")
+    def retry() -> None:
+        retrying = instructor.from_openai(OpenAI(max_retries=2, timeout=20), mode=mode)
+        assert isinstance(retrying.create(response_model=Person, **asked(mode, rate_limited_once())), Person)
+
+    @feature(f"{kind}: a stream is left")
+    def left() -> None:
+        with client(mode).create(response_model=None, stream=True, **asked(mode, stalled())) as parts:
+            assert any(is_text(part) for part in parts)
 
 
-@feature("errors")
-def errors() -> None:
-    request = asked(Mode.TOOLS) | {"temperature": 9}
-    raised(
-        BadRequestError,
-        lambda: OpenAI().chat.completions.create(model=MODEL, messages=request["messages"], temperature=9),
-    )
-    raised(InstructorRetryException, lambda: client(Mode.TOOLS).create(response_model=Person, **request))
-
-
-@feature("rate limit, and retry")
-def retry() -> None:
-    retrying = instructor.from_openai(OpenAI(max_retries=2, timeout=20))
-    assert isinstance(retrying.create(response_model=Person, **asked(Mode.TOOLS, rate_limited_once())), Person)
-
+register("chat", Mode.TOOLS, lambda chunk: bool(chunk.choices and chunk.choices[0].delta.content))
+register("responses", Mode.RESPONSES_TOOLS, lambda event: event.type == "response.output_text.delta")
 
 run_features()

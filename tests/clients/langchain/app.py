@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from features import ASK, PDF, PNG, feature, raised, rate_limited_once, report, run_features, stalled
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from openai import BadRequestError, RateLimitError
@@ -42,15 +42,17 @@ def register(kind: str, *, use_responses_api: bool) -> None:
         given: Any = {"model": "gpt-5", "max_retries": 0, "use_responses_api": use_responses_api}
         return ChatOpenAI(**(given | options))
 
-    @feature(f"{kind}: a chain of tools")
-    def tools() -> None:
-        bound = model().bind_tools([get_weather])
-        asked = HumanMessage(ASK)
-        called = bound.invoke([asked])
-        assert isinstance(called, AIMessage)
-        answered = [get_weather.invoke(call) for call in called.tool_calls]
-        final = bound.invoke([asked, called, *answered])
-        assert "sunny in" in final.text, final
+    @feature(f"{kind}: text")
+    def text() -> None:
+        answer = model().invoke([SystemMessage("Be brief."), HumanMessage("Hello.")])
+        assert "Hello." in answer.text, answer
+        assert answer.usage_metadata["total_tokens"] > 0
+
+    @feature(f"{kind}: stream")
+    def stream() -> None:
+        chunks = [chunk.text for chunk in model().stream("Hello.")]
+        assert sum(map(bool, chunks)) > 1, chunks
+        assert "Hello." in "".join(chunks), chunks
 
     @feature(f"{kind}: a chain of tools, streamed")
     async def streamed() -> None:
@@ -63,7 +65,7 @@ def register(kind: str, *, use_responses_api: bool) -> None:
         final = await bound.ainvoke([HumanMessage(ASK), whole, get_weather.invoke(whole.tool_calls[0])])
         assert "sunny in" in final.text, final
 
-    @feature(f"{kind}: three turns with tools")
+    @feature(f"{kind}: tools over three turns")
     def turns() -> None:
         bound = model().bind_tools([get_weather])
         history: list[Any] = []
@@ -80,13 +82,18 @@ def register(kind: str, *, use_responses_api: bool) -> None:
         called = model().bind_tools([get_weather, get_time]).invoke("Use get_weather and get_time for Paris.")
         assert [call["name"] for call in called.tool_calls] == ["get_weather", "get_time"], called
 
-    @feature(f"{kind}: image and PDF")
-    def media() -> None:
-        image = {"type": "image", "base64": base64.b64encode(PNG).decode(), "mime_type": "image/png"}
-        file = {"type": "file", "base64": base64.b64encode(PDF).decode(), "mime_type": "application/pdf"}
-        file["filename"] = "page.pdf"
-        answer = model().invoke([HumanMessage([{"type": "text", "text": "Look."}, image, file])])
-        assert "a document and an image" in answer.text, answer
+    @feature(f"{kind}: image")
+    def image() -> None:
+        block: Any = {"type": "image", "base64": base64.b64encode(PNG).decode(), "mime_type": "image/png"}
+        answer = model().invoke([HumanMessage([{"type": "text", "text": "Look."}, block])])
+        assert "sent an image" in answer.text, answer
+
+    @feature(f"{kind}: PDF")
+    def pdf() -> None:
+        block: Any = {"type": "file", "base64": base64.b64encode(PDF).decode(), "mime_type": "application/pdf"}
+        block["filename"] = "page.pdf"
+        answer = model().invoke([HumanMessage([{"type": "text", "text": "Look."}, block])])
+        assert "sent a document" in answer.text, answer
 
     @feature(f"{kind}: errors")
     def errors() -> None:
@@ -104,9 +111,12 @@ def register(kind: str, *, use_responses_api: bool) -> None:
         assert any(chunk.text for chunk in stream)
         stream.close()
 
-    for method in ("json_schema", "function_calling"):
+    for method, name in (
+        ("json_schema", "structured output"),
+        ("function_calling", "structured output, by a function"),
+    ):
 
-        @feature(f"{kind}: with_structured_output, {method}")
+        @feature(f"{kind}: {name}")
         def structured(method: Any = method) -> None:
             made = model().with_structured_output(Person, method=method).invoke("Ada, 36.")
             assert isinstance(made, Person)

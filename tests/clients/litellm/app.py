@@ -15,6 +15,7 @@ litellm.suppress_debug_info = True
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTIONS = [{"name": name, "description": name, "parameters": SCHEMA} for name in ("get_weather", "get_time")]
 TOOLS = [{"type": "function", "function": function} for function in FUNCTIONS]
+RESPONSE_TOOLS = [{"type": "function", **function} for function in FUNCTIONS]
 
 
 class Person(BaseModel):
@@ -64,7 +65,7 @@ def register(kind: str, model: str, **always: Any) -> None:
             assert "sunny" in made.message.content, made
             messages.append(made.message)
 
-    @feature(f"{kind}: parallel tools, streamed")
+    @feature(f"{kind}: parallel tools")
     def parallel() -> None:
         chunks = list(ask([user("Use get_weather and get_time for Paris.")], tools=TOOLS, stream=True))
         calls = litellm.stream_chunk_builder(chunks).choices[0].message.tool_calls
@@ -76,12 +77,16 @@ def register(kind: str, model: str, **always: Any) -> None:
         made = ask([user("Ada, 36.")], response_format=Person)
         Person.model_validate_json(made.choices[0].message.content)
 
-    @feature(f"{kind}: image and PDF")
-    def media() -> None:
-        image = {"type": "image_url", "image_url": {"url": PNG_URL}}
+    @feature(f"{kind}: image")
+    def image() -> None:
+        made = ask([user([{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": PNG_URL}}])])
+        assert "sent an image" in made.choices[0].message.content, made
+
+    @feature(f"{kind}: PDF")
+    def pdf() -> None:
         file = {"type": "file", "file": {"filename": "page.pdf", "file_data": PDF_URL}}
-        made = ask([user([{"type": "text", "text": "Look."}, image, file])])
-        assert "a document and an image" in made.choices[0].message.content, made
+        made = ask([user([{"type": "text", "text": "Look."}, file])])
+        assert "sent a document" in made.choices[0].message.content, made
 
     @feature(f"{kind}: errors")
     def errors() -> None:
@@ -106,34 +111,88 @@ register("chat", "openai/gpt-5")
 register("chat, by the bridge to responses", "openai/responses/gpt-5")
 
 
+def respond(content: Any, **options: Any) -> Any:
+    return litellm.responses(model="openai/gpt-5", input=content, timeout=20, **({"num_retries": 0} | options))
+
+
+def show(part: Any) -> str:
+    return str(respond([user([{"type": "input_text", "text": "Look."}, part])]).output[-1].content[0].text)
+
+
 @feature("responses: text")
 def responses_text() -> None:
-    made = litellm.responses(model="openai/gpt-5", input="Hello.")
+    made = respond("Hello.")
     assert "Hello." in made.output[-1].content[0].text, made
 
 
 @feature("responses: stream")
 def responses_stream() -> None:
-    events = list(litellm.responses(model="openai/gpt-5", input="Hello.", stream=True))
+    events = list(respond("Hello.", stream=True))
     assert events[-1].type == "response.completed", events[-1]
     assert any(event.type == "response.output_text.delta" for event in events)
 
 
-@feature("responses: tools, by previous_response_id")
+@feature("responses: tools over three turns")
 def responses_tools() -> None:
-    tools: Any = [{"type": "function", **function} for function in FUNCTIONS]
-    made = litellm.responses(model="openai/gpt-5", input=ASK, tools=tools)
-    outputs: Any = [
-        {"type": "function_call_output", "call_id": item.call_id, "output": "sunny"}
-        for item in made.output
-        if item.type == "function_call"
-    ]
-    again = litellm.responses(model="openai/gpt-5", previous_response_id=made.id, input=outputs, tools=tools)
-    assert "sunny" in again.output[-1].content[0].text, again
+    previous = None
+    for _ in range(3):
+        made = respond(ASK, previous_response_id=previous, tools=RESPONSE_TOOLS)
+        outputs: Any = [
+            {"type": "function_call_output", "call_id": item.call_id, "output": "sunny"}
+            for item in made.output
+            if item.type == "function_call"
+        ]
+        assert len(outputs) == 1, made
+        made = respond(outputs, previous_response_id=made.id, tools=RESPONSE_TOOLS)
+        assert "sunny" in made.output[-1].content[0].text, made
+        previous = made.id
+
+
+@feature("responses: parallel tools")
+def responses_parallel() -> None:
+    made = respond("Use get_weather and get_time for Paris.", tools=RESPONSE_TOOLS)
+    calls = [item for item in made.output if item.type == "function_call"]
+    assert [call.name for call in calls] == ["get_weather", "get_time"], made
+
+
+@feature("responses: structured output")
+def responses_structured() -> None:
+    Person.model_validate_json(respond("Ada, 36.", text_format=Person).output[-1].content[0].text)
+
+
+@feature("responses: image")
+def responses_image() -> None:
+    answer = show({"type": "input_image", "image_url": PNG_URL, "detail": "auto"})
+    assert "sent an image" in answer, answer
+
+
+@feature("responses: PDF")
+def responses_pdf() -> None:
+    answer = show({"type": "input_file", "filename": "page.pdf", "file_data": PDF_URL})
+    assert "sent a document" in answer, answer
+
+
+@feature("responses: errors")
+def responses_errors() -> None:
+    error = raised(litellm.BadRequestError, lambda: respond("Hello.", temperature=9))
+    assert error.status_code == 400, error
+    limited = raised(litellm.RateLimitError, lambda: respond(rate_limited_once()))
+    assert limited.status_code == 429, limited
+
+
+@feature("responses: rate limit, and retry")
+def responses_retry() -> None:
+    made = respond(rate_limited_once(), num_retries=2)
+    assert "Hello." in made.output[-1].content[0].text, made
+
+
+@feature("responses: a stream is left")
+def responses_left() -> None:
+    assert any(event.type == "response.output_text.delta" for event in respond(stalled(), stream=True))
 
 
 if os.environ["WAY"] == "base_url":  # Claude's own API is served by the endpoint alone
     origin = os.environ["OPENAI_BASE_URL"].removesuffix("/v1")
-    register("anthropic", "anthropic/claude-sonnet-5-5", api_base=origin, api_key=os.environ["OPENAI_API_KEY"])
+    register("messages", "anthropic/claude-sonnet-5-5", api_base=origin, api_key=os.environ["OPENAI_API_KEY"])
 
 run_features()

@@ -71,7 +71,7 @@ def register(kind: str, model_class: Any) -> None:
             history.append(answer.message)
             assert "sunny" in answer.message.content, answer
 
-    @feature(f"{kind}: parallel tools, streamed")
+    @feature(f"{kind}: parallel tools")
     def parallel() -> None:
         llm = model()
         asked = "Use get_weather and get_time for Paris."
@@ -103,15 +103,17 @@ def register(kind: str, model_class: Any) -> None:
         made = list(model().stream_structured_predict(Person, PromptTemplate("Ada, 36.")))
         assert isinstance(made[-1].age, int), made
 
-    @feature(f"{kind}: image and PDF")
-    def media() -> None:
-        blocks = [
-            TextBlock(text="Look."),
-            ImageBlock(image=base64.b64encode(PNG), image_mimetype="image/png"),
-            DocumentBlock(data=base64.b64encode(PDF), title="page.pdf", document_mimetype="application/pdf"),
-        ]
-        answer = model().chat([ChatMessage(blocks=blocks)])
-        assert "a document and an image" in answer.message.content, answer
+    @feature(f"{kind}: image")
+    def image() -> None:
+        block = ImageBlock(image=base64.b64encode(PNG), image_mimetype="image/png")
+        answer = model().chat([ChatMessage(blocks=[TextBlock(text="Look."), block])])
+        assert "sent an image" in answer.message.content, answer
+
+    @feature(f"{kind}: PDF")
+    def pdf() -> None:
+        block = DocumentBlock(data=base64.b64encode(PDF), title="page.pdf", document_mimetype="application/pdf")
+        answer = model().chat([ChatMessage(blocks=[TextBlock(text="Look."), block])])
+        assert "sent a document" in answer.message.content, answer
 
     @feature(f"{kind}: errors")
     def errors() -> None:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import llm
-from features import ASK, PNG, feature, raised, run_features, simulate, stalled
+from features import ASK, PDF, PNG, feature, raised, rate_limited_once, run_features, simulate, stalled
 from pydantic import BaseModel
 
 
@@ -64,11 +64,21 @@ def register(kind: str, name: str) -> None:
         response = llm.get_model(name).prompt("Look.", attachments=[llm.Attachment(content=PNG, type="image/png")])
         assert "an image" in response.text(), response.text()
 
+    @feature(f"{kind}: PDF")
+    def pdf() -> None:
+        attachment = llm.Attachment(content=PDF, type="application/pdf")
+        response = llm.get_model(name).prompt("Look.", attachments=[attachment])
+        assert "sent a document" in response.text(), response.text()
+
     @feature(f"{kind}: errors")
     def errors() -> None:
         text = simulate("Hello.", status=400, error={"type": "invalid_request_error", "message": "Not so."})
         error: Any = raised(Exception, lambda: llm.get_model(name).prompt(text).text())
         assert "Not so." in str(error), error
+
+    @feature(f"{kind}: rate limit, and retry")
+    def retry() -> None:
+        assert "Hello." in llm.get_model(name).prompt(rate_limited_once()).text()
 
     @feature(f"{kind}: a stream is left")
     def left() -> None:

@@ -48,10 +48,12 @@ def register(kind: str, model_class: Any) -> None:
         result = await Runner.run(agent(instructions="Be brief."), "Hello.")
         assert "Hello." in result.final_output
 
-    @feature(f"{kind}: tools")
-    async def tools() -> None:
-        result = await Runner.run(agent(tools=[get_weather]), ASK)
-        assert "sunny in" in result.final_output, result.final_output
+    @feature(f"{kind}: stream")
+    async def stream() -> None:
+        result = Runner.run_streamed(agent(), "Hello.")
+        kinds = [event.data.type async for event in result.stream_events() if event.type == "raw_response_event"]
+        assert kinds.count("response.output_text.delta") > 1, kinds
+        assert "Hello." in result.final_output, result.final_output
 
     @feature(f"{kind}: tools, streamed")
     async def streamed() -> None:
@@ -90,12 +92,13 @@ def register(kind: str, model_class: Any) -> None:
         result = await Runner.run(agent(tools=[inner]), "Use ask_inner, please.")
         assert "The tools answered" in result.final_output, result.final_output
 
-    @feature(f"{kind}: a session of two turns")
-    async def session() -> None:
-        kept = SQLiteSession("one")
-        await Runner.run(agent(tools=[get_weather]), ASK, session=kept)
-        result = await Runner.run(agent(tools=[get_weather]), "Goodbye.", session=kept)
-        assert "Goodbye." in result.final_output, result.final_output
+    @feature(f"{kind}: tools over three turns")
+    async def turns() -> None:
+        session = SQLiteSession("one")
+        for _ in range(3):
+            result = await Runner.run(agent(tools=[get_weather]), ASK, session=session)
+            assert any(item.type == "tool_call_item" for item in result.new_items), result.new_items
+            assert "sunny in" in result.final_output, result.final_output
 
     @feature(f"{kind}: parallel tools")
     async def parallel() -> None:
@@ -103,15 +106,19 @@ def register(kind: str, model_class: Any) -> None:
         assert "sunny in" in result.final_output, result.final_output
         assert "noon in" in result.final_output, result.final_output
 
-    @feature(f"{kind}: image and PDF")
-    async def media() -> None:
-        content: Any = [
-            {"type": "input_text", "text": "Look."},
-            {"type": "input_image", "image_url": PNG_URL, "detail": "auto"},
-            {"type": "input_file", "filename": "page.pdf", "file_data": PDF_URL},
-        ]
-        result = await Runner.run(agent(), [{"role": "user", "content": content}])
-        assert "a document and an image" in result.final_output, result.final_output
+    async def show(part: Any) -> str:
+        content: Any = [{"type": "input_text", "text": "Look."}, part]
+        return str((await Runner.run(agent(), [{"role": "user", "content": content}])).final_output)
+
+    @feature(f"{kind}: image")
+    async def image() -> None:
+        answer = await show({"type": "input_image", "image_url": PNG_URL, "detail": "auto"})
+        assert "sent an image" in answer, answer
+
+    @feature(f"{kind}: PDF")
+    async def pdf() -> None:
+        answer = await show({"type": "input_file", "filename": "page.pdf", "file_data": PDF_URL})
+        assert "sent a document" in answer, answer
 
     @feature(f"{kind}: errors")
     async def errors() -> None:

@@ -41,13 +41,15 @@ def register(kind: str, model: str) -> None:
             deltas = [delta async for delta in result.stream_text(delta=True)]
         assert "Hello." in "".join(deltas)
 
-    @feature(f"{kind}: tools, and a turn after them")
+    @feature(f"{kind}: tools over three turns")
     async def tools() -> None:
         clerk = agent(tools=[get_weather])
-        result = await clerk.run(ASK)
-        assert "sunny in" in result.output, result.output
-        again = await clerk.run("Goodbye.", message_history=result.all_messages())
-        assert "Goodbye." in again.output
+        history: Any = []
+        for _ in range(3):
+            result = await clerk.run(ASK, message_history=history)
+            assert "sunny in" in result.output, result.output
+            assert len(result.new_messages()) == 4, result.new_messages()
+            history = result.all_messages()
 
     @feature(f"{kind}: tools, streamed")
     async def streamed() -> None:
@@ -55,9 +57,13 @@ def register(kind: str, model: str) -> None:
             output = await result.get_output()
         assert "sunny in" in output, output
 
-    for way in (ToolOutput, NativeOutput, PromptedOutput):
+    for way, name in (
+        (NativeOutput, "structured output"),
+        (ToolOutput, "structured output, by a tool"),
+        (PromptedOutput, "structured output, by the prompt"),
+    ):
 
-        @feature(f"{kind}: {way.__name__}")
+        @feature(f"{kind}: {name}")
         async def structured(way: Any = way) -> None:
             # A schema in the prompt alone is one that a simulation cannot read: it is told what to say.
             answer = (
@@ -66,7 +72,7 @@ def register(kind: str, model: str) -> None:
             result = await agent(output_type=way(Person)).run(f"Ada, 36.{answer}")
             assert isinstance(result.output, Person)
 
-    @feature(f"{kind}: ToolOutput, streamed, with tools")
+    @feature(f"{kind}: structured output, by a tool, streamed, with other tools")
     async def both() -> None:
         async with agent(output_type=Person, tools=[get_weather]).run_stream(ASK) as result:
             output = await result.get_output()
@@ -78,11 +84,15 @@ def register(kind: str, model: str) -> None:
         assert "sunny in" in result.output, result.output
         assert "noon in" in result.output, result.output
 
-    @feature(f"{kind}: image and PDF")
-    async def media() -> None:
-        image = BinaryContent(PNG, media_type="image/png")
-        result = await agent().run(["Look.", image, BinaryContent(PDF, media_type="application/pdf")])
-        assert "a document and an image" in result.output, result.output
+    @feature(f"{kind}: image")
+    async def image() -> None:
+        result = await agent().run(["Look.", BinaryContent(PNG, media_type="image/png")])
+        assert "sent an image" in result.output, result.output
+
+    @feature(f"{kind}: PDF")
+    async def pdf() -> None:
+        result = await agent().run(["Look.", BinaryContent(PDF, media_type="application/pdf")])
+        assert "sent a document" in result.output, result.output
 
     @feature(f"{kind}: errors")
     async def errors() -> None:

@@ -53,6 +53,12 @@ def simulate(user_text: str, **script: Any) -> str:
     return f"{user_text} [[simulate: {json.dumps({'id': f'{_run}-{next(_scripts)}', **script})}]]"
 
 
+def simulate_in_order(user_text: str, *scripts: dict[str, Any]) -> str:
+    """Make a user's text that tells the simulated Claude what to do in each of the calls that follow from it."""
+    first, *others = scripts
+    return f"{user_text} [[simulate: {json.dumps([{'id': f'{_run}-{next(_scripts)}', **first}, *others])}]]"
+
+
 def rate_limited_once() -> str:
     """Make a user's text that is refused with a 429 the first time that it comes."""
     return simulate("Hello.", times=1, status=429, headers={"retry-after": "1"}, error={"message": "Too many requests"})
