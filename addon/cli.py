@@ -123,7 +123,6 @@ def _parser() -> argparse.ArgumentParser:
     exporter.add_argument(
         "--folder", type=Path, metavar="DIR", help=f"the folder (default: environment variable {FOLDER_VARIABLE})"
     )
-    exporter.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)  # end with standard input
 
     keys = commands.add_parser("keys", help="make, list and revoke the keys of clients", allow_abbrev=False)
     _add_key_commands(keys)
@@ -268,11 +267,7 @@ def _export(flags: argparse.Namespace) -> int:
     folder = flags.folder or folder_in_use()
     if folder is None:
         return _fail([f"No folder to read: set {FOLDER_VARIABLE}, or give --folder."])
-    host, port = settings.exporter_host, settings.exporter_port
-    try:
-        run_exporter(folder, host, port, beside=sys.stdin.buffer if flags.beside else None)
-    except OSError as error:
-        return _fail([f"Cannot show metrics on {host}:{port}: {(error.strerror or str(error)).lower()}."])
+    run_exporter(folder, settings.exporter_host, settings.exporter_port)
     return 0
 
 

@@ -1,6 +1,5 @@
 """Shows metrics to Prometheus: those of all processes that count in one folder, or those of this process."""
 
-import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import override
@@ -59,8 +58,8 @@ class MetricsServer:
         self._server, self._thread = start_http_server(port, host, registry)
         self.port: int = self._server.server_port
 
-    async def close(self) -> None:
-        """Free the port."""
-        await asyncio.to_thread(self._server.shutdown)
+    def close(self) -> None:
+        """Free the port, which takes up to half a second."""
+        self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -1,7 +1,7 @@
 """The exporter as a process beside `claude-proxy serve`: it outlives no serving, and its failure ends none.
 
-The serving process starts it with a pipe at its standard input; when that closes, however the serving ended, the
-exporter ends too.
+The serving process starts this file with a pipe at its standard input; when that closes, however the serving ended, the
+exporter ends too. The file imports neither the settings nor the command, which would double its memory.
 """
 
 import contextlib
@@ -12,10 +12,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from addon.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, check_folder, prepared_folder
-from addon.setting_sections import MetricsSettings
+from addon.start_error import StartError
+
+if TYPE_CHECKING:
+    from addon.setting_sections import MetricsSettings
 
 __all__ = ["exporter_beside", "run_exporter"]
 
@@ -23,7 +26,7 @@ _END_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def exporter_beside(settings: MetricsSettings) -> Iterator[None]:
+def exporter_beside(settings: "MetricsSettings") -> Iterator[None]:
     """Have all that runs inside, and its child processes, count in a folder, and an exporter show it.
 
     Enter it before anything imports `prometheus_client`.
@@ -33,8 +36,8 @@ def exporter_beside(settings: MetricsSettings) -> Iterator[None]:
             yield
         return
     with prepared_folder() as folder:
-        command = [sys.executable, "-m", "addon.cli", "exporter", "--beside", "--folder", str(folder)]
-        command += ["--host", settings.exporter_host, "--port", str(settings.exporter_port)]
+        address = settings.exporter_host, str(settings.exporter_port)
+        command = [sys.executable, "-m", "addon.exporter_process", str(folder), *address]
         # A signal that the terminal sends to all ends the serving, and the end of the serving ends the exporter.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - ourselves
         try:
@@ -53,12 +56,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None) -> None:
+def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None = None) -> None:
     """Show the metrics of a folder until SIGTERM or SIGINT comes, or `beside` ends.
 
     Raises:
-        SettingsError: the folder cannot be used.
-        OSError: the address cannot be taken.
+        StartError: the folder cannot be used, or the address cannot be taken.
     """
     check_folder(folder)
     from addon.exporter import MetricsServer, folder_registry  # noqa: PLC0415 - not for those who only start one
@@ -66,7 +68,11 @@ def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
-    server = MetricsServer(host, port, folder_registry(folder))
+    try:
+        server = MetricsServer(host, port, folder_registry(folder))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StartError([f"Cannot show metrics on {host}:{port}: {reason}."]) from error
     shown = f"[{host}]" if ":" in host else host
     print(f"Claude Proxy shows metrics: http://{shown}:{server.port}/metrics", file=sys.stderr, flush=True)
     if beside is not None:
@@ -77,3 +83,18 @@ def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None
 def _end_with(beside: IO[bytes], ended: threading.Event) -> None:
     beside.read()
     ended.set()
+
+
+def main() -> int:
+    """Show the metrics of a folder for as long as standard input is open. Returns the exit status."""
+    folder, host, port = sys.argv[1:]
+    try:
+        run_exporter(Path(folder), host, int(port), beside=sys.stdin.buffer)
+    except StartError as error:
+        print(f"claude-proxy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,7 +21,6 @@ from addon.prices import Prices
 from addon.response_cache import ResponseCache
 from addon.settings import Settings
 from addon.shared_thinking import SharedThinking
-from addon.simulated_claude.server import start as start_simulated_claude
 from addon.state_folder import open_store, read_secret
 from addon.store import Store
 from addon.thinking_memory import ThinkingMemory
@@ -128,7 +127,10 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
     base_url = None
     closers: list[Callable[[], Awaitable[None]]] = []
     if settings.claude.simulate:
-        simulation = await start_simulated_claude()
+        # It brings a web server with it, for those who have no key yet.
+        from addon.simulated_claude.server import start  # noqa: PLC0415
+
+        simulation = await start()
         closers.append(simulation.close)
         base_url = simulation.base_url
         log.warning("simulated", detail="answers come from the embedded simulated Claude, not from Anthropic")
@@ -199,7 +201,7 @@ def _show_metrics(metrics: Metrics, port: int) -> Callable[[], Awaitable[None]]:
         log.error("metrics_not_shown", port=port, error=error.strerror)  # noqa: TRY400 - a sentence for the operator
         return _nothing
     log.info("metrics_shown", url=f"http://127.0.0.1:{server.port}/metrics")
-    return server.close
+    return partial(asyncio.to_thread, server.close)
 
 
 async def _nothing() -> None:

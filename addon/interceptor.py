@@ -37,6 +37,7 @@ from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
 from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
+from addon.start_error import StartError
 from translators.errors import OpenAIError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class ClaudeProxyAddon:
                 key_file = key_file_of(settings.access, settings.store)
                 self._access = Access(settings.access, key_file, has_own_key=settings.answers_without_claude_key)
                 self._proxy_gate = ProxyGate(self._access if settings.access.proxy_keys else None)
-        except (exceptions.OptionsError, SettingsError, KeyFileError) as error:
+        except (exceptions.OptionsError, SettingsError, StartError, KeyFileError) as error:
             # Raised from a script it would be shown with its traceback.
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
             return

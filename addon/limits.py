@@ -8,22 +8,25 @@ Redis wants a client of its own. In memory a look costs 4 µs.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
-import redis.asyncio
 import structlog
 from mitmproxy.utils import asyncio_utils
-from redis.exceptions import RedisError
-from throttled.asyncio import MemoryStore, RedisStore
-from throttled.asyncio.rate_limiter import BaseRateLimiter, RateLimiterRegistry, per_duration
-from throttled.exceptions import StoreUnavailableError
 
 from addon.access import Client
+from addon.rate_limiters import (
+    BaseRateLimiter,
+    MemoryStore,
+    RateLimiterRegistry,
+    RedisStore,
+    StoreUnavailableError,
+    per_duration,
+)
 from addon.setting_sections import RateLimitingSettings
-from addon.slots import MemorySlots, RedisSlots, Slots
+from addon.slots import MemorySlots, Slots
 from translators.errors import OpenAIError
 from translators.rate_limits import (
     LimitKind,
@@ -46,7 +49,7 @@ _DEBT = 10**15
 """A burst that is never reached: charging must not fail."""
 _MICRO = 1_000_000
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
-_UNAVAILABLE = (StoreUnavailableError, RedisError, OSError, TimeoutError)
+_UNAVAILABLE = (StoreUnavailableError, OSError, TimeoutError)
 
 log = structlog.get_logger(__name__)
 
@@ -76,14 +79,14 @@ class Admission:
 
     headers: Mapping[str, str]
     """`x-ratelimit-*`, of the limits with the least left."""
-    give_back: Callable[[], Awaitable[None]] | None = None
+    give_back: Callable[[], Coroutine[Any, Any, None]] | None = None
     """Gives the places back that it has taken, if it has taken any."""
 
     def release(self) -> None:
         """Say that the request has ended."""
         if self.give_back is not None:
             giving_back, self.give_back = self.give_back(), None
-            asyncio_utils.create_task(_quietly(giving_back), name="end of a limited request", keep_ref=True)
+            asyncio_utils.create_task(giving_back, name="end of a limited request", keep_ref=True)
 
 
 class Limits:
@@ -100,12 +103,18 @@ class Limits:
         self._redis: Any = None
         self._shared: _Counters | None = None
         if redis_url is not None:
+            # The client takes 9 MiB, for those who name a Redis.
+            import redis.asyncio  # noqa: PLC0415
+            from redis.exceptions import RedisError  # noqa: PLC0415
+
+            from addon.redis_slots import RedisSlots  # noqa: PLC0415
+
             self._redis = redis.asyncio.Redis.from_url(  # its types are of both kinds, to be awaited and not
                 redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS
             )
             store = RedisStore()
             store._backend._client = self._redis  # noqa: SLF001 - the package makes clients that nobody can close
-            self._shared = _Counters(store, RedisSlots(self._redis))
+            self._shared = _Counters(store, RedisSlots(self._redis), (*_UNAVAILABLE, RedisError))
         self._retry_at = 0.0
 
     def apply(self, settings: RateLimitingSettings) -> None:
@@ -138,7 +147,7 @@ class Limits:
             try:
                 async with asyncio.timeout(_REDIS_SECONDS):
                     return await self._shared.admit(scopes)
-            except _UNAVAILABLE as error:
+            except self._shared.unavailable as error:
                 self._retry_at = time.monotonic() + _PAUSE_SECONDS
                 log.warning(
                     "limits_not_shared", error=type(error).__name__, redis_failure=self._settings.on_redis_failure
@@ -167,7 +176,7 @@ class Limits:
             try:
                 async with asyncio.timeout(_REDIS_SECONDS):
                     await self._shared.charge(scopes, bill)
-            except _UNAVAILABLE as error:
+            except self._shared.unavailable as error:
                 log.warning("limits_not_shared", error=type(error).__name__)
             else:
                 return
@@ -210,11 +219,18 @@ type _Measure = Literal["requests", "tokens", "charge", "dollars"]
 
 
 class _Counters:
-    """Counts in one store."""
+    """Counts in one store.
 
-    def __init__(self, store: Any, slots: Slots) -> None:
+    Args:
+        store: of requests, tokens and dollars.
+        slots: of requests at once.
+        unavailable: what is raised where the store is out of reach.
+    """
+
+    def __init__(self, store: Any, slots: Slots, unavailable: tuple[type[Exception], ...] = _UNAVAILABLE) -> None:
         self._store = store
         self.slots = slots
+        self.unavailable = unavailable
         self._limiters: dict[tuple[_Measure, int, int], BaseRateLimiter] = {}
 
     async def admit(self, scopes: tuple[_Scope, ...]) -> Admission:
@@ -235,8 +251,12 @@ class _Counters:
         taken: list[str] = []
 
         async def give_back() -> None:
-            while taken:
-                await self.slots.give_back(taken.pop())
+            try:
+                async with asyncio.timeout(_REDIS_SECONDS):
+                    while taken:
+                        await self.slots.give_back(taken.pop())
+            except self.unavailable as error:
+                log.warning("limits_not_shared", error=type(error).__name__)
 
         try:
             for scope in scopes:
@@ -247,7 +267,7 @@ class _Counters:
             for scope in scopes:
                 await self._count_request(scope, states)
         except BaseException:
-            await _quietly(give_back())
+            await give_back()
             raise
         return Admission(encode_limit_headers(states), give_back if taken else None)
 
@@ -316,11 +336,3 @@ def _note(states: dict[LimitKind, LimitState], kind: LimitKind, state: LimitStat
 
 def _micro(dollars: float) -> int:
     return max(1, round(dollars * _MICRO))
-
-
-async def _quietly(giving_back: Awaitable[None]) -> None:
-    try:
-        async with asyncio.timeout(_REDIS_SECONDS):
-            await giving_back
-    except _UNAVAILABLE as error:
-        log.warning("limits_not_shared", error=type(error).__name__)

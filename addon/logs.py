@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, override
 
 import msgspec
 import structlog
-from mitmproxy.addons import eventstore
-from mitmproxy.addons.termlog import TermLogHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -31,6 +29,9 @@ NOISY_LOGGERS = (
 
 CONNECTION_LOGGERS = ("mitmproxy.proxy.mode_servers", "mitmproxy.proxy.server")
 """One record per listener, and per connection opened and closed: of use at DEBUG only, where the process is ours."""
+
+_TERMINAL_LOG, _EVENT_LOG = "mitmproxy.addons.termlog", "mitmproxy.addons.eventstore"
+"""Known by their names: an import of one brings all of mitmproxy's addons with it."""
 
 SECRET_NAMES = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 REDACTED = "[REDACTED]"
@@ -198,10 +199,13 @@ def _drop_meta(_logger: WrappedLogger, _method: str, event: MutableMapping[str, 
 
 def _mitmproxy_prints() -> bool:
     """Whether this is mitmdump or mitmweb, whose own handler prints the standard library's records."""
-    return any(isinstance(handler, TermLogHandler) for handler in logging.getLogger().handlers)
+    return _has_handler_of(_TERMINAL_LOG)
 
 
 def _screen_is_taken() -> bool:
     """Whether this is mitmproxy's console interface: it keeps an event log and prints nothing."""
-    handlers = logging.getLogger().handlers
-    return not _mitmproxy_prints() and any(type(handler).__module__ == eventstore.__name__ for handler in handlers)
+    return not _mitmproxy_prints() and _has_handler_of(_EVENT_LOG)
+
+
+def _has_handler_of(module: str) -> bool:
+    return any(type(handler).__module__ == module for handler in logging.getLogger().handlers)

@@ -11,12 +11,14 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, override
+from typing import TYPE_CHECKING, Any, override
 
-from mitmproxy import addons as all_addons
+from addon.few_addons import few_addons  # before mitmproxy's own master, which imports all of them
+
+# isort: split
+
 from mitmproxy import exceptions
 from mitmproxy.addonmanager import AddonManager, safecall, traverse
-from mitmproxy.addons import block, core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth
 from mitmproxy.hooks import Hook
 from mitmproxy.master import Master
 from mitmproxy.options import Options
@@ -26,6 +28,9 @@ from addon.interceptor import ClaudeProxyAddon
 from addon.listening import BACKLOG, Listener, Listening
 from addon.settings import Settings
 from addon.start_error import StartError
+
+if TYPE_CHECKING:
+    from mitmproxy.addons.proxyserver import Servers
 
 __all__ = ["ProxyMaster", "build_master"]
 
@@ -103,7 +108,7 @@ class ProxyMaster(Master):
         self.ready = asyncio.Event()
         self.proxy = ClaudeProxyAddon(settings, keeps_bodies=full)
         self.addons.add(*_addons(full=full))
-        self._servers: proxyserver.Servers = self.addons.get("proxyserver").servers
+        self._servers: Servers = self.addons.get("proxyserver").servers
         self._sockets: Mapping[str, Sequence[socket.socket]] = {each.mode: each.sockets for each in listening}
         self._with_udp = with_udp
         self._opening: asyncio.Future[None] | None = None
@@ -210,17 +215,11 @@ def build_master(  # noqa: PLR0913 - each is one thing that a user may choose
 
 
 def _addons(*, full: bool) -> list[Any]:
-    if full:
-        return list(all_addons.default_addons())
-    return [
-        core.Core(),
-        block.Block(),
-        disable_h2c.DisableH2C(),
-        proxyserver.Proxyserver(),
-        next_layer.NextLayer(),
-        tlsconfig.TlsConfig(),
-        upstream_auth.UpstreamAuth(),
-    ]
+    if not full:
+        return few_addons()
+    from mitmproxy.addons import default_addons  # noqa: PLC0415 - see addon.few_addons
+
+    return list(default_addons())
 
 
 def _settle_garbage_collector() -> None:

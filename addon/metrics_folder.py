@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from addon.settings import SettingsError
+from addon.start_error import StartError
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -41,7 +41,7 @@ def check_folder(folder: Path) -> None:
     """Make the folder if it is not there yet.
 
     Raises:
-        SettingsError: it cannot be made, or nothing can be written there.
+        StartError: it cannot be made, or nothing can be written there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,7 +49,7 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise SettingsError([f"Metrics cannot be kept in the folder {folder}: {reason}."]) from error
+        raise StartError([f"Metrics cannot be kept in the folder {folder}: {reason}."]) from error
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def prepared_folder() -> Iterator[Path]:
     Enter it before anything imports `prometheus_client`. What dead processes have left there is wiped.
 
     Raises:
-        SettingsError: the folder that the environment names cannot be used.
+        StartError: the folder that the environment names cannot be used.
     """
     named = folder_in_use()
     folder = named or Path(tempfile.mkdtemp(prefix="claude-proxy-metrics-"))

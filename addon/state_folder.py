@@ -11,7 +11,6 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
-from addon.redis_store import RedisStore
 from addon.setting_sections import StoreSettings
 from addon.sqlite_store import IN_MEMORY, SqliteStore
 from addon.store import Store
@@ -40,6 +39,8 @@ def store_folder(settings: StoreSettings) -> Path:
 def open_store(settings: StoreSettings) -> Store:
     """Choose the store. Nothing is opened before its first use: a proxy that serves no state needs none."""
     if settings.redis_url is not None:
+        from addon.redis_store import RedisStore  # noqa: PLC0415 - its client takes 9 MiB
+
         return RedisStore(settings.redis_url.get_secret_value(), settings.seconds_to_live)
     path = settings.path or state_folder() / "store.sqlite3"
     return SqliteStore(path, settings.seconds_to_live, settings.max_bytes)

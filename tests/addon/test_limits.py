@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 from addon.access import Client
 from addon.client_keys import new_key
 from addon.limits import Bill, Limits
+from addon.redis_slots import RedisSlots
 from addon.setting_sections import RateLimitingSettings
-from addon.slots import MemorySlots, RedisSlots
+from addon.slots import MemorySlots
 from tests.redis_server import redis_process
 from translators.errors import OpenAIError
 
@@ -208,7 +209,7 @@ async def test_two_processes_count_together_in_redis(redis_url):
 
 
 async def test_the_places_of_a_process_that_died_are_free_after_its_lease(redis_url, monkeypatch):
-    monkeypatch.setattr("addon.slots.LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("addon.redis_slots.LEASE_SECONDS", 1.0)
     async with Redis.from_url(redis_url) as redis:
         name = f"died-{time.time_ns()}"
         dead, alive = RedisSlots(redis), RedisSlots(redis)
@@ -221,8 +222,8 @@ async def test_the_places_of_a_process_that_died_are_free_after_its_lease(redis_
 
 
 async def test_places_are_renewed_while_the_process_lives(redis_url, monkeypatch):
-    monkeypatch.setattr("addon.slots.LEASE_SECONDS", 1.0)
-    monkeypatch.setattr("addon.slots._RENEWAL_SECONDS", 0.1)
+    monkeypatch.setattr("addon.redis_slots.LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("addon.redis_slots._RENEWAL_SECONDS", 0.1)
     async with Redis.from_url(redis_url) as redis:
         name = f"lives-{time.time_ns()}"
         slots = RedisSlots(redis)

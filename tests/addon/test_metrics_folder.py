@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from addon.metrics_folder import FOLDER_VARIABLE, check_folder, hold_alive, living_processes, prepared_folder, reap
-from addon.settings import SettingsError
+from addon.start_error import StartError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no exporter is started there")
 
@@ -85,11 +85,14 @@ def counting(folder: Path):
 
 
 class Exporter:
-    """`claude-proxy exporter` on a free port, and what it says on standard error."""
+    """`claude-proxy exporter` on a free port, or the one beside `serve`, and what it says on standard error."""
 
-    def __init__(self, *arguments: str, port: int = 0, **environment: str) -> None:
+    def __init__(self, *arguments: str, port: int = 0, beside: Path | None = None, **environment: str) -> None:
+        command = ["addon.cli", "exporter", "--port", str(port), *arguments]
+        if beside is not None:
+            command = ["addon.exporter_process", str(beside), "127.0.0.1", str(port)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "addon.cli", "exporter", "--port", str(port), *arguments],
+            [sys.executable, "-m", *command],
             env={**os.environ, "PYTHONPATH": ROOT, **environment},
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -212,10 +215,19 @@ def test_a_signal_ends_the_exporter_well(folder, number):
 
 
 def test_beside_another_process_it_ends_with_its_standard_input(folder):
-    with exporting("--beside", "--folder", str(folder)) as exporter:
+    with exporting(beside=folder) as exporter:
         exporter.process.stdin.close()
         assert exporter.process.wait(20) == 0
         exporter.process.stdin = None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_beside_another_process_it_has_no_more_in_memory_than_it_needs(folder):
+    with exporting(beside=folder) as exporter, counting(folder) as process:
+        process.count(1)
+        assert exporter.read()[PROCESSES] == 1
+        resident = int(Path(f"/proc/{exporter.process.pid}/statm").read_text().split()[1])
+        assert resident * os.sysconf("SC_PAGE_SIZE") < 40 * 2**20
 
 
 # The folder itself.
@@ -278,7 +290,7 @@ def test_what_dead_processes_left_in_a_named_folder_is_wiped_and_the_folder_stay
 
 def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match=r"Metrics cannot be kept in the folder .*/file/inside: not a directory\."):
+    with pytest.raises(StartError, match=r"Metrics cannot be kept in the folder .*/file/inside: not a directory\."):
         check_folder(tmp_path / "file" / "inside")
 
 
