@@ -6,7 +6,7 @@ for as long as `retry-after` says; ours stop at a limit, and with the client.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -19,7 +19,7 @@ from addon.claude_batches import ClaudeBatches
 from addon.claude_errors import translated_errors
 from addon.claude_files import ClaudeFiles
 from addon.claude_sdk import ClaudeSdk, key_headers
-from addon.claude_transport import ClaudeHttpClient
+from addon.claude_transport import BROKEN, SILENT, ClaudeHttpClient, reader_of
 from addon.event_stream import EVENT_STREAM, read_event_stream
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
@@ -62,6 +62,7 @@ class ClaudeStream:
 
     def __init__(self, response: httpx2.Response, on_unknown: Callable[[], None] = lambda: None) -> None:
         self._response = response
+        self._read_bytes = reader_of(response)
         self._on_unknown = on_unknown
         is_framed = response.headers.get("content-type", "").startswith(EVENT_STREAM)
         self._reads = self._read_frames() if is_framed else self._read()
@@ -86,20 +87,29 @@ class ClaudeStream:
         if (error := self._first[0].error) is not None:
             raise translate_error_event(error)
 
-    async def events(self) -> AsyncIterator[list[Event]]:
+    def events(self) -> AsyncIterator[list[Event]]:
         """Iterate over the events as they come: those of one read together, so that they go on together.
 
         Raises:
             UpstreamBrokenError: the connection broke, or sent what is no event.
         """
-        yield self._first
-        async for events in self._reads:
-            yield events
+        return self
+
+    def __aiter__(self) -> AsyncIterator[list[Event]]:
+        return self
+
+    def __anext__(self) -> Awaitable[list[Event]]:
+        # No generator in between: this is for each chunk.
+        return self._take_first() if self._first else anext(self._reads)
+
+    async def _take_first(self) -> list[Event]:
+        first, self._first = self._first, []
+        return first
 
     async def _read(self) -> AsyncIterator[list[Event]]:
         parser = SseParser()
         try:
-            async for chunk in self._chunks():
+            while chunk := await self._read_bytes():
                 events: list[Event] = []
                 unreadable = None
                 try:
@@ -114,32 +124,28 @@ class ClaudeStream:
                     yield events
                 if unreadable:
                     raise UpstreamBrokenError("Claude's answer could not be read") from unreadable
-        except httpx2.TimeoutException as error:
+        except SILENT as error:
             raise UpstreamBrokenError("Claude fell silent") from error
-        except (httpx2.TransportError, httpx2.StreamError) as error:
+        except BROKEN as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
 
     async def _read_frames(self) -> AsyncIterator[list[Event]]:
         try:
-            async for payload in read_event_stream(self._chunks()):
+            async for payload in read_event_stream(self._pieces()):
                 if (event := parse_event(payload)) is not None:
                     yield [event]
                 else:
                     self._on_unknown()
         except (MalformedEventError, ValueError) as error:
             raise UpstreamBrokenError("Claude's answer could not be read") from error
-        except httpx2.TimeoutException as error:
+        except SILENT as error:
             raise UpstreamBrokenError("Claude fell silent") from error
-        except (httpx2.TransportError, httpx2.StreamError) as error:
+        except BROKEN as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
 
-    def _chunks(self) -> AsyncIterator[bytes]:
-        if "content-encoding" in self._response.headers or not isinstance(
-            self._response.stream, httpx2.AsyncByteStream
-        ):
-            return self._response.aiter_bytes()
-        # Nothing is encoded, and this object alone reads: the response's own two generators would add nothing.
-        return aiter(self._response.stream)
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        while piece := await self._read_bytes():
+            yield piece
 
     async def close(self) -> None:
         """End the call; Claude stops generating when its answer is not yet complete."""

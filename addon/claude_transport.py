@@ -1,4 +1,4 @@
-"""The HTTP client of the calls to Claude: the SDK's own on aiohttp, with one defect of aiohttp mended.
+"""The HTTP client of the calls to Claude: the SDK's own on aiohttp, with a defect of aiohttp mended and cheaper reads.
 
 Where the framing of a chunked answer is broken in the middle, aiohttp's compiled parser (3.14) closes the connection,
 stops its timers and tells whoever waits for the next answer. Nobody tells the one who reads this answer, and it would
@@ -6,6 +6,7 @@ be waited for without end. https://github.com/aio-libs/aiohttp, `client_proto.py
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, override
 
@@ -14,20 +15,51 @@ import httpx2
 from aiohttp.client_proto import ResponseHandler
 from anthropic import DefaultAioHttpClient
 
-__all__ = ["ClaudeHttpClient"]
+__all__ = ["BROKEN", "SILENT", "ClaudeHttpClient", "reader_of"]
+
+SILENT = (httpx2.TimeoutException, aiohttp.ServerTimeoutError)
+"""What is raised when nothing comes for too long."""
+BROKEN = (httpx2.TransportError, httpx2.StreamError, aiohttp.ClientError)
+"""What is raised when a connection breaks; those of silence are among them."""
+
+_READ = "claude_proxy.read"
 
 
-class _TellingHandler(ResponseHandler):
-    """One connection, whose failure is told to the reader of the answer too."""
+class _Connection(ResponseHandler):
+    """One connection, whose failure is told to the reader of the answer too, and whose reads cost less.
+
+    For each read aiohttp makes a timer and unmakes the one before, and has its parser go on even where it does not
+    pause: a tenth of what a chunk costs that comes alone.
+    """
+
+    _last_read = 0.0
+
+    @override
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    @override
+    def _reschedule_timeout(self) -> None:
+        self._last_read = self._loop.time()
+        if self._read_timeout_handle is None:
+            super()._reschedule_timeout()
+
+    @override
+    def _on_read_timeout(self) -> None:
+        left = self._last_read + (self._read_timeout or 0.0) - self._loop.time()
+        if left > 0:
+            self._read_timeout_handle = self._loop.call_later(left, self._on_read_timeout)
+        else:
+            super()._on_read_timeout()
 
     @override
     def set_exception(self, exc: Any, *cause: Any) -> None:
         body = self._payload
         super().set_exception(exc, *cause)
-        is_silence = isinstance(exc, aiohttp.ServerTimeoutError)
-        if body is not None and not (body.is_eof() or body.exception() or is_silence):
-            # Of its silence aiohttp tells the reader itself.
-            body.set_exception(aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            told = exc if isinstance(exc, aiohttp.ClientError) else None  # silence, for one
+            body.set_exception(told or aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
 
 
 class ClaudeHttpClient(DefaultAioHttpClient):
@@ -35,23 +67,41 @@ class ClaudeHttpClient(DefaultAioHttpClient):
 
     @override
     def _init_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
-        return _with_telling_handlers(super()._init_transport(*arguments, **options))
+        return _adapted(super()._init_transport(*arguments, **options))
 
     @override
     def _init_proxy_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
-        return _with_telling_handlers(super()._init_proxy_transport(*arguments, **options))
+        return _adapted(super()._init_proxy_transport(*arguments, **options))
 
 
-def _with_telling_handlers(transport: Any) -> httpx2.AsyncBaseTransport:
+def reader_of(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
+    """Return what waits for the next bytes of a body, as they come; it gives none at the end.
+
+    It passes by the four generators of httpx2, the SDK and aiohttp that hand each piece on as it is. What it raises is
+    among `SILENT` and `BROKEN`.
+    """
+    read: Callable[[], Awaitable[bytes]] | None = response.extensions.get(_READ)
+    if read is None or "content-encoding" in response.headers:
+        return partial(anext, aiter(response.aiter_bytes()), b"")
+    return read
+
+
+def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
     # The transport makes its session at the first request, inside the event loop.
-    make_session = transport.get_client
+    make_session, send = transport.get_client, transport.handle_async_request
 
-    def make_telling_session() -> aiohttp.ClientSession:
+    def make_adapted_session() -> aiohttp.ClientSession:
         session: aiohttp.ClientSession = make_session()
         assert session.connector is not None  # noqa: S101 - for the type checker: it is new
-        handlers: Any = partial(_TellingHandler, loop=asyncio.get_running_loop())
-        session.connector._factory = handlers  # noqa: SLF001 - aiohttp has no other way in
+        connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
+        session.connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
         return session
 
-    transport.get_client = make_telling_session
+    async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
+        response: httpx2.Response = await send(request)
+        response.extensions[_READ] = response.stream._aiohttp_response.content.readany  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
+        return response
+
+    transport.get_client = make_adapted_session
+    transport.handle_async_request = handle_async_request
     return transport  # type: ignore[no-any-return] # the SDK's own has no types
