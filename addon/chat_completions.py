@@ -1,7 +1,7 @@
 """POST /v1/chat/completions: one request to Claude for each choice, its events translated and sent on as they come."""
 
+import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -59,7 +59,7 @@ class _Completion:
     def __init__(self, exchange: Exchange, request: ChatCompletionRequest) -> None:
         self._exchange = exchange
         self._scope = scope_of(exchange.authorization)
-        self._id = f"chatcmpl-{uuid.uuid4().hex[:29]}"
+        self._id = f"chatcmpl-{os.urandom(15).hex()[:29]}"
         self._created = int(time.time())
         self._request = self._with_ids = self._translate(request)
         self._files = named_files_of(exchange)

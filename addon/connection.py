@@ -51,6 +51,7 @@ __all__ = [
     "limit_request_heads",
     "open_virtual_connections",
     "pin_address",
+    "skip_type_checks",
 ]
 
 VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
@@ -163,12 +164,12 @@ class ClientStream:
         Raises:
             ClientGoneError: the client has left.
         """
-        fields = http.Headers(headers)
         if http_version == "HTTP/1.1":
-            fields["transfer-encoding"] = "chunked"
+            headers = [*headers, (b"transfer-encoding", b"chunked")]
             self._is_chunked = True
         await self._deliver(
-            ResponseHeaders(self._stream_id, _response(status, fields)), ResponseData(self._stream_id, data)
+            ResponseHeaders(self._stream_id, _response(status, http.Headers(headers))),
+            ResponseData(self._stream_id, data),
         )
 
     async def write(self, data: bytes) -> None:
@@ -513,6 +514,14 @@ def limit_request_heads(limit: int, response: bytes) -> None:
     Http1Server.read_headers = read_headers  # type: ignore[method-assign]
 
 
+def skip_type_checks() -> None:
+    """Have mitmproxy not check the types of every field of every message, as it does not under `python -O` either.
+
+    They are there to find mistakes of addons, and are a twentieth of what a small request costs.
+    """
+    http.MessageData.__post_init__ = lambda _message: None  # type: ignore[method-assign]
+
+
 def pin_address(server: Server, address: str) -> Callable[[], None]:
     """Have a server that is about to be connected to be reached at an address; return what shows its name again.
 
@@ -563,8 +572,9 @@ def direct_to_claude(flow: http.HTTPFlow) -> Callable[[], None]:
     destination = request.host, request.port, request.scheme
     request.host, request.port = VIRTUAL_ADDRESS
     request.scheme = b"https"
-    # In upstream mode the flow's own connection leads through another proxy: this one must not.
-    flow.server_conn = Server(address=VIRTUAL_ADDRESS)
+    if flow.server_conn.via is not None or flow.server_conn.transport_protocol != "tcp":
+        # In upstream mode the flow's own connection leads through another proxy: this one must not.
+        flow.server_conn = Server(address=VIRTUAL_ADDRESS)
 
     def restore() -> None:
         request.host, request.port, request.scheme = destination

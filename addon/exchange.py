@@ -1,8 +1,8 @@
 """One exchange with a client, from its request's headers to the log line at its end."""
 
 import asyncio
+import os
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 def new_request_id() -> str:
     """Make the value of an answer's `x-request-id`."""
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{os.urandom(16).hex()}"
 
 
 type Answer = Callable[["Exchange"], Awaitable[None]]

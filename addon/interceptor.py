@@ -301,11 +301,16 @@ class ClaudeProxyAddon:
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Let a streamed answer through piece by piece. The request has been sent: its keys need not be kept."""
-        if flow.response and flow.live and not flow.error:
-            exchange = self._exchanges.get(flow.id)
-            if self._passes_at_once(flow.response) if exchange is None else exchange.is_streamed:
-                flow.response.stream = True
-        self._mask_secrets(flow)
+        exchange = self._exchanges.get(flow.id)
+        if (
+            flow.response
+            and flow.live
+            and not flow.error
+            and (self._passes_at_once(flow.response) if exchange is None else exchange.is_streamed)
+        ):
+            flow.response.stream = True
+        if exchange is None:
+            self._mask_secrets(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Show in the flow what went to the client."""
@@ -315,7 +320,8 @@ class ClaudeProxyAddon:
         if exchange and exchange.is_streamed and exchange.kept_body is not None and flow.response:
             flow.response.data.content = bytes(exchange.kept_body)
             exchange.kept_body = None
-        self._mask_secrets(flow)
+        if exchange is None:
+            self._mask_secrets(flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         """Take a WebSocket that is for us into use."""
@@ -334,8 +340,8 @@ class ClaudeProxyAddon:
     def error(self, flow: http.HTTPFlow) -> None:
         """Forget a flow that failed or whose client has left."""
         self._log_passed(flow)
-        self._exchanges.pop(flow.id, None)
-        self._mask_secrets(flow)
+        if self._exchanges.pop(flow.id, None) is None:
+            self._mask_secrets(flow)
 
     # What the virtual connection asks.
 
@@ -366,9 +372,10 @@ class ClaudeProxyAddon:
         _refuse(flow, error)
 
     def _route(self, flow: http.HTTPFlow) -> Route:
+        standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
         route = self._router.route(
-            standalone=isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode),
-            host=self._host_of(flow),
+            standalone=standalone,
+            host="" if standalone else self._host_of(flow),
             method=flow.request.method,
             path=flow.request.path,
             is_anthropic="anthropic-version" in flow.request.headers,
@@ -439,7 +446,8 @@ class ClaudeProxyAddon:
         )
 
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
-        # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent.
+        # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
+        # is claimed, at once.
         request = flow.request
         is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
         is_ours = is_standalone or self._router.is_ours(self._host_of(flow))

@@ -5,6 +5,7 @@ mitmdump carries about forty addons and every hook walks them all; this master c
 
 import asyncio
 import gc
+import inspect
 import logging
 import os
 import socket
@@ -18,12 +19,13 @@ from addon.few_addons import few_addons  # before mitmproxy's own master, which 
 # isort: split
 
 from mitmproxy import exceptions
-from mitmproxy.addonmanager import AddonManager, safecall, traverse
+from mitmproxy.addonmanager import AddonManager, safecall
 from mitmproxy.hooks import Hook
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance, WireGuardServerInstance
 
+from addon.connection import skip_type_checks
 from addon.interceptor import ClaudeProxyAddon
 from addon.listening import BACKLOG, Listener, Listening
 from addon.settings import Settings
@@ -66,32 +68,36 @@ class ErrorCheck(logging.Handler):
 
 
 class ListeningAddons(AddonManager):
-    """Asks only the addons that have a hook. mitmproxy asks all of them, eight times a request.
+    """Calls the hooks that there are. mitmproxy looks for each in all addons, eight times a request.
 
     For a chain that does not change once events come: no scripts.
     """
 
     def __init__(self, master: Master) -> None:
         super().__init__(master)  # type: ignore[no-untyped-call] # mitmproxy has no annotations here
-        self._listeners: dict[str, list[Any]] = {}
+        self._hooks: dict[str, list[Callable[..., Any]]] = {}
 
     @override
     def register(self, addon: Any) -> Any:
-        self._listeners.clear()
+        self._hooks.clear()
         return super().register(addon)  # type: ignore[no-untyped-call] # see __init__
 
     @override
     async def trigger_event(self, event: Hook) -> None:
-        listeners = self._listeners.get(event.name)
-        if listeners is None:
-            listeners = [addon for addon in self.chain if any(hasattr(part, event.name) for part in traverse([addon]))]
-            self._listeners[event.name] = listeners
-        for addon in listeners:
+        hooks = self._hooks.get(event.name)
+        if hooks is None:
+            hooks = [hook for addon in self.chain for _, hook in self._iter_hooks(addon, event)]
+            self._hooks[event.name] = hooks
+        for hook in hooks:
             try:
-                with safecall():
-                    await self.invoke_addon(addon, event)
+                called = hook(*event.args())
+                if called is not None and inspect.isawaitable(called):
+                    await called
             except exceptions.AddonHalt:
                 return
+            except Exception:
+                with safecall():
+                    raise
 
 
 class ProxyMaster(Master):
@@ -103,6 +109,7 @@ class ProxyMaster(Master):
         super().__init__(options)
         if not full:
             self.addons = ListeningAddons(self)
+            skip_type_checks()
         # These turn every log record into a hook that walks all addons; nothing here listens to it.
         self._legacy_log_events.uninstall()
         self.ready = asyncio.Event()
