@@ -15,7 +15,7 @@ WORDS = "simulated words "
 
 PROSE = 'Text as people write it: "quotes", a path C:\\temp\\file.txt,\nline breaks, Größe, naïveté, 東京, and so on. '
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Job:
     """Earlier messages of 5,000 characters each."""
     once: bool = False
     """One request a client."""
+    most: int | None = None
+    """As many requests in all, if `seconds` are long enough."""
     hold: bool = False
     """Leave the streams open: print the result when each has its first text, cut them when the next line comes."""
     pause: float = 0.0
@@ -76,7 +78,8 @@ class Result:
     requests: int = 0
     chunks: int = 0
     first_text: list[float] = field(default_factory=list)
-    total: list[float] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    """Between two reads of a stream that has begun, where the upstream paces it."""
     errors: list[str] = field(default_factory=list)
 
 
@@ -110,7 +113,7 @@ async def _client(job: Job, result: Result, deadline: float, number: int) -> Non
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
         try:
-            while time.perf_counter() < deadline:
+            while time.perf_counter() < deadline and (job.most is None or result.requests < job.most):
                 async with asyncio.timeout(job.seconds + TIMEOUT_SECONDS):
                     await _exchange(job, result, reader, writer)
                 if job.once:
@@ -130,17 +133,21 @@ async def _exchange(job: Job, result: Result, reader: asyncio.StreamReader, writ
         body = await reader.readexactly(length)
     else:
         pieces = bytearray()
-        has_text = False
+        read_at: float | None = None
         while not pieces.endswith(b"\r\n0\r\n\r\n"):
             piece = await reader.read(65536)
             if not piece:
                 raise WrongAnswerError("the answer was cut")
             pieces += piece
-            if not has_text and b"simulated" in pieces:
-                has_text = True
-                result.first_text.append(time.perf_counter() - started)
+            now = time.perf_counter()
+            if read_at is None:
+                if b"simulated" in pieces:
+                    read_at = now
+                    result.first_text.append(now - started)
+            elif job.interval:
+                result.gaps.append(now - read_at)
+                read_at = now
         body = _unchunk(bytes(pieces))
-    result.total.append(time.perf_counter() - started)
     text, chunks = (_read_stream if job.stream else _read_whole)(job.api, body)
     if text != WORDS * job.chunks:
         raise WrongAnswerError(f"{len(text)} characters of {len(WORDS) * job.chunks}: {body[:200]!r}")

@@ -25,18 +25,18 @@ def chunk_of(text: str, finish_reason: str | None = None) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU time and memory are read from /proc")
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_every_figure_is_measured():
     command = [sys.executable, SCRIPTS / "bench.py", "--endpoints", "mitmdump,serve", "--markdown"]
     quickly = ["--rounds", "1", "--seconds", "0.2", "--streams", "10"]
-    done = subprocess.run([*command, *quickly], capture_output=True, text=True, timeout=80, check=False)
+    done = subprocess.run([*command, *quickly], capture_output=True, text=True, timeout=220, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
     assert [cell.strip() for cell in rows[0]] == ["", "bare mitmdump", "claude-proxy serve", "ratio"]
     by_title = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows[2:]}
-    assert len(by_title) == 9
+    assert len(by_title) == 13
     for title, cells in by_title.items():
-        if "added" not in title:  # with so few requests a difference may be anything
+        if "added" not in title and "an open stream" not in title:  # with so few a difference may be anything
             assert all(re.fullmatch(r"\d[\d.e+]*", cell) and float(cell) > 0 for cell in cells), title
 
 

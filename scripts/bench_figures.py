@@ -1,0 +1,145 @@
+"""The kinds of load of scripts/bench.py, and the figures that come of them."""
+
+import dataclasses
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bench_endpoints import ONE_REQUEST, Endpoint, Load
+
+__all__ = ["Figures", "Growth", "measure", "measure_growth", "measure_workers"]
+
+HELD = {"stream": True, "chunks": 40, "interval": 3.0, "hold": True}
+"""Streams that stay open while memory is looked at: slow ones, so that an endpoint has time for many."""
+
+SMALL = {"stream": False, "chunks": 8}
+WARM_REQUESTS = 2_000
+GROWTH_SECONDS = 240.0
+"""How long one endpoint may take for the requests after which its growth is looked at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One kind of load, as the fields of a load generator's job."""
+
+    name: str
+    job: dict[str, Any]
+
+
+def cells(seconds: float) -> list[Cell]:
+    """List the kinds of load, each for about `seconds`."""
+    return [
+        Cell("small", {**SMALL, "clients": 16, "seconds": seconds}),
+        Cell("large", {"stream": False, "clients": 8, "chunks": 8, "history": 20, "seconds": seconds}),
+        Cell("bursts", {"stream": True, "clients": 8, "chunks": 100, "seconds": seconds}),
+        # As from a model: each chunk comes alone, and wakes the proxy up.
+        Cell("paced", {"stream": True, "clients": 32, "chunks": 100, "interval": seconds / 40, "once": True}),
+        Cell("first", {"stream": True, "clients": 1, "chunks": 2, "pause": 0.005, "seconds": seconds}),
+    ]
+
+
+type Figures = dict[str, dict[str, list[float]]]
+"""Each figure of each endpoint, one value a round: `figures[endpoint][figure]`."""
+
+
+def measure(endpoints: Sequence[Endpoint], load: Load, *, rounds: int, seconds: float, streams: int) -> Figures:
+    """Measure everything; endpoints take turns within each round, and each round begins with another one."""
+    figures: Figures = {endpoint.name: {} for endpoint in endpoints}
+    for endpoint in endpoints:
+        load.run(endpoint, ONE_REQUEST)
+        endpoint.settle()
+        endpoint.idle_mib = endpoint.mib()
+    for endpoint in endpoints:  # first requests pay for what is made once
+        for cell in cells(0.3):
+            load.run(endpoint, cell.job)
+    for round_number in range(rounds):
+        turn = round_number % len(endpoints)
+        for cell in cells(seconds):
+            for endpoint in (*endpoints[turn:], *endpoints[:turn]):
+                before = endpoint.settle()
+                result = load.run(endpoint, cell.job)
+                used = endpoint.settle() - before
+                for name, value in _figures(cell, used, result).items():
+                    figures[endpoint.name].setdefault(name, []).append(value)
+        print(f"round {round_number + 1} of {rounds} is done", file=sys.stderr, flush=True)
+    for endpoint in endpoints:
+        if endpoint.process:
+            figures[endpoint.name] |= _memory(endpoint, load, streams)
+    return figures
+
+
+def _figures(cell: Cell, used: float, result: dict[str, Any]) -> dict[str, float]:
+    match cell.name:
+        case "small":
+            return {"small": used / result["requests"] * 1000, "rate": result["requests"] / used if used else 0.0}
+        case "large":
+            return {"large": used / result["requests"] * 1000}
+        case "first":
+            return {"p50": statistics.median(result["first_text"]) * 1000, "p99": _p99(result["first_text"]) * 1000}
+        case "paced":
+            late = [abs(gap - cell.job["interval"]) for gap in result["gaps"]]
+            return {"paced": used / result["chunks"] * 100_000, "jitter": _p99(late) * 1000}
+    return {cell.name: used / result["chunks"] * 100_000}
+
+
+def _p99(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+def _memory(endpoint: Endpoint, load: Load, streams: int) -> dict[str, list[float]]:
+    after = endpoint.mib()
+    load.run(endpoint, {**HELD, "clients": streams})
+    held = endpoint.mib()
+    load.release()
+    endpoint.settle()
+    return {
+        "start": [endpoint.start_seconds],
+        "idle": [endpoint.idle_mib],
+        "after": [after],
+        "held": [held],
+        "stream": [(held - after) * 1024 / streams],
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """Resident memory before and after many requests, in MiB."""
+
+    name: str
+    requests: int
+    before: float
+    after: float
+
+
+def measure_growth(endpoint: Endpoint, load: Load, requests: int) -> Growth:
+    """Send small requests, as many as are asked for or can be answered within `GROWTH_SECONDS`."""
+    load.run(endpoint, {**SMALL, "clients": 16, "most": min(WARM_REQUESTS, requests), "seconds": GROWTH_SECONDS})
+    endpoint.settle()
+    before = endpoint.mib()
+    result = load.run(endpoint, {**SMALL, "clients": 16, "most": requests, "seconds": GROWTH_SECONDS})
+    endpoint.settle()
+    return Growth(endpoint.name, result["requests"], before, endpoint.mib())
+
+
+def measure_workers(one: Endpoint, two: Endpoint, load: Load, *, rounds: int, seconds: float) -> float:
+    """Say how many times the requests of one worker two could answer, if each had a core of its own.
+
+    The busier of them is the limit: so it is the CPU time that a request takes of one worker alone, by that which it
+    takes of the busier of two. Clients pause, so that no worker waits for another, and a core shared is no limit.
+    """
+    job = {**SMALL, "clients": 64, "pause": 0.2, "seconds": seconds}
+    for endpoint in (one, two):
+        load.run(endpoint, job)
+    times = []
+    for _ in range(rounds):
+        busiest = []
+        for endpoint in (one, two):
+            endpoint.settle()
+            before = endpoint.cpu_seconds_by_pid()
+            result = load.run(endpoint, job)
+            endpoint.settle()
+            used = [seconds - before.get(pid, 0.0) for pid, seconds in endpoint.cpu_seconds_by_pid().items()]
+            busiest.append(max(used) / result["requests"])
+        times.append(busiest[0] / busiest[1])
+    return statistics.median(times)
