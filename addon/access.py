@@ -148,7 +148,7 @@ class Access:
         """Say whose request it is.
 
         Args:
-            headers: of the request; names are compared without case.
+            headers: of the request, names in lower case.
             address: of the peer.
             standalone: whether the client means this endpoint, and not a host behind the proxy.
 

@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import structlog
@@ -392,8 +393,8 @@ class ClaudeProxyAddon:
         return next((name for name in names if self._router.is_ours(name)), names[0])
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
-        headers = flow.request.headers
-        client, refusal = self._client_of(flow, claim, gateway)
+        headers, fields = _folded(flow.request.headers), flow.request.headers.fields
+        client, refusal = self._client_of(flow, claim, gateway, headers)
         exchange = Exchange(
             flow,
             claim,
@@ -403,7 +404,7 @@ class ClaudeProxyAddon:
             client=client,
             refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
-            secrets=tuple(field for field in headers.fields if field[0].lower() in _SECRET_HEADERS),
+            secrets=tuple(field for field in fields if field[0].lower() in _SECRET_HEADERS),
         )
         if claim.endpoint is Endpoint.ANTHROPIC:
             exchange.encode_error = encode_anthropic_error
@@ -413,7 +414,9 @@ class ClaudeProxyAddon:
         self._mask_secrets(flow)
         return exchange
 
-    def _client_of(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> tuple[Client, OpenAIError | None]:
+    def _client_of(
+        self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]
+    ) -> tuple[Client, OpenAIError | None]:
         address = flow.client_conn.peername[0]
         nobody = Client(f"address:{address}")
         # A replayed flow is the operator's own doing, and its key is masked.
@@ -423,7 +426,7 @@ class ClaudeProxyAddon:
             return known, None
         try:
             standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-            return gateway.access.client_of(flow.request.headers, address, standalone=standalone), None
+            return gateway.access.client_of(headers, address, standalone=standalone), None
         except OpenAIError as error:
             return nobody, error
 
@@ -460,6 +463,15 @@ class ClaudeProxyAddon:
         if fields != request.headers.fields or path != request.path:
             request.headers.fields = fields
             request.path = path
+
+
+def _folded(headers: http.Headers) -> dict[str, str]:
+    """Make a dictionary of headers, names in lower case. mitmproxy's own goes through all of them at each look."""
+    folded: dict[str, str] = {}
+    for name, value in headers.items(multi=True):
+        key = name.lower()
+        folded[key] = f"{folded[key]}, {value}" if key in folded else value
+    return folded
 
 
 def _mask_keys(value: bytes) -> bytes:

@@ -8,6 +8,7 @@ Inside mitmproxy's console interface the screen is taken, so our events go to it
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import re
 import sys
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Hashable, MutableMapping
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -103,14 +104,20 @@ def _redact_value(value: Any, depth: int) -> Any:
     return redact_text(str(value))
 
 
-def _is_secret_name(name: object) -> bool:
+@functools.lru_cache(maxsize=1024)
+def _is_secret_name(name: Hashable) -> bool:
     text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
     return text.lower().replace("_", "-") in SECRET_NAMES
 
 
 def _is_secret_pair(item: object) -> bool:
     """Headers also come as pairs of name and value."""
-    return isinstance(item, list | tuple) and len(item) == 2 and _is_secret_name(item[0])
+    return (
+        isinstance(item, list | tuple)
+        and len(item) == 2
+        and isinstance(item[0], str | bytes)
+        and _is_secret_name(item[0])
+    )
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
