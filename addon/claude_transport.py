@@ -23,6 +23,8 @@ BROKEN = (httpx2.TransportError, httpx2.StreamError, aiohttp.ClientError)
 """What is raised when a connection breaks; those of silence are among them."""
 
 _READ = "claude_proxy.read"
+_MOST_BYTES = 16 * 1024
+"""Of one read, as the SDK's own: mitmproxy's layers queue what comes at once, past all backpressure."""
 
 
 class _Connection(ResponseHandler):
@@ -99,7 +101,8 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
         response: httpx2.Response = await send(request)
-        response.extensions[_READ] = response.stream._aiohttp_response.content.readany  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
+        body: aiohttp.StreamReader = response.stream._aiohttp_response.content  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
+        response.extensions[_READ] = partial(body.read, _MOST_BYTES)
         return response
 
     transport.get_client = make_adapted_session

@@ -19,7 +19,7 @@ __all__ = ["BASE", "ONE_REQUEST", "Endpoint", "Load", "started"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "mitmdump"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 ONE_REQUEST = {"stream": False, "clients": 1, "chunks": 8, "once": True}
 
 
