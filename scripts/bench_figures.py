@@ -10,7 +10,7 @@ from bench_endpoints import ONE_REQUEST, Endpoint, Load
 
 __all__ = ["Figures", "Growth", "measure", "measure_growth", "measure_workers"]
 
-HELD = {"stream": True, "chunks": 40, "interval": 3.0, "hold": True}
+HELD = {"stream": True, "chunks": 100, "interval": 3.0, "hold": True}
 """Streams that stay open while memory is looked at: slow ones, so that an endpoint has time for many."""
 
 SMALL = {"stream": False, "chunks": 8}
