@@ -1,6 +1,8 @@
 """Fixtures that several tests of deploy/ share."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +16,10 @@ def helm():
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine() -> Iterator[Engine]:
     """A container engine that has built the image."""
     needs(*PROGRAMS)
-    with running_engine(tmp_path_factory.mktemp("engine")) as engine:
+    # Podman takes no path that is longer than 50 characters.
+    with tempfile.TemporaryDirectory(prefix="engine-") as folder, running_engine(Path(folder)) as engine:
         build_image(engine)
         yield engine

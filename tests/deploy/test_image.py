@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(1200)  # the first one makes a Debian and builds the image
+pytestmark = [
+    pytest.mark.timeout(1200),  # the first one makes a Debian and builds the image,
+    pytest.mark.xdist_group("engine"),  # which is made once
+]
 
 CONFINED = [
     "--read-only",

@@ -15,6 +15,7 @@ from tests.faults.http1_client import Http1Client, request_bytes
 from tests.faults.http2_client import Http2Client
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, Script, event, message_end, message_start, text_delta
 from tests.integration.running_proxy import RunningProxy
+from tests.lived_time import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,8 +67,8 @@ async def test_a_client_that_leaves_ends_the_call(
     assert proxy.running == 1
     assert not call.hung_up.is_set()
     await client.close()
-    await asyncio.wait_for(call.hung_up.wait(), SOON)
-    await asyncio.wait_for(nothing_runs(proxy), SOON)
+    await within(SOON, call.hung_up.wait())
+    await within(SOON, nothing_runs(proxy))
 
 
 @ONLY_HTTP2
@@ -93,7 +94,7 @@ async def test_a_client_that_resets_its_stream_ends_its_call_and_no_other(
     await asyncio.sleep(0.05)
     assert proxy.running == 2
     client.reset()
-    await asyncio.wait_for(call.hung_up.wait(), SOON)
+    await within(SOON, call.hung_up.wait())
     assert proxy.running == 1
     assert not other.hung_up.is_set()
     goes_on.set()
@@ -126,8 +127,8 @@ async def test_a_client_that_closes_its_half_has_left(
     client.send(encoding.path, encoding.body)
     call = await claude.upstream.call()
     client.writer.write_eof()
-    await asyncio.wait_for(call.hung_up.wait(), SOON)
-    await asyncio.wait_for(nothing_runs(proxy), SOON)
+    await within(SOON, call.hung_up.wait())
+    await within(SOON, nothing_runs(proxy))
     assert b"[DONE]" not in await asyncio.wait_for(client.reader.read(), 5)
 
 
