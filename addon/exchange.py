@@ -54,6 +54,9 @@ type Answer = Callable[["Exchange"], Awaitable[None]]
 OPEN_ENDPOINTS = frozenset({Endpoint.HEALTH, Endpoint.READY, Endpoint.METRICS})
 """What watches the process: it needs no key, and no limit counts it."""
 
+_PROBES = frozenset({Endpoint.HEALTH, Endpoint.READY})
+"""Asked every few seconds: the log has them at DEBUG, while all is well."""
+
 _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
 
@@ -440,7 +443,9 @@ class Exchange:
         ended = time.perf_counter()
         ending = self._ending(ended)
         self.flow.comment = _comment(figures, ended - self.started)
-        log.info(
+        is_quiet = self.claim.endpoint in _PROBES and self._outcome == "ok"
+        write = log.debug if is_quiet else log.info
+        write(
             "exchange",
             request_id=self.request_id,
             claude_request_id=figures.claude_request_id,

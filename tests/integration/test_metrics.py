@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from addon.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
@@ -446,3 +447,19 @@ async def test_ready_asks_the_store(start_proxy: ProxyStarter, simulation: Runni
         async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
             assert (await client.get("/health/ready")).status_code == status
             assert (await client.get("/health")).status_code == 200
+
+
+async def test_probes_are_logged_at_debug_while_all_is_well(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    (tmp_path / "broken").write_bytes(b"no database at all, but long enough to be taken for one" * 50)
+    for path, level in ((":memory:", "debug"), (str(tmp_path / "broken"), "info")):
+        settings = settings_for(simulation.base_url, store={"path": path}, logging={"level": "DEBUG"})
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            with capture_logs() as logs:
+                for probe in ("/health", "/health/ready", "/v1/models"):
+                    await client.get(probe)
+                while proxy.running:
+                    await asyncio.sleep(0.002)
+        levels = {entry["endpoint"]: entry["log_level"] for entry in logs if entry["event"] == "exchange"}
+        assert levels == {"health": "debug", "ready": level, "models": "info"}

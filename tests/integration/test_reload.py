@@ -65,7 +65,7 @@ async def test_a_changed_file_is_in_force_for_the_next_request(
         async with httpx2.AsyncClient(trust_env=False) as client:
             while True:
                 before = len(proxy.events("exchange"))
-                await client.get(f"http://127.0.0.1:{proxy.port}/health")
+                await client.get(f"http://127.0.0.1:{proxy.port}/v1/models")
                 await asyncio.sleep(0.1)
                 if len(proxy.events("exchange")) == before:
                     break
