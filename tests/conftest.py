@@ -2,12 +2,28 @@
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.redis_server import redis_server
+
+_OF_ONE_PROCESS = ("tests/deploy/test_image.py", "tests/deploy/test_systemd_service.py")
+"""Tests for which an image is built, once: it takes a minute."""
 
 # On a busy machine the first example of a strategy takes longer than hypothesis allows; that is no finding.
 settings.register_profile("claude-proxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("claude-proxy")
+
+
+class OneByOneScheduling(LoadScopeScheduling):
+    """Deals the tests out one by one, but for those that one process has to run. Marks of groups do not reach it."""
+
+    def _split_scope(self, nodeid):
+        return "one process" if nodeid.startswith(_OF_ONE_PROCESS) else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Deal the tests out that way where there are several processes."""
+    return OneByOneScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

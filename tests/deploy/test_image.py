@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.timeout(1200),  # the first one makes a Debian and builds the image,
-    pytest.mark.xdist_group("engine"),  # which is made once
-]
+pytestmark = pytest.mark.timeout(1200)  # the first one makes a Debian and builds the image
 
 CONFINED = [
     "--read-only",

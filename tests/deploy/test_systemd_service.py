@@ -19,10 +19,7 @@ from tests.deploy.image import NAME, SYSTEMD, Engine, found, needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [
-    pytest.mark.timeout(1200),  # the first one makes a Debian and builds the image,
-    pytest.mark.xdist_group("engine"),  # which is made once
-]
+pytestmark = pytest.mark.timeout(1200)  # the first one makes a Debian and builds the image
 
 SECONDS = 120
 KEY = "sk-ant-of-the-credential"
