@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from bench import Endpoint
+from bench_endpoints import Endpoint
 from soak_apps import MODELS
 from soak_checks import Page, Rest, Tally
 from soak_kinds import KINDS

@@ -6,24 +6,28 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.redis_server import redis_server
 
-_OF_ONE_PROCESS = ("tests/deploy/test_image.py", "tests/deploy/test_systemd_service.py")
-"""Tests for which an image is built, once: it takes a minute."""
+_OF_ONE_IMAGE = ("tests/deploy/test_image.py", "tests/deploy/test_systemd_service.py")
+"""Tests for which an image is built: it takes a minute."""
+_WITH_COSTLY_FIXTURES = ("tests/contract/", "tests/deploy/")
+"""Tests whose files start proxies, or clusters of them."""
 
 # On a busy machine the first example of a strategy takes longer than hypothesis allows; that is no finding.
 settings.register_profile("claude-proxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("claude-proxy")
 
 
-class OneByOneScheduling(LoadScopeScheduling):
-    """Deals the tests out one by one, but for those that one process has to run. Marks of groups do not reach it."""
+class ThriftyScheduling(LoadScopeScheduling):
+    """Deals the tests out one by one, but together those that share what is costly. Marks of groups do not reach it."""
 
     def _split_scope(self, nodeid):
-        return "one process" if nodeid.startswith(_OF_ONE_PROCESS) else nodeid
+        if nodeid.startswith(_OF_ONE_IMAGE):
+            return "image"
+        return nodeid.partition("::")[0] if nodeid.startswith(_WITH_COSTLY_FIXTURES) else nodeid
 
 
 def pytest_xdist_make_scheduler(config, log):
     """Deal the tests out that way where there are several processes."""
-    return OneByOneScheduling(config, log)
+    return ThriftyScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

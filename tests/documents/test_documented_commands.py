@@ -268,6 +268,8 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ),
     ("scripts/bench --quick",): BENCH,
     ("scripts/bench --markdown",): BENCH,
+    ("scripts/bench --growth",): BENCH,
+    ("scripts/bench --workers",): BENCH,
     ("scripts/soak --workers 2",): SOAK,
     ("scripts/soak --seconds 60 --clients 4",): SOAK,
 }
