@@ -32,7 +32,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
-from bench import START_SECONDS
+from bench_endpoints import START_SECONDS
 from dashboard_load import FALLBACK_MODEL, KEY, MODEST_KEY, MOST_BYTES, RETRIES, Clients
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -43,3 +45,8 @@ def test_the_picture_is_a_png_that_a_page_can_carry():
     assert picture.startswith(b"\x89PNG")
     assert int.from_bytes(picture[16:20]) == 1600
     assert len(picture) < 300_000
+
+
+def test_its_maker_finds_all_that_it_imports():
+    command = [sys.executable, ROOT / "scripts/dashboard_picture.py", "--help"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("usage: ")
