@@ -20,6 +20,7 @@ from addon.figures import Figures
 from addon.forwarding import forwarded_headers, returned_headers
 from addon.routing import normalise_path
 from addon.workspace import WorkspaceShare, share_of
+from addon.workspace_lists import list_own
 from translators.claude_events import Event, MalformedEventError, Usage, parse_event
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError
@@ -68,27 +69,43 @@ async def answer_anthropic(exchange: Exchange) -> None:
     figures.stream = asked.stream
     headers = dict(forwarded_headers(request))
     key = exchange.client.claude_key
+    forward = exchange.gateway.claude.forward
     with figures.asking():
-        response = await exchange.gateway.claude.forward(request.method, path, exchange.body, headers, key)
-        await _send_on(exchange, response, share)
+        if share is None or share.does != "list":
+            response = await forward(request.method, path, exchange.body, headers, key)
+            await _send_on(exchange, response, share)
+            return
+
+        async def ask(query: str) -> httpx2.Response:
+            page = await forward("GET", f"{path.partition('?')[0]}?{query}", b"", headers, key)
+            await _read(page)
+            return page
+
+        response, listed = await list_own(share, request.query, ask)
+        await _send_on(exchange, response, share, listed)
 
 
-async def _send_on(exchange: Exchange, response: httpx2.Response, share: WorkspaceShare | None) -> None:
+async def _send_on(
+    exchange: Exchange, response: httpx2.Response, share: WorkspaceShare | None, body: bytes | None = None
+) -> None:
+    """Send an answer on, with another body if one is given."""
     figures = exchange.figures
     figures.claude_request_id = response.headers.get("request-id")
     logs_content = exchange.gateway.settings.logging.content != "off"
     counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
     try:
-        is_noted = False
-        if share is not None and share.makes_one and response.is_success:
-            await share.note(await _read(response))
-            is_noted = True
+        if share is not None and share.does == "make" and response.is_success:
+            body = await _read(response)
+            await share.note(body)
+        elif share is not None and share.does == "delete" and response.is_success:
+            await share.forget()
         returned = returned_headers(response.headers.raw)
         chunks = _chunks(response, counter, figures)
-        is_batch = _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]) and response.status_code == 200
-        if is_batch or is_noted:
+        if response.status_code == 200 and _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]):
+            body = await _read(response) if body is None else body
+        if body is not None:
             returned = [(name, value) for name, value in returned if name.lower() != b"content-encoding"]
-            chunks = _with_own_url(response)
+            chunks = _with_own_url(body)
         await exchange.relay(response.status_code, returned, chunks)
     finally:
         exchange.gateway.limits.charge(exchange.client, figures.count(counter.finish(), exchange.gateway.prices))
@@ -107,9 +124,9 @@ async def _chunks(response: httpx2.Response, counter: "_Counter", figures: Figur
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
 
 
-async def _with_own_url(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def _with_own_url(body: bytes) -> AsyncIterator[bytes]:
     """Make the URLs in a batch, or in a list of them, relative to the base URL that the client has."""
-    yield _RESULTS_URL.sub(rb"\g<1>\g<2>", await _read(response))
+    yield _RESULTS_URL.sub(rb"\g<1>\g<2>", body)
 
 
 async def _read(response: httpx2.Response) -> bytes:

@@ -40,7 +40,7 @@ class ListedRecords:
     async def add(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep a new object, which has an `id`."""
         await self.save(record, seconds_to_live)
-        await self.store.append(self._day_key(record[self.created] // _DAY), [record["id"].encode()])
+        await self.store.append(self._day_key(self._day_of(record)), [record["id"].encode()])
 
     async def put(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep an object that may be there already, because work that was cut off is done again."""
@@ -56,10 +56,14 @@ class ListedRecords:
         found = await self._load([record_id])
         return found[0] if found else None
 
+    async def known(self, record_ids: Sequence[str]) -> set[str]:
+        """Say which of these there are."""
+        return {key.id for key in await self.store.load([self.key(record_id) for record_id in record_ids])}
+
     async def delete(self, record: dict[str, Any]) -> None:
         """Delete an object."""
         await self.store.delete([self.key(record["id"])])
-        await self.store.remove(self._day_key(record[self.created] // _DAY), record["id"].encode())
+        await self.store.remove(self._day_key(self._day_of(record)), record["id"].encode())
 
     async def page(
         self,
@@ -73,7 +77,7 @@ class ListedRecords:
         Args:
             limit: how many, at most.
             order: oldest or newest first.
-            after: the object before the first; None: from the start.
+            after: the object before the first, which may have been deleted since; None: from the start.
             wanted: whether an object is to be listed.
         """
         found: list[dict[str, Any]] = []
@@ -87,7 +91,7 @@ class ListedRecords:
     async def _walk(self, order: Literal["asc", "desc"], after: dict[str, Any] | None) -> AsyncIterator[dict[str, Any]]:
         today = int(time.time()) // _DAY
         oldest = today - min(int(self.seconds_to_live // _DAY) + 1, _MAX_DAYS)
-        start = None if after is None else after[self.created] // _DAY
+        start = None if after is None else self._day_of(after)
         days = range(max(oldest, start or oldest), today + 1)
         if order == "desc":
             days = range(today if start is None else start, oldest - 1, -1)
@@ -95,11 +99,21 @@ class ListedRecords:
             ids = [member.decode() for member in await self.store.read_list(self._day_key(day))]
             if order == "desc":
                 ids.reverse()
-            if after is not None and after["id"] in ids and day == start:
+            is_gone = after is not None and day == start and after["id"] not in ids
+            if after is not None and after["id"] in ids:
                 del ids[: ids.index(after["id"]) + 1]
             for start_of_some in range(0, len(ids), _LOADED_AT_ONCE):
                 for record in await self._load(ids[start_of_some : start_of_some + _LOADED_AT_ONCE]):
+                    if after is not None and is_gone and not self._comes_later(record, after, order):
+                        continue
                     yield record
+
+    def _comes_later(self, record: dict[str, Any], after: dict[str, Any], order: Literal["asc", "desc"]) -> bool:
+        made, known = record[self.created], after[self.created]
+        return bool(made < known if order == "desc" else made > known)
+
+    def _day_of(self, record: dict[str, Any]) -> int:
+        return int(record[self.created] // _DAY)
 
     async def _load(self, record_ids: Sequence[str]) -> list[dict[str, Any]]:
         keys = [self.key(record_id) for record_id in record_ids]

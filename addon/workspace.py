@@ -7,67 +7,88 @@ there are no keys, all clients are the operator's.
 """
 
 import re
+import time
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
 from addon.exchange import Exchange
+from addon.listed_records import ListedRecords
 from addon.routing import normalise_path
-from addon.store import Key
 from translators.errors import OpenAIError
 
 __all__ = ["WorkspaceShare", "share_of"]
 
-_RESOURCE = re.compile(r"/v1/(?P<kind>messages/batches|files)(?:/(?P<id>[^/]+))?(?P<rest>/.*)?")
+_RESOURCE = re.compile(r"/v1/(?P<collection>messages/batches|files)(?:/(?P<id>[^/]+)(?P<rest>/.*)?)?")
 
 
 class _Made(msgspec.Struct):
     id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class WorkspaceShare:
     """What one request has to do with batches or files of a workspace that its client shares."""
 
-    def __init__(self, exchange: Exchange, kind: str, resource_id: str | None) -> None:
-        self._exchange = exchange
-        self._kind = kind
-        self._id = resource_id
-        self._store = exchange.gateway.store
-
-    @property
-    def makes_one(self) -> bool:
-        """Whether the request makes a batch or a file."""
-        return self._id is None and self._exchange.flow.request.method == "POST"
+    owned: ListedRecords
+    """Those of the client: `id`, and `created_at` in seconds since 1970, with fractions."""
+    is_of_files: bool
+    """Whether it is about files; else about batches."""
+    resource_id: str | None
+    """Which one; None: all, or a new one."""
+    does: Literal["list", "make", "delete", "other"]
 
     async def check(self) -> None:
-        """Let nobody see what another client made.
+        """Let nobody reach what another client made, and keep the note of what is the client's.
 
         Raises:
-            OpenAIError: 404, in Claude's words, for what is not the client's; 403 for a list of all; 503, the store.
+            OpenAIError: 404, in Claude's words, for what is not the client's; 405 for what could be about all; 503, the
+                store.
         """
-        if self.makes_one:
+        if self.resource_id is None:
+            if self.does == "other":
+                raise OpenAIError(405, "Method Not Allowed")
             return
-        if self._id is None:
-            message = "Batches and files are not listed for this key: it shares Claude's workspace with others."
-            raise OpenAIError(403, message, code="permission_denied")
-        key = self._key(self._id)
-        if key not in await self._store.load([key]):
-            raise OpenAIError(404, f"Not found: {self._id[:64]}")
-        await self._store.renew([key])
+        resource_id = self.resource_id.encode("utf-8", "replace").decode()  # a store takes no bytes that are no UTF-8
+        if await self.owned.load(resource_id) is None:
+            raise OpenAIError(404, f"Not found: {resource_id[:64]}")
+        await self.owned.store.renew([self.owned.key(resource_id)])
 
     async def note(self, body: bytes) -> None:
         """Note what was made, by Claude's answer."""
         made = msgspec.json.decode(body, type=_Made)
         if made.id is not None:
-            await self._store.save({self._key(made.id): b"1"})
+            await self.owned.add({"id": made.id, "created_at": time.time()})
 
-    def _key(self, resource_id: str) -> Key:
-        return Key("owned", self._exchange.scope, f"{self._kind} {resource_id}")
+    async def forget(self) -> None:
+        """Forget what was deleted."""
+        record = None if self.resource_id is None else await self.owned.load(self.resource_id)
+        if record is not None:
+            await self.owned.delete(record)
 
 
 def share_of(exchange: Exchange) -> WorkspaceShare | None:
     """Find what a request has to do with batches or files that its client shares; None: nothing."""
-    client = exchange.client
+    client, request = exchange.client, exchange.flow.request
     if client.key is None or client.claude_key is not None:
         return None
-    found = _RESOURCE.fullmatch(normalise_path(exchange.flow.request.path.partition("?")[0]))
-    return None if found is None else WorkspaceShare(exchange, found["kind"], found["id"])
+    found = _RESOURCE.fullmatch(normalise_path(request.path.partition("?")[0]))
+    if found is None:
+        return None
+    gateway, is_of_files = exchange.gateway, found["collection"] == "files"
+    seconds = gateway.settings.store.seconds_to_live
+    owned = (
+        ListedRecords(gateway.store, exchange.scope, "claude_file", "claude_files", seconds)
+        if is_of_files
+        else ListedRecords(gateway.store, exchange.scope, "claude_batch", "claude_batches", seconds)
+    )
+    does: Literal["list", "make", "delete", "other"] = "other"
+    match request.method, found["id"], found["rest"]:
+        case "GET", None, _:
+            does = "list"
+        case "POST", None, _:
+            does = "make"
+        case "DELETE", str(), None:
+            does = "delete"
+    return WorkspaceShare(owned, is_of_files, found["id"], does)

@@ -26,7 +26,7 @@ def records_of(store, owner="one", seconds_to_live=30 * DAY):
 async def records(store):
     """Two of ten days ago, one of yesterday, two of now."""
     made = records_of(store)
-    for name, created in [("a", NOW - 10 * DAY), ("b", NOW - 10 * DAY), ("c", NOW - DAY), ("d", NOW), ("e", NOW)]:
+    for name, created in [("a", NOW - 10 * DAY), ("b", NOW - 10 * DAY), ("c", NOW - DAY), ("d", NOW - 0.5), ("e", NOW)]:
         await made.add({"id": name, "created_at": created})
     return made
 
@@ -55,6 +55,15 @@ async def test_pages_follow_each_other_without_gap_or_repetition(records, order,
         seen += page
         after = await records.load(page[-1])
     assert seen == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "after", "expected"), [("asc", "b", "cde"), ("desc", "e", "dcba"), ("desc", "c", "ba")]
+)
+async def test_a_page_follows_an_object_that_was_deleted_since(records, order, after, expected):
+    last = await records.load(after)
+    await records.delete(last)
+    assert await ids_of(records, order=order, after=last) == (expected, False)
 
 
 async def test_only_wanted_objects_count_for_the_page(records):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anthropic
@@ -216,11 +217,129 @@ async def test_clients_with_keys_of_the_proxy_find_their_own_batches_and_files_a
                 ):
                     answer = await http.get(path, headers={"anthropic-version": "2026-10-21"})
                     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error"), path
-            for listing in (two.messages.batches.list(), two.files.list(), one.files.list()):
-                with pytest.raises(anthropic.PermissionDeniedError, match="not listed for this key"):
-                    await listing
+                for path in ("/v1/messages/batches", "/v1/files"):
+                    answer = await http.delete(path, headers={"anthropic-version": "2026-10-21"})
+                    assert answer.status_code == 405
             await one.files.delete(file.id)
             await one.messages.batches.delete(batch.id)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Two clients that share a workspace, and each their own through which the workspace can be seen whole."""
+
+    one: AsyncAnthropic
+    two: AsyncAnthropic
+    operator: AsyncAnthropic
+
+
+@pytest.fixture
+async def sharing(start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path) -> AsyncIterator[Sharing]:
+    settings = with_keys(simulation, tmp_path / "store.sqlite3", "sk-one", "sk-two")
+    async with start_proxy(REVERSE, settings=settings) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        async with (
+            AsyncAnthropic(api_key="sk-one", base_url=url, max_retries=0) as one,
+            AsyncAnthropic(api_key="sk-two", base_url=url, max_retries=0) as two,
+            AsyncAnthropic(api_key="sk-ant-ours", base_url=simulation.base_url, max_retries=0) as operator,
+        ):
+            yield Sharing(one, two, operator)
+
+
+async def make_batch(client: AsyncAnthropic) -> str:
+    params = {"model": "claude-opus-4-8", "max_tokens": 99, "messages": HELLO}
+    return (await client.messages.batches.create(requests=[{"custom_id": "one", "params": params}])).id  # type: ignore[typeddict-item] # a plain one
+
+
+async def upload(client: AsyncAnthropic, name: str) -> str:
+    return (await client.files.upload(file=(name, b"A note.", "text/plain"))).id
+
+
+async def test_lists_have_what_the_client_made_as_if_the_workspace_were_its_own(sharing: Sharing) -> None:
+    one, two, operator = sharing.one, sharing.two, sharing.operator
+    for client in (one, two):
+        assert [file async for file in client.files.list()] == []
+        assert [batch async for batch in client.messages.batches.list()] == []
+    files, batches = [], []
+    for number in range(5):
+        files.append(await upload(one, f"{number}.txt"))
+        await upload(two, "other.txt")
+        batches.append(await make_batch(one))
+        await make_batch(two)
+    files.reverse()
+    batches.reverse()
+    assert len([file async for file in operator.files.list()]) == 10
+    for limit in (1, 2, 5, 1000):
+        assert [file.id async for file in one.files.list(limit=limit)] == files
+        assert [batch.id async for batch in one.messages.batches.list(limit=limit)] == batches
+        back = [batch.id async for batch in one.messages.batches.list(limit=limit, before_id=batches[4])]
+        assert sorted(back) == sorted(batches[:4])
+    page = await one.files.list(limit=3)
+    assert ([file.id for file in page.data], page.has_next_page()) == (files[:3], True)
+    assert page.data[0] == await one.files.retrieve_metadata(files[0])
+    last = await page.get_next_page()
+    assert ([file.id for file in last.data], last.has_next_page()) == (files[3:], False)
+    first = await one.messages.batches.list(limit=2, after_id=batches[0])
+    assert ([batch.id for batch in first.data], first.has_more) == (batches[1:3], True)
+    assert (first.first_id, first.last_id) == (batches[1], batches[2])
+    nearest = await one.messages.batches.list(limit=2, before_id=batches[3])
+    assert ([batch.id for batch in nearest.data], nearest.has_more) == (batches[1:3], True)
+    foreign = [file.id async for file in operator.files.list() if file.id not in files]
+    named = await one.files.list(ids=[files[3], foreign[0], files[1]])
+    assert sorted(file.id for file in named.data) == sorted([files[1], files[3]])
+    assert (await two.files.list(ids=files)).data == []
+
+
+async def test_lists_go_on_while_what_they_name_is_deleted(sharing: Sharing) -> None:
+    one = sharing.one
+    for number in range(5):
+        await upload(one, f"{number}.txt")
+        await upload(sharing.two, "other.txt")
+    kept = await upload(one, "kept.txt")
+    await sharing.operator.files.delete(kept)
+    seen = []
+    async for file in one.files.list(limit=2):
+        seen.append(file.filename)
+        await one.files.delete(file.id)
+    assert seen == ["4.txt", "3.txt", "2.txt", "1.txt", "0.txt"]
+    assert [file async for file in one.files.list()] == []
+    assert [file.filename async for file in sharing.two.files.list(limit=1)] == ["other.txt"] * 5
+
+
+async def test_a_list_of_many_more_batches_of_others_has_those_of_the_client(
+    sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("addon.workspace_lists._MAX_LIMIT", 3)
+    made = []
+    for number in range(12):
+        await make_batch(sharing.two)
+        if number in (0, 7, 8):
+            made.append(await make_batch(sharing.one))
+    assert [batch.id async for batch in sharing.one.messages.batches.list(limit=2)] == made[::-1]
+    (page,) = [page async for page in (await sharing.one.messages.batches.list(limit=3)).iter_pages()]
+    assert ([batch.id for batch in page.data], page.has_more) == (made[::-1], False)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("/v1/files?limit=0", 400, "limit"),
+        ("/v1/files?limit=1001", 400, "limit"),
+        ("/v1/messages/batches?limit=two", 400, "limit"),
+        ("/v1/files?page=page_3", 400, "page"),
+        ("/v1/files?page=page_1.5_x&limit=%FF", 400, "limit"),
+        ("/v1/messages/batches?before_id=%FF&limit=-1", 400, "limit"),
+        ("/v1/messages/batches/%FF", 404, "Not found"),
+    ],
+)
+async def test_a_list_that_cannot_be_made_is_refused(sharing: Sharing, path: str, status: int, message: str) -> None:
+    async with httpx2.AsyncClient(base_url=sharing.one.base_url, headers={"x-api-key": "sk-one"}) as http:
+        answer = await http.get(path, headers={"anthropic-version": "2026-10-21"})
+        assert (answer.status_code, answer.json()["type"]) == (status, "error")
+        assert message in answer.json()["error"]["message"]
+        # What Claude refuses comes back as Claude says it.
+        refused = await http.get("/v1/messages/batches", headers={"anthropic-version": "1999-01-01"})
+        assert (refused.status_code, "not a valid version" in refused.text) == (400, True)
 
 
 async def test_what_another_client_made_through_openais_api_is_not_found_through_claudes(
