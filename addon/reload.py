@@ -131,8 +131,8 @@ class Reloader:
             self.reload()
 
     async def watch(self) -> None:
-        """Look at the file once a second, for ever."""
-        while True:
+        """Look at the file once a second, for ever; where there is none, there is nothing to look at."""
+        while self.settings.config is not None:
             await asyncio.sleep(_POLL_SECONDS)
             self.reload_if_changed()
 

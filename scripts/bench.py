@@ -45,6 +45,7 @@ ROWS = (
     ("added time to first token, p99, ms", "p99", True),
     ("start to first answer, s", "start", False),
     ("resident memory idle, MiB", "idle", False),
+    ("of that the process that answers, MiB", "own", False),
     ("resident memory after all of that, MiB", "after", False),
     ("resident memory with {streams} open streams, MiB", "held", False),
     ("an open stream, KiB", "stream", False),

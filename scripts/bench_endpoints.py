@@ -35,6 +35,8 @@ class Endpoint:
     start_seconds: float = 0.0
     """From the start of its process, beside no other that starts, to its first right answer."""
     idle_mib: float = 0.0
+    idle_own_mib: float = 0.0
+    """Of its first process alone, without an exporter."""
 
     def pids(self) -> list[int]:
         """List the process and its descendants."""
@@ -59,10 +61,10 @@ class Endpoint:
         """CPU time so far, of all threads: the scheduler's nanoseconds, not the ticks of `stat`."""
         return {pid: sum(map(_nanoseconds, Path(f"/proc/{pid}/task").glob("*/schedstat"))) / 1e9 for pid in self.pids()}
 
-    def mib(self) -> float:
-        """Resident memory."""
+    def mib(self, pids: Sequence[int] | None = None) -> float:
+        """Resident memory, of all processes or of some."""
         pages = 0
-        for pid in self.pids():
+        for pid in self.pids() if pids is None else pids:
             with contextlib.suppress(OSError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -49,7 +49,7 @@ def measure(endpoints: Sequence[Endpoint], load: Load, *, rounds: int, seconds: 
     for endpoint in endpoints:
         load.run(endpoint, ONE_REQUEST)
         endpoint.settle()
-        endpoint.idle_mib = endpoint.mib()
+        endpoint.idle_mib, endpoint.idle_own_mib = endpoint.mib(), endpoint.mib(endpoint.pids()[:1])
     for endpoint in endpoints:  # first requests pay for what is made once
         for cell in cells(0.3):
             load.run(endpoint, cell.job)
@@ -96,6 +96,7 @@ def _memory(endpoint: Endpoint, load: Load, streams: int) -> dict[str, list[floa
     return {
         "start": [endpoint.start_seconds],
         "idle": [endpoint.idle_mib],
+        "own": [endpoint.idle_own_mib],
         "after": [after],
         "held": [held],
         "stream": [(held - after) * 1024 / streams],

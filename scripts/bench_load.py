@@ -81,7 +81,7 @@ class Result:
     chunks: int = 0
     first_text: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
-    """Between two reads of a stream that has begun, where the upstream paces it."""
+    """Between two texts of a stream, where the upstream paces them. Other events have equals in one API alone."""
     errors: list[str] = field(default_factory=list)
 
 
@@ -141,13 +141,12 @@ async def _exchange(job: Job, result: Result, reader: asyncio.StreamReader, writ
             if not piece:
                 raise WrongAnswerError("the answer was cut")
             pieces += piece
-            now = time.perf_counter()
-            if read_at is None:
-                if b"simulated" in pieces:
-                    read_at = now
+            if b"simulated" in piece:
+                now = time.perf_counter()
+                if read_at is None:
                     result.first_text.append(now - started)
-            elif job.interval:
-                result.gaps.append(now - read_at)
+                elif job.interval:
+                    result.gaps.append(now - read_at)
                 read_at = now
         body = _unchunk(bytes(pieces))
     text, chunks = (_read_stream if job.stream else _read_whole)(job.api, body)
