@@ -42,6 +42,7 @@ from addon.stored_completions import (
     answer_stored_completions,
 )
 from addon.stored_responses import answer_cancel, answer_delete, answer_input_items, answer_stored_response
+from addon.uploads import answer_new_part, answer_new_upload, answer_upload_cancel, answer_upload_completion
 
 __all__ = ["ANSWERS"]
 
@@ -59,6 +60,10 @@ ANSWERS: Mapping[Endpoint, Answer] = MappingProxyType(
         Endpoint.FILE: answer_file,
         Endpoint.FILE_CONTENT: answer_file_content,
         Endpoint.FILE_DELETION: answer_file_deletion,
+        Endpoint.NEW_UPLOAD: answer_new_upload,
+        Endpoint.NEW_UPLOAD_PART: answer_new_part,
+        Endpoint.UPLOAD_COMPLETION: answer_upload_completion,
+        Endpoint.UPLOAD_CANCEL: answer_upload_cancel,
         Endpoint.NEW_BATCH: answer_new_batch,
         Endpoint.BATCHES: answer_batches,
         Endpoint.BATCH: answer_batch,

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 from addon.listed_records import ListedRecords
 from addon.store import Key, Store
 from addon.thinking_memory import scope_of
+from translators.file_expiry import FileExpiry
 from translators.uploaded_files import file_not_found
 
 if TYPE_CHECKING:
     from addon.exchange import Exchange
 
-__all__ = ["FileRecords", "file_records_of"]
+__all__ = ["FileRecords", "file_records_of", "seconds_of"]
+
+_BATCH_SECONDS = 30 * 24 * 3600
+"""How long files of batches are kept where nothing is said: OpenAI's own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +91,10 @@ def file_records_of(exchange: "Exchange") -> FileRecords:
     """Find the files of an exchange's client."""
     gateway = exchange.gateway
     return FileRecords(gateway.store, scope_of(exchange.authorization), gateway.settings.store.seconds_to_live)
+
+
+def seconds_of(purpose: str, expiry: FileExpiry | None) -> int | None:
+    """Say how long a file of this purpose is kept; None: as long as others, after its last use."""
+    if expiry is not None:
+        return expiry.seconds
+    return _BATCH_SECONDS if purpose == "batch" else None

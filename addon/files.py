@@ -6,19 +6,16 @@ from typing import Any
 import msgspec
 
 from addon.exchange import Exchange
-from addon.file_records import file_records_of
+from addon.file_records import file_records_of, seconds_of
 from addon.multipart import FormPart, parse_form
 from addon.pages import encode_list, read_page_query
 from translators.errors import OpenAIError
-from translators.request_errors import check_range, invalid_value, missing_parameter
+from translators.file_expiry import FileExpiry, check_expiry
+from translators.request_errors import invalid_value, missing_parameter
+from translators.upload_requests import PURPOSES
 
 __all__ = ["answer_file", "answer_file_content", "answer_file_deletion", "answer_files", "answer_new_file"]
 
-_PURPOSES = ("assistants", "batch", "vision", "user_data", "evals")
-"""All but `fine-tune`, which is nothing that Claude does."""
-_BATCH_SECONDS = 30 * 24 * 3600
-"""How long files of batches are kept where nothing is said: OpenAI's own time."""
-_SHORTEST_SECONDS, _LONGEST_SECONDS = 3600, 30 * 24 * 3600
 _MOST_LISTED = 10_000
 
 
@@ -29,12 +26,12 @@ async def answer_new_file(exchange: Exchange) -> None:
         if name not in form:
             raise missing_parameter(name)
     purpose = form["purpose"].text
-    if purpose not in _PURPOSES:
-        raise invalid_value("purpose", f"'{purpose[:64]}'", _PURPOSES)
+    if purpose not in PURPOSES:
+        raise invalid_value("purpose", f"'{purpose[:64]}'", PURPOSES)
     file = form["file"]
     if not file.data:
         raise OpenAIError(400, "File is empty.", param="file")
-    seconds = _read_expiry(form) or (_BATCH_SECONDS if purpose == "batch" else None)
+    seconds = seconds_of(purpose, _read_expiry(form))
     made = await file_records_of(exchange).create(file.filename or "upload", purpose, file.data, seconds)
     await _respond(exchange, made)
 
@@ -70,7 +67,7 @@ async def answer_file_deletion(exchange: Exchange) -> None:
     await _respond(exchange, {"id": _id(exchange), "object": "file", "deleted": True})
 
 
-def _read_expiry(form: Mapping[str, FormPart]) -> int | None:
+def _read_expiry(form: Mapping[str, FormPart]) -> FileExpiry | None:
     anchor, seconds = form.get("expires_after[anchor]"), form.get("expires_after[seconds]")
     if anchor is None and seconds is None:
         return None
@@ -83,8 +80,8 @@ def _read_expiry(form: Mapping[str, FormPart]) -> int | None:
     except ValueError as error:
         message = "Invalid type for 'expires_after.seconds': expected an integer, but got a string instead."
         raise OpenAIError(400, message, code="invalid_type", param="expires_after.seconds") from error
-    check_range("expires_after.seconds", wanted, _SHORTEST_SECONDS, _LONGEST_SECONDS)
-    return wanted
+    check_expiry("expires_after", wanted)
+    return FileExpiry("created_at", wanted)
 
 
 def _id(exchange: Exchange) -> str:

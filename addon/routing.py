@@ -29,6 +29,10 @@ class Endpoint(Enum):
     FILE = "file"
     FILE_CONTENT = "file_content"
     FILE_DELETION = "file_deletion"
+    NEW_UPLOAD = "new_upload"
+    NEW_UPLOAD_PART = "new_upload_part"
+    UPLOAD_COMPLETION = "upload_completion"
+    UPLOAD_CANCEL = "upload_cancel"
     NEW_BATCH = "new_batch"
     BATCHES = "batches"
     BATCH = "batch"
@@ -100,6 +104,7 @@ _CONVERSATION = r"/conversations/(?P<name>[^/]+)"
 _ITEM = rf"{_CONVERSATION}/items/(?P<item>[^/]+)"
 _COMPLETION = r"/chat/completions/(?P<name>[^/]+)"
 _FILE = r"/files/(?P<name>[^/]+)"
+_UPLOAD = r"/uploads/(?P<name>[^/]+)"
 _BATCH = r"/batches/(?P<name>[^/]+)"
 
 _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
@@ -130,6 +135,10 @@ _STATE_ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", _FILE, Endpoint.FILE),
     ("GET", f"{_FILE}/content", Endpoint.FILE_CONTENT),
     ("DELETE", _FILE, Endpoint.FILE_DELETION),
+    ("POST", "/uploads", Endpoint.NEW_UPLOAD),
+    ("POST", f"{_UPLOAD}/parts", Endpoint.NEW_UPLOAD_PART),
+    ("POST", f"{_UPLOAD}/complete", Endpoint.UPLOAD_COMPLETION),
+    ("POST", f"{_UPLOAD}/cancel", Endpoint.UPLOAD_CANCEL),
     ("POST", "/batches", Endpoint.NEW_BATCH),
     ("GET", "/batches", Endpoint.BATCHES),
     ("GET", _BATCH, Endpoint.BATCH),
@@ -223,7 +232,7 @@ class Router:
             OpenAIError(
                 404,
                 f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
-                f"It serves chat completions, responses, conversations, files, batches and models.{others}",
+                f"It serves chat completions, responses, conversations, files, uploads, batches and models.{others}",
             )
         )
 

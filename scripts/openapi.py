@@ -18,6 +18,7 @@ from translators.batches.request_body import BatchRequest
 from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.completions.request_types import CompletionRequest
 from translators.responses.request_types import ResponsesParameters
+from translators.upload_requests import UploadCompletionRequest, UploadRequest
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 BODIES: dict[Endpoint, type] = {
@@ -26,6 +27,8 @@ BODIES: dict[Endpoint, type] = {
     Endpoint.RESPONSES: ResponsesParameters,
     Endpoint.RESPONSES_COMPACT: ResponsesParameters,
     Endpoint.RESPONSES_INPUT_TOKENS: ResponsesParameters,
+    Endpoint.NEW_UPLOAD: UploadRequest,
+    Endpoint.UPLOAD_COMPLETION: UploadCompletionRequest,
     Endpoint.NEW_BATCH: BatchRequest,
     Endpoint.NEW_CONVERSATION: conversations._Body,
     Endpoint.CONVERSATION_UPDATE: conversations._Body,
@@ -38,10 +41,17 @@ PAGED = frozenset(
         *(Endpoint.CONVERSATION_ITEMS, Endpoint.RESPONSE_INPUT_ITEMS),
     }
 )
-FORM = {
-    "type": "object",
-    "properties": {"file": {"type": "string", "format": "binary"}, "purpose": {"type": "string"}},
-    "required": ["file", "purpose"],
+FORMS = {
+    Endpoint.NEW_FILE: {
+        "type": "object",
+        "properties": {"file": {"type": "string", "format": "binary"}, "purpose": {"type": "string"}},
+        "required": ["file", "purpose"],
+    },
+    Endpoint.NEW_UPLOAD_PART: {
+        "type": "object",
+        "properties": {"data": {"type": "string", "format": "binary"}},
+        "required": ["data"],
+    },
 }
 ERROR = {
     "type": "object",
@@ -102,8 +112,8 @@ def _operation(path: str, endpoint: Endpoint, schema_of: dict[type, Any]) -> dic
     if endpoint in BODIES:
         content = {"application/json": {"schema": schema_of[BODIES[endpoint]]}}
         operation["requestBody"] = {"required": True, "content": content}
-    if endpoint is Endpoint.NEW_FILE:
-        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}
+    if endpoint in FORMS:
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": FORMS[endpoint]}}}
     return operation
 
 

@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 
 from translators.errors import OpenAIError
+from translators.file_expiry import FileExpiry, check_expiry
 from translators.request_errors import (
-    check_range,
     invalid_value,
     missing_parameter,
     translate_validation_error,
@@ -21,15 +21,7 @@ ENDPOINTS: tuple[Endpoint, ...] = ("/v1/chat/completions", "/v1/completions", "/
 """Whose requests Claude answers. OpenAI batches others too: embeddings, moderations, images, videos."""
 
 _WINDOW = "24h"
-_SHORTEST_SECONDS, _LONGEST_SECONDS = 3600, 30 * 24 * 3600
 _MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512
-
-
-class OutputExpiry(msgspec.Struct, frozen=True):
-    """How long the output and error files are kept."""
-
-    anchor: Literal["created_at"]
-    seconds: int
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -39,7 +31,7 @@ class BatchRequest(msgspec.Struct, frozen=True):
     endpoint: str
     completion_window: str
     metadata: dict[str, str] | None = None
-    output_expires_after: OutputExpiry | None = None
+    output_expires_after: FileExpiry | None = None
 
 
 _decoder = msgspec.json.Decoder(BatchRequest)
@@ -65,8 +57,7 @@ def parse_request(body: bytes) -> BatchRequest:
     if request.completion_window != _WINDOW:
         raise invalid_value("completion_window", f"'{request.completion_window[:64]}'", (_WINDOW,))
     if request.output_expires_after is not None:
-        seconds = request.output_expires_after.seconds
-        check_range("output_expires_after.seconds", seconds, _SHORTEST_SECONDS, _LONGEST_SECONDS)
+        check_expiry("output_expires_after", request.output_expires_after.seconds)
     _check_metadata(request.metadata or {})
     return request
 

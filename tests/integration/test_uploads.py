@@ -1,0 +1,153 @@
+"""/v1/uploads with the stock client: files that come in parts."""
+
+import asyncio
+import hashlib
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from addon.simulated_claude.server import RunningSimulation
+from tests.integration.batch_api import chat, ended, line
+from tests.integration.responses_api import REVERSE, client_of, http_of, settings_with_store
+from tests.integration.running_proxy import ProxyStarter, RunningProxy
+
+CONTENT = bytes(range(256)) * 1000
+UPLOAD: dict[str, Any] = {
+    "bytes": len(CONTENT),
+    "filename": "données.bin",
+    "mime_type": "application/octet-stream",
+    "purpose": "user_data",
+}
+
+
+@pytest.fixture
+async def proxy(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> AsyncIterator[RunningProxy]:
+    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(proxy: RunningProxy) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with client_of(proxy) as made:
+        yield made
+
+
+async def test_parts_that_come_at_once_become_a_file_in_the_order_told(client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    assert (upload.object, upload.status, upload.bytes) == ("upload", "pending", len(CONTENT))
+    assert upload.expires_at == upload.created_at + 3600
+    pieces = [CONTENT[start : start + 100_000] for start in range(0, len(CONTENT), 100_000)]
+    parts = await asyncio.gather(*(client.uploads.parts.create(upload.id, data=piece) for piece in reversed(pieces)))
+    assert {(part.object, part.upload_id) for part in parts} == {("upload.part", upload.id)}
+    ids = [part.id for part in reversed(parts)]
+    md5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+    completed = await client.uploads.complete(upload.id, part_ids=ids, md5=md5)
+    assert completed.status == "completed"
+    assert completed.file is not None
+    assert (completed.file.filename, completed.file.purpose, completed.file.bytes) == (
+        upload.filename,
+        upload.purpose,
+        len(CONTENT),
+    )
+    assert await client.files.retrieve(completed.file.id) == completed.file
+    assert (await client.files.content(completed.file.id)).read() == CONTENT
+    assert await client.uploads.complete(upload.id, part_ids=ids) == completed
+    assert [file.id async for file in client.files.list()] == [completed.file.id]
+
+
+async def test_a_batch_is_made_of_what_the_clients_own_helper_uploads(client: openai.AsyncOpenAI) -> None:
+    requests = [line(str(number), chat(f"Question {number}")) for number in range(20)]
+    lines = "\n".join(json.dumps(request) for request in requests).encode()
+    upload = await client.uploads.upload_file_chunked(
+        file=lines, filename="in.jsonl", bytes=len(lines), mime_type="application/jsonl", purpose="batch", part_size=999
+    )
+    assert upload.file is not None
+    assert upload.file.expires_at == upload.file.created_at + 30 * 24 * 3600
+    batch = await client.batches.create(
+        input_file_id=upload.file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    assert (await ended(client, batch.id)).request_counts.completed == 20  # type: ignore[union-attr] # it has ended
+
+
+async def test_an_upload_that_is_given_up_takes_nothing_more(client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    part = await client.uploads.parts.create(upload.id, data=CONTENT)
+    assert (await client.uploads.cancel(upload.id)).status == "cancelled"
+    for late in (
+        client.uploads.parts.create(upload.id, data=b"x"),
+        client.uploads.complete(upload.id, part_ids=[part.id]),
+        client.uploads.cancel(upload.id),
+    ):
+        with pytest.raises(openai.BadRequestError, match="is cancelled"):
+            await late
+    assert [file async for file in client.files.list()] == []
+
+
+async def test_a_file_is_made_of_the_whole_alone(client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**UPLOAD, expires_after={"anchor": "created_at", "seconds": 3600})
+    first = await client.uploads.parts.create(upload.id, data=CONTENT[:1000])
+    with pytest.raises(openai.BadRequestError, match="have 1000 bytes, but the upload was created with 256000"):
+        await client.uploads.complete(upload.id, part_ids=[first.id])
+    with pytest.raises(openai.BadRequestError, match="No such part: part_other"):
+        await client.uploads.complete(upload.id, part_ids=[first.id, "part_other"])
+    with pytest.raises(openai.BadRequestError, match="more than the 256000 bytes"):
+        await client.uploads.parts.create(upload.id, data=CONTENT[999:])
+    rest = await client.uploads.parts.create(upload.id, data=CONTENT[1000:])
+    with pytest.raises(openai.BadRequestError, match="checksum"):
+        await client.uploads.complete(upload.id, part_ids=[first.id, rest.id], md5="0" * 32)
+    completed = await client.uploads.complete(upload.id, part_ids=[first.id, rest.id])
+    assert completed.file is not None
+    assert completed.file.expires_at == completed.file.created_at + 3600
+
+
+async def test_an_upload_is_found_by_its_own_client_alone(proxy: RunningProxy, client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    part = await client.uploads.parts.create(upload.id, data=CONTENT)
+    async with client_of(proxy, "sk-another") as other:
+        for attempt in (
+            other.uploads.parts.create(upload.id, data=b"x"),
+            other.uploads.complete(upload.id, part_ids=[part.id]),
+            other.uploads.cancel(upload.id),
+        ):
+            with pytest.raises(openai.NotFoundError, match=f"No such Upload object: {upload.id}"):
+                await attempt
+        theirs = await other.uploads.create(**UPLOAD)
+        with pytest.raises(openai.BadRequestError, match="No such part"):
+            await other.uploads.complete(theirs.id, part_ids=[part.id])
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "param"),
+    [
+        ({"bytes": 0}, "integer_below_min_value", "bytes"),
+        ({"bytes": 2**40}, "integer_above_max_value", "bytes"),
+        ({"bytes": "many"}, "invalid_type", "bytes"),
+        ({"filename": ""}, "missing_required_parameter", "filename"),
+        ({"purpose": "fine-tune"}, "invalid_value", "purpose"),
+        ({"purpose": None}, "invalid_type", "purpose"),
+        ({"expires_after": {"anchor": "created_at", "seconds": 1}}, "integer_below_min_value", "expires_after.seconds"),
+        ({"expires_after": {"anchor": "now", "seconds": 3600}}, "invalid_value", "expires_after.anchor"),
+    ],
+)
+async def test_a_wrong_upload_is_refused(proxy: RunningProxy, change: dict[str, Any], code: str, param: str) -> None:
+    async with http_of(proxy) as http:
+        answer = await http.post("/v1/uploads", json={**UPLOAD, **change})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, code, param)
+
+
+async def test_a_part_without_data_is_refused(proxy: RunningProxy, client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    with pytest.raises(openai.BadRequestError, match="data"):
+        await client.uploads.parts.create(upload.id, data=io.BytesIO(b""))
+    async with http_of(proxy) as http:
+        answer = await http.post(f"/v1/uploads/{upload.id}/parts", files={"other": b"x"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "data")
