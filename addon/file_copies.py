@@ -18,7 +18,7 @@ from addon.claude_files import LONGEST_SECONDS, SHORTEST_SECONDS, ClaudeFiles
 from addon.file_records import FileRecords
 from addon.store import Key
 from translators.errors import OpenAIError
-from translators.uploaded_files import CopyKind, FileForClaude, UploadedFile, prepare_copy
+from translators.uploaded_files import CopyKind, FileForClaude, UploadedFile, prepare_container_copy, prepare_copy
 
 __all__ = ["ClaudeCopy", "FileCopies"]
 
@@ -56,13 +56,15 @@ class FileCopies:
     _making: WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _paused_until: float = 0.0
 
-    async def find(
+    async def find(  # noqa: PLR0913 - whose file, for what and how long, and who is told
         self,
         records: FileRecords,
         file: Mapping[str, Any],
         key: str | None,
         lasting: float,
         on_upload: Callable[[], None],
+        *,
+        for_container: bool = False,
     ) -> ClaudeCopy | None:
         """Find Claude's copy of a file, or make it; None if there is none to be had.
 
@@ -72,13 +74,15 @@ class FileCopies:
             key: the client's own key for Claude, if it has one.
             lasting: for how many seconds from now on it is needed.
             on_upload: told before Claude is asked to take it.
+            for_container: it is for the sandbox that code runs in, which takes any file, and none but a copy.
 
         Raises:
             OpenAIError: 503, the store is away.
         """
-        if not self.wanted or file["bytes"] < _LEAST_BYTES:
+        if not self.wanted or (file["bytes"] < _LEAST_BYTES and not for_container):
             return None
-        name = self._name(records, file["id"], key)
+        name = self._name(records, file["id"], key, for_container=for_container)
+        prepare = prepare_container_copy if for_container else prepare_copy
         async with self._making.setdefault(name, asyncio.Lock()):
             found = (await records.store.load([name])).get(name)
             if found is not None:
@@ -90,7 +94,7 @@ class FileCopies:
             if seconds < SHORTEST_SECONDS or seconds <= lasting or time.time() < self._paused_until:
                 return None
             try:
-                prepared = prepare_copy(UploadedFile(file["filename"], await records.content(file["id"])))
+                prepared = prepare(UploadedFile(file["filename"], await records.content(file["id"])))
             except OpenAIError as error:
                 if error.status != 400:
                     raise
@@ -118,21 +122,24 @@ class FileCopies:
         return ClaudeCopy(claude_file_id, prepared.kind, file["bytes"], int(now) + seconds)
 
     async def forget(self, records: FileRecords, file_id: str, key: str | None) -> None:
-        """Forget a copy that Claude does not have any more."""
-        await records.store.delete([self._name(records, file_id, key)])
+        """Forget the copies of a file that Claude does not have any more."""
+        await records.store.delete(self._names(records, file_id, key))
 
     async def delete(self, records: FileRecords, file_id: str, key: str | None) -> None:
-        """Delete the copy of a file that is deleted. One that Claude does not delete now expires by itself."""
-        name = self._name(records, file_id, key)
-        found = (await records.store.load([name])).get(name)
-        if found is None:
-            return
-        await records.store.delete([name])
-        try:
-            await self.claude.delete(msgspec.json.decode(found, type=ClaudeCopy).claude_file_id, key)
-        except OpenAIError as error:
-            if error.status != 404:
-                log.warning("copy_not_deleted", file_id=file_id, status=error.status, reason=error.code or error.type)
+        """Delete the copies of a file that is deleted. What Claude does not delete now expires by itself."""
+        found = await records.store.load(self._names(records, file_id, key))
+        await records.store.delete(list(found))
+        for copy in found.values():
+            try:
+                await self.claude.delete(msgspec.json.decode(copy, type=ClaudeCopy).claude_file_id, key)
+            except OpenAIError as error:
+                if error.status != 404:
+                    reason = error.code or error.type
+                    log.warning("copy_not_deleted", file_id=file_id, status=error.status, reason=reason)
 
-    def _name(self, records: FileRecords, file_id: str, key: str | None) -> Key:
-        return Key("copy", records.owner, f"{file_id} {self.claude.account(key)}")
+    def _name(self, records: FileRecords, file_id: str, key: str | None, *, for_container: bool) -> Key:
+        use = " container" if for_container else ""
+        return Key("copy", records.owner, f"{file_id} {self.claude.account(key)}{use}")
+
+    def _names(self, records: FileRecords, file_id: str, key: str | None) -> list[Key]:
+        return [self._name(records, file_id, key, for_container=use) for use in (False, True)]

@@ -11,7 +11,7 @@ from addon.file_records import FileRecords, file_records_of
 from addon.gateway import Gateway
 from translators.backends import ANTHROPIC, parse_target
 from translators.errors import OpenAIError
-from translators.uploaded_files import CopiedFile, UploadedFile, find_file_ids, put_files
+from translators.uploaded_files import CopiedFile, UploadedFile, file_not_found, find_file_ids, put_files
 
 __all__ = ["NamedFiles", "named_files_of"]
 
@@ -40,15 +40,17 @@ class NamedFiles:
         """Return the parameters of a request to Claude with the uploaded files that it names.
 
         Raises:
-            OpenAIError: 400 for a file that is not there or cannot be read by Claude, 503 if the store is away.
+            OpenAIError: 400 for a file that is not there or cannot be read by Claude, 503 if the store is away, or
+                Claude takes no file for its sandbox at the moment.
         """
-        file_ids = find_file_ids(params)
-        if not file_ids:
+        shown, for_container = find_file_ids(params)
+        if not shown and not for_container:
             return params
         may_copy = parse_target(params["model"]).backend == ANTHROPIC
-        found = await ask_at_once([self._find(file_id, may_copy=may_copy) for file_id in file_ids])
-        files = {file_id: file for file_id, file in zip(file_ids, found, strict=True) if file is not None}
-        return put_files(params, files)
+        found = await ask_at_once([self._find(file_id, may_copy=may_copy) for file_id in shown])
+        files = {file_id: file for file_id, file in zip(shown, found, strict=True) if file is not None}
+        copies = await ask_at_once([self._copy(file_id, may_copy=may_copy) for file_id in for_container])
+        return put_files(params, files, dict(zip(for_container, copies, strict=True)))
 
     async def _find(self, file_id: str, *, may_copy: bool) -> UploadedFile | CopiedFile | None:
         file = await self.records.listed.load(file_id)
@@ -61,6 +63,25 @@ class NamedFiles:
                 await self.records.renew(file)
                 return CopiedFile(file["filename"], copy.claude_file_id, copy.kind)
         return UploadedFile(file["filename"], await self.records.content(file_id))
+
+    async def _copy(self, file_id: str, *, may_copy: bool) -> str:
+        """Find Claude's id of a file for the sandbox that code runs in."""
+        file = await self.records.listed.load(file_id)
+        if file is None:
+            raise file_not_found(file_id, 400)
+        copies = self.gateway.copies
+        if not may_copy or not copies.wanted:
+            message = (
+                "Files of a container need Claude's own API, and `claude.upload_files`: no code can read them here."
+            )
+            raise OpenAIError(400, message, code="unsupported_value", param="tools")
+        copy = await copies.find(self.records, file, self.claude_key, self.lasting, self.on_upload, for_container=True)
+        if copy is None:
+            message = f"The file {file_id} cannot be given to the code at the moment."
+            raise OpenAIError(503, message, "server_error", "file_not_copied", "tools", {"retry-after": "60"})
+        self._copies[copy.claude_file_id] = file_id
+        await self.records.renew(file)
+        return copy.claude_file_id
 
     def _is_too_large(self, copy: ClaudeCopy) -> bool:
         """Whether it is an image that is refused for its size, which its content shows."""
@@ -103,6 +124,8 @@ def _claude_file_ids(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         content = message.get("content")
         if isinstance(content, list):
             for block in content:
+                if block["type"] == "container_upload":
+                    yield block["file_id"]
                 source = block.get("source")
                 if isinstance(source, Mapping) and source.get("type") == "file":
                     yield source["file_id"]

@@ -6,10 +6,11 @@ prefix stays cached.
 """
 
 import base64
+import mimetypes
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from translators.content import Block, translate_file, translate_image, unsupported_image
 from translators.errors import OpenAIError
@@ -18,9 +19,12 @@ __all__ = [
     "CopiedFile",
     "CopyKind",
     "FileForClaude",
+    "NamedIds",
     "UploadedFile",
+    "add_container_files",
     "file_not_found",
     "find_file_ids",
+    "prepare_container_copy",
     "prepare_copy",
     "put_files",
 ]
@@ -37,7 +41,7 @@ class UploadedFile:
     content: bytes
 
 
-type CopyKind = Literal["document", "image"]
+type CopyKind = Literal["document", "image", "container_upload"]
 """The block that a file can stand in."""
 
 
@@ -60,6 +64,23 @@ class FileForClaude:
     kind: CopyKind
 
 
+def prepare_container_copy(file: UploadedFile) -> FileForClaude:
+    """Write a file for the sandbox that code runs in: any file, as it is."""
+    name = _name_for_claude(file.filename)
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return FileForClaude(name, media_type, file.content, "container_upload")
+
+
+def add_container_files(messages: Sequence[dict[str, Any]], file_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the messages with files for the sandbox, in the user's first, where later turns leave them."""
+    added = list(messages)
+    index = next((index for index, message in enumerate(added) if message["role"] == "user"), None)
+    if file_ids and index is not None:
+        uploads = [{"type": "container_upload", "file_id": file_id} for file_id in file_ids]
+        added[index] = {**added[index], "content": [*added[index]["content"], *uploads]}
+    return added
+
+
 _REFUSED_IN_NAMES = re.compile(r'[<>:"|?*\\/\x00-\x1f]')
 _LONGEST_NAME = 255
 """https://platform.claude.com/docs/en/build-with-claude/files, "Invalid filename"."""
@@ -75,8 +96,11 @@ def prepare_copy(file: UploadedFile) -> FileForClaude:
     block = translate_file(data, None, file.filename, "file_id")
     source = block["source"]
     content = source["data"].encode() if source["type"] == "text" else file.content
-    name = _REFUSED_IN_NAMES.sub("_", file.filename)[-_LONGEST_NAME:]
-    return FileForClaude(name, source["media_type"], content, block["type"])
+    return FileForClaude(_name_for_claude(file.filename), source["media_type"], content, block["type"])
+
+
+def _name_for_claude(filename: str) -> str:
+    return _REFUSED_IN_NAMES.sub("_", filename)[-_LONGEST_NAME:]
 
 
 def file_not_found(file_id: str, status: int = 404) -> OpenAIError:
@@ -84,28 +108,57 @@ def file_not_found(file_id: str, status: int = 404) -> OpenAIError:
     return OpenAIError(status, f"No such File object: {file_id}", param="id" if status == 404 else "file_id")
 
 
-def find_file_ids(params: Mapping[str, Any]) -> list[str]:
-    """Find the ids of uploaded files in the parameters of a request to Claude, each once, in their order."""
-    return list(dict.fromkeys(file_id for block in _blocks(params["messages"]) if (file_id := _id_of(block))))
+class NamedIds(NamedTuple):
+    """Ids of uploaded files, each once, in their order."""
+
+    shown: list[str]
+    """Of files that Claude looks at."""
+    for_container: list[str]
+    """Of those that lie in the sandbox of its code."""
 
 
-def put_files(params: Mapping[str, Any], files: Mapping[str, UploadedFile | CopiedFile]) -> dict[str, Any]:
+def find_file_ids(params: Mapping[str, Any]) -> NamedIds:
+    """Find the ids of uploaded files in the parameters of a request to Claude."""
+    blocks = list(_blocks(params["messages"]))
+    return NamedIds(_unique(map(_id_of, blocks)), _unique(map(_container_id_of, blocks)))
+
+
+def _unique(found: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(file_id for file_id in found if file_id is not None))
+
+
+type FilesById = Mapping[str, UploadedFile | CopiedFile]
+
+
+def put_files(params: Mapping[str, Any], files: FilesById, for_container: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters with each uploaded file in the place of its id.
 
+    Args:
+        params: of a request to Claude.
+        files: those that Claude looks at.
+        for_container: Claude's ids of those that lie in its sandbox.
+
     Raises:
-        OpenAIError: 400 for an id that is not in `files`, and for a file that Claude cannot read.
+        OpenAIError: 400 for an id that is in neither, and for a file that Claude cannot read.
     """
-    messages = [{**message, "content": _put(message["content"], files)} for message in params["messages"]]
+    messages = [
+        {**message, "content": _put(message["content"], files, for_container)} for message in params["messages"]
+    ]
     return {**params, "messages": messages}
 
 
-def _put(content: Any, files: Mapping[str, UploadedFile | CopiedFile]) -> Any:
-    return content if isinstance(content, str) else [_put_block(block, files) for block in content]
+def _put(content: Any, files: FilesById, for_container: Mapping[str, str]) -> Any:
+    return content if isinstance(content, str) else [_put_block(block, files, for_container) for block in content]
 
 
-def _put_block(block: Block, files: Mapping[str, UploadedFile | CopiedFile]) -> Block:
+def _put_block(block: Block, files: FilesById, for_container: Mapping[str, str]) -> Block:
     if block["type"] == "tool_result" and "content" in block:
-        return {**block, "content": _put(block["content"], files)}
+        return {**block, "content": _put(block["content"], files, for_container)}
+    file_id = _container_id_of(block)
+    if file_id is not None:
+        if file_id not in for_container:
+            raise file_not_found(file_id, 400)
+        return {**block, "file_id": for_container[file_id]}
     file_id = _id_of(block)
     if file_id is None:
         return block
@@ -139,4 +192,11 @@ def _id_of(block: Block) -> str | None:
     if block["type"] not in ("image", "document") or block["source"]["type"] != "file":
         return None
     file_id: str = block["source"]["file_id"]
+    return file_id if file_id.startswith(FILE_PREFIX) else None
+
+
+def _container_id_of(block: Block) -> str | None:
+    if block["type"] != "container_upload":
+        return None
+    file_id: str = block["file_id"]
     return file_id if file_id.startswith(FILE_PREFIX) else None

@@ -110,6 +110,9 @@ class Files:
             return block
         if block.get("type") == "tool_result" and isinstance(block.get("content"), list):
             return {**block, "content": self._put_list(block["content"], f"{path}.content")}
+        if block.get("type") == "container_upload" and isinstance(block.get("file_id"), str):
+            self.find(block["file_id"])
+            return block
         source = block.get("source")
         if block.get("type") not in ("image", "document") or not isinstance(source, dict):
             return block

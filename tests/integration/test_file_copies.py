@@ -320,3 +320,88 @@ async def test_the_lines_of_a_batch_name_a_copy_that_lasts_as_long_as_claude_may
     assert [source["type"] for source in named] == ["file", "base64", "file"]
     assert named[0] == named[2] == copy
     assert uploads(simulation) == 1
+
+
+def container_files(body: Any) -> list[list[str]]:
+    """Claude's ids of the files for its sandbox, by message."""
+    return [
+        [block["file_id"] for block in message["content"] if block["type"] == "container_upload"]
+        for message in body["messages"]
+    ]
+
+
+def code_with(*file_ids: str) -> Any:
+    return {"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(file_ids)}}
+
+
+async def test_files_of_a_container_lie_in_claudes_sandbox_whatever_they_are(
+    proxy: RunningProxy, simulation: RunningSimulation
+) -> None:
+    async with client_of(proxy) as client:
+        sheet = await client.files.create(file=("sales.xlsx", b"PK\3\4 not read here"), purpose="user_data")
+        table = await client.files.create(file=("a.csv", b"\xff,\xfe\n"), purpose="assistants")
+        tool = code_with(sheet.id, table.id, sheet.id)
+        first = await client.responses.create(model="gpt-5.5", input="Add the sales up.", tools=[tool])
+        await client.responses.create(
+            model="gpt-5.5", input="And the rest?", tools=[tool], previous_response_id=first.id
+        )
+        before, after = asked(simulation)
+        given = kept(simulation)
+        assert [(file.filename, file.media_type, file.content) for file in given] == [
+            (
+                "sales.xlsx",
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                b"PK\3\4 not read here",
+            ),
+            ("a.csv", "text/csv", b"\xff,\xfe\n"),
+        ]
+        assert container_files(before) == [[file.id for file in given]]
+        assert container_files(after)[0] == container_files(before)[0]
+        assert after["messages"][0] == before["messages"][0]
+        await client.files.delete(sheet.id)
+    assert [file.filename for file in kept(simulation)] == ["a.csv"]
+
+
+async def test_a_file_may_be_shown_and_lie_in_the_sandbox(proxy: RunningProxy, simulation: RunningSimulation) -> None:
+    async with client_of(proxy) as client:
+        file_id = await upload(client, "pdf")
+        message: Any = {"role": "user", "content": [{"type": "input_file", "file_id": file_id}]}
+        await client.responses.create(model="gpt-5.5", input=[message], tools=[code_with(file_id)])
+        (body,) = asked(simulation)
+        (shown,), ((in_container,),) = sources(body), container_files(body)
+        assert sorted(file.id for file in kept(simulation)) == sorted([shown["file_id"], in_container])
+        await client.files.delete(file_id)
+    assert kept(simulation) == []
+
+
+async def test_a_file_of_the_sandbox_that_claude_has_lost_is_sent_again(
+    proxy: RunningProxy, simulation: RunningSimulation
+) -> None:
+    async with client_of(proxy) as client:
+        file_id = await upload(client, "text")
+        for _ in range(2):
+            await client.responses.create(model="gpt-5.5", input="Add up.", tools=[code_with(file_id)])
+            (file,) = kept(simulation)
+            simulation.simulation.files.delete(file.id)
+    assert uploads(simulation) == 2
+
+
+async def test_a_file_that_cannot_lie_in_the_sandbox_is_refused(
+    start_proxy: ProxyStarter, proxy: RunningProxy, simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    async with client_of(proxy) as client:
+        with pytest.raises(openai.BadRequestError, match="No such File object: file-none"):
+            await client.responses.create(model="gpt-5.5", input="Go.", tools=[code_with("file-none")])
+        broken: Any = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": "file-1"}}
+        with pytest.raises(openai.BadRequestError) as wrong:
+            await client.responses.create(model="gpt-5.5", input="Go.", tools=[broken])
+        assert wrong.value.param == "tools[0].container.file_ids"
+        file_id = await upload(client, "text")
+        simulation.simulation.files.refusal = ClaudeError(403, "No files for this key.")
+        with pytest.raises(openai.InternalServerError, match="cannot be given to the code at the moment"):
+            await client.responses.create(model="gpt-5.5", input="Go.", tools=[code_with(file_id)])
+    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3", claude={"upload_files": False})
+    async with start_proxy(REVERSE, settings=settings) as other, client_of(other) as client:
+        with pytest.raises(openai.BadRequestError, match="upload_files"):
+            await client.responses.create(model="gpt-5.5", input="Go.", tools=[code_with(file_id)])
+    assert asked(simulation) == []

@@ -30,7 +30,7 @@ def asking(*blocks):
 
 
 def put(*blocks):
-    return put_files(asking(*blocks), FILES)["messages"][0]["content"]
+    return put_files(asking(*blocks), FILES, {})["messages"][0]["content"]
 
 
 @pytest.mark.parametrize(
@@ -63,21 +63,21 @@ def test_files_in_results_of_tools_are_found_and_put():
     plain = {"type": "tool_result", "tool_use_id": "c", "content": "file-pdf"}
     bare = {"type": "tool_result", "tool_use_id": "d"}
     params = asking(result, plain, bare)
-    assert find_file_ids(params) == ["file-gif"]
-    made = put_files(params, FILES)["messages"][0]["content"]
+    assert find_file_ids(params).shown == ["file-gif"]
+    made = put_files(params, FILES, {})["messages"][0]["content"]
     assert made[0]["content"][1]["source"]["type"] == "base64"
     assert made[1:] == [plain, bare]
 
 
 def test_ids_are_found_once_and_those_of_claude_itself_are_left_to_it():
     params = asking(document("file-pdf"), document("file_011Claude"), image("file-gif"), document("file-pdf"))
-    assert find_file_ids(params) == ["file-pdf", "file-gif"]
-    assert put_files(params, FILES)["messages"][0]["content"][1] == document("file_011Claude")
+    assert find_file_ids(params).shown == ["file-pdf", "file-gif"]
+    assert put_files(params, FILES, {})["messages"][0]["content"][1] == document("file_011Claude")
 
 
 def test_the_parameters_given_are_not_changed():
     params = asking(document("file-pdf"))
-    put_files(params, FILES)
+    put_files(params, FILES, {})
     assert params == asking(document("file-pdf"))
 
 
@@ -140,11 +140,11 @@ def test_a_copy_is_named_by_claudes_id_and_keeps_title_and_mark():
     }
     mark = {"cache_control": {"type": "ephemeral"}}
     given = asking(document("file-pdf", **mark), document("file-pdf", title="mine"), document("file-gif"))
-    assert put_files(given, copies)["messages"][0]["content"] == [
+    assert put_files(given, copies, {})["messages"][0]["content"] == [
         document("file_1", title="report.pdf", **mark),
         document("file_1", title="mine"),
         image("file_2"),
     ]
     with pytest.raises(OpenAIError) as refused:
-        put_files(asking(image("file-pdf")), copies)
+        put_files(asking(image("file-pdf")), copies, {})
     assert refused.value.code == "invalid_image_format"

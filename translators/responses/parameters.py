@@ -174,7 +174,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools.computer": refused(_COMPUTER_TOOL),
         "tools.computer_use_preview": refused(_COMPUTER_TOOL),
         "tools.mcp": mapped("Claude's MCP connector; connectors, tunnels, other headers and approval are refused"),
-        "tools.code_interpreter": mapped("Claude's code execution; `file_ids` of its container are refused"),
+        "tools.code_interpreter": mapped("Claude's code execution; `file_ids` of its container too"),
         "tools.programmatic_tool_calling": refused(_HOSTED_TOOL),
         "tools.image_generation": refused(_HOSTED_TOOL),
         "tool_choice.none": mapped("`none`; the tools stay"),

@@ -50,6 +50,7 @@ from translators.service import translate_identity, translate_service_tier
 from translators.tool_choice import ToolChoice, ToolDecision, build_tools, choose_tool
 from translators.tools import DeclaredTools, declare_tools, to_claude_name
 from translators.translation_warning import Action, TranslationWarning
+from translators.uploaded_files import add_container_files
 
 __all__ = ["ResponsesContext", "TranslatedResponsesRequest", "translate_request"]
 
@@ -231,7 +232,8 @@ class _Translation:
         system = list(conversation.system)
         if output.instruction is not None:
             system.append({"type": "text", "text": output.instruction})
-        bound = bind_thinking(system, tool_params.get("tools", ()), conversation.messages, translated.sealed)
+        messages = add_container_files(conversation.messages, tools.container_files)
+        bound = bind_thinking(system, tool_params.get("tools", ()), messages, translated.sealed)
         if bound.transformations:
             self._warn("input.reasoning", "degraded", "reasoning after something that changed is left out")
         lost = is_in_tool_loop_without_thinking(bound.messages)

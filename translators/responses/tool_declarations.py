@@ -74,6 +74,8 @@ class ReadTools:
     """What `mcp_servers` has to hold for them."""
     container: str | None = None
     """The container that the client wants code to run in."""
+    container_files: tuple[str, ...] = ()
+    """Ids of the files that are to lie in a new one."""
     warnings: tuple[TranslationWarning, ...] = ()
 
 
@@ -108,6 +110,7 @@ def read_tools(
         reading.build_server_tools(),
         tuple(server.server for server in reading.mcp_servers.values()),
         reading.container,
+        tuple(dict.fromkeys(reading.container_files)) if reading.runs_claudes_code else (),
         tuple(dict.fromkeys(reading.warnings)),
     )
 
@@ -145,6 +148,7 @@ class _Reading:
     searches: list[WebSearchTool] = field(default_factory=list)
     runs_code: bool = False
     container: str | None = None
+    container_files: list[str] = field(default_factory=list)
     mcp_servers: dict[str, McpServer] = field(default_factory=dict)
     warnings: list[TranslationWarning] = field(default_factory=list)
     is_late: bool = False
@@ -174,12 +178,17 @@ class _Reading:
             case HostedTool():
                 self._refuse(tool.type, path)
 
+    @property
+    def runs_claudes_code(self) -> bool:
+        """Whether Claude can run code: no tool of the client has its name."""
+        return self.runs_code and CODE_EXECUTION not in self.identities
+
     def build_server_tools(self) -> tuple[Mapping[str, Any], ...]:
         code: tuple[Mapping[str, Any], ...] = ()
-        if self.runs_code and CODE_EXECUTION in self.identities:
-            self._warn("tools.code_interpreter", "ignored", "a tool of the client has Claude's name for it")
-        elif self.runs_code:
+        if self.runs_claudes_code:
             code = (build_code_execution(),)
+        elif self.runs_code:
+            self._warn("tools.code_interpreter", "ignored", "a tool of the client has Claude's name for it")
         return (*self._build_searches(), *code, *(server.toolset for server in self.mcp_servers.values()))
 
     def _build_searches(self) -> tuple[Mapping[str, Any], ...]:
@@ -254,9 +263,11 @@ class _Reading:
         if isinstance(tool.container, str):
             self.container = tool.container
         elif tool.container is not None:
-            if tool.container.get("file_ids"):
+            file_ids = tool.container.get("file_ids") or []
+            if file_ids and self.is_late:
                 self._refuse("code_interpreter with file_ids", path)
                 return
+            self.container_files += _read_file_ids(file_ids, f"{path}.container.file_ids")
             for name in ("memory_limit", "network_policy"):
                 if tool.container.get(name) is not None:
                     self._warn(f"tools.code_interpreter.container.{name}", "ignored", "Claude's sandbox has its own")
@@ -304,3 +315,10 @@ class _Reading:
 
     def _warn(self, param: str, action: Action, detail: str) -> None:
         self.warnings.append(TranslationWarning(param, action, detail))
+
+
+def _read_file_ids(value: Any, path: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(file_id, str) and file_id for file_id in value):
+        message = f"Invalid type for '{path}': expected an array of file ids."
+        raise OpenAIError(400, message, code="invalid_type", param=path)
+    return value

@@ -41,18 +41,12 @@ def needs_more_than_an_address(tool: Body) -> bool:
     )
 
 
-def has_files(tool: Body) -> bool:
-    container = tool.get("container")
-    return tool["type"] == "code_interpreter" and isinstance(container, dict) and "file_ids" in container
-
-
 REFUSALS: dict[str, tuple[Callable[[Body], bool], str]] = {
     "a tool that OpenAI runs": (lambda body: any(tool["type"] in HOSTED for tool in body.get("tools", [])), "tools["),
     "a server that needs more than its address": (
         lambda body: any(map(needs_more_than_an_address, body.get("tools", []))),
         "tools[",
     ),
-    "files of a container": (lambda body: any(map(has_files, body.get("tools", []))), "tools["),
     "log probabilities": (lambda body: "message.output_text.logprobs" in body.get("include", []), "include"),
     "a temperature below 0": (lambda body: body.get("temperature", 0) < 0, "temperature"),
     "moderation that blocks": (lambda body: "block" in json.dumps(body.get("moderation")), "moderation"),
