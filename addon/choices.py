@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from translators.errors import OpenAIError
-
 __all__ = ["ask_at_once"]
 
 
 async def ask_at_once[Choice](calls: Sequence[Coroutine[Any, Any, Choice]]) -> list[Choice]:
     """Await the calls, in parallel where there are several; their results come in the order of the calls.
+
+    What fails first is raised as it is: with what it was raised from, by which it is judged and logged.
 
     Raises:
         OpenAIError: the first of Claude's refusals.
@@ -21,11 +21,6 @@ async def ask_at_once[Choice](calls: Sequence[Coroutine[Any, Any, Choice]]) -> l
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
-    except* (OpenAIError, ConnectionError) as failures:
-        raise _first(failures) from failures
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0]  # noqa: B904 - "from" would take the place of what it was raised from
     return [task.result() for task in tasks]
-
-
-def _first(failures: BaseExceptionGroup[Any]) -> BaseException:
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure

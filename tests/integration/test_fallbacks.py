@@ -77,6 +77,14 @@ async def test_responses_and_completions_have_them_too(
     assert models_asked(simulation) == ["claude-sonnet-5-5", HAIKU] * 3
 
 
+async def test_several_choices_have_them_too(start_proxy: ProxyStarter, simulation: RunningSimulation) -> None:
+    settings = settings_for(simulation.base_url, HAIKU)
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        answer = await client.chat.completions.create(model="gpt-4o", messages=failing(2), n=2)
+        assert len(answer.choices) == 2
+    assert models_asked(simulation)[-2:] == [HAIKU, HAIKU]
+
+
 async def test_E16_a_mistake_of_the_request_is_nobody_elses(
     start_proxy: ProxyStarter, simulation: RunningSimulation
 ) -> None:
