@@ -75,16 +75,17 @@ class Egress:
         if not resolves and parse_network(host) is None:
             return None
         name = host, port
-        if name not in self._verdicts:
-            self._verdicts[name] = None
-            try:
-                await self.resolve(host, port)
-            except EgressRefusedError as error:
-                self._verdicts[name] = error
-            except OSError:
-                del self._verdicts[name]
-                return None
-        return self._verdicts[name]
+        with contextlib.suppress(KeyError):
+            return self._verdicts[name]
+        verdict = None
+        try:
+            await self.resolve(host, port)
+        except EgressRefusedError as error:
+            verdict = error
+        except OSError:
+            return None
+        self._verdicts[name] = verdict
+        return verdict
 
     def _allows(self, host: str, port: int, address: Address) -> bool:
         address = _embedded(address)

@@ -1,5 +1,6 @@
 """Where the proxy connects to: by address, whatever it is called."""
 
+import asyncio
 import socket
 
 import pytest
@@ -117,6 +118,18 @@ async def test_an_early_verdict_is_remembered_and_the_last_word_is_not(names):
     with pytest.raises(EgressRefusedError):
         await rules.resolve("changing.example", 443)
     assert await rules.resolve("changing.example", 443) == "8.8.8.8"
+
+
+async def test_those_who_ask_while_a_name_is_being_resolved_wait_for_the_verdict_too(names):
+    names["slow.example"] = ["10.0.0.1"]
+    rules = egress()
+    assert all(await asyncio.gather(*(rules.refusal("slow.example", 443) for _ in range(3))))
+
+
+@pytest.mark.parametrize(("host", "refused"), [("8.8.8.8", False), ("10.0.0.1", True), ("nowhere.invalid", False)])
+async def test_a_name_that_takes_longer_to_resolve_than_a_verdict_is_kept_gets_one(monkeypatch, host, refused):
+    monkeypatch.setattr("addon.egress._VERDICT_SECONDS", 0.0)
+    assert (await egress().refusal(host, 443) is not None) is refused
 
 
 async def test_names_that_another_proxy_resolves_are_left_to_it():
