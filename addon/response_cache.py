@@ -17,12 +17,10 @@ import structlog
 from cachetools import TTLCache
 from mitmproxy.utils import asyncio_utils
 
-from addon.claude import UpstreamBrokenError
 from addon.client_keys import ClientKey
 from addon.setting_sections import CacheSettings
 from addon.store import Key, Store, StoreUnavailableError
 from translators.claude_events import Event
-from translators.errors import OpenAIError
 
 __all__ = ["CACHE_HEADER", "Answer", "CacheOutcome", "CacheUse", "ResponseCache", "cache_use", "name_request"]
 
@@ -129,6 +127,7 @@ class ResponseCache:
                 return await under_way.follow(), "shared"
         made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), lambda: self._forget(name, made))
         self._under_way[name] = made
+        made.begin()
         return await made.follow(), "miss"
 
     async def _load(self, name: str) -> bytes | None:
@@ -188,10 +187,14 @@ class _AnswerUnderWay:
         self._forget = forget
         self.answer: Answer | None = None
         self.batches: list[list[Event]] = []
-        self.failure: OpenAIError | UpstreamBrokenError | None = None
+        self.failure: Exception | None = None
         self.done = False
         self.followers = 0
         self._grown = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Have it made. It may have failed when this returns."""
         self._task = asyncio_utils.create_task(self._make(), name="answer for the cache", keep_ref=True)
 
     async def follow(self) -> "_Followed":
@@ -207,7 +210,7 @@ class _AnswerUnderWay:
         except BaseException:
             await followed.close()
             raise
-        if isinstance(self.failure, OpenAIError):
+        if self.answer is None and self.failure is not None:
             await followed.close()
             raise self.failure
         return followed
@@ -219,7 +222,7 @@ class _AnswerUnderWay:
     async def leave(self) -> None:
         """Note that one who follows does not any more."""
         self.followers -= 1
-        if self.followers == 0 and not self.done:
+        if self.followers == 0 and not self.done and self._task is not None:
             self._forget()
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -234,7 +237,7 @@ class _AnswerUnderWay:
                     self._wake()
             finally:
                 await self.answer.close()
-        except (OpenAIError, UpstreamBrokenError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who follow are told
             self.failure = error
         finally:
             # Those who come from now on find the kept answer, or have it made anew.
