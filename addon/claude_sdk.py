@@ -5,7 +5,8 @@ the response, all of which comes to the same each time. Here the SDK builds one 
 every further one is made from it; authentication, signing, pool and errors stay the SDK's own.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -29,6 +30,19 @@ def key_headers(api_key: str | None) -> dict[str, str]:
     return {} if api_key is None else headers_with_key(api_key)
 
 
+@contextlib.contextmanager
+def _translated_failures(request: httpx2.Request) -> Iterator[None]:
+    """Raise what the SDK raises where an answer does not come, or not whole."""
+    try:
+        yield
+    except AnthropicError:
+        raise
+    except httpx2.TimeoutException as error:
+        raise APITimeoutError(request=request) from error
+    except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
+        raise APIConnectionError(request=request) from error
+
+
 class SendsBytes(AsyncAPIClient):
     """Signs and sends one request as the SDK does, without its retries. For every client of the SDK's.
 
@@ -39,20 +53,15 @@ class SendsBytes(AsyncAPIClient):
         await self._prepare_request(request)
         if api_key is not None:
             request.headers.update(headers_with_key(api_key))
-        try:
+        with _translated_failures(request):
             return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
-        except AnthropicError:
-            raise
-        except httpx2.TimeoutException as error:
-            raise APITimeoutError(request=request) from error
-        except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
-            raise APIConnectionError(request=request) from error
 
     async def _send_for_success(self, request: httpx2.Request, api_key: str | None = None) -> httpx2.Response:
         response = await self._send_bytes(request, api_key)
         if not response.is_success:
             try:
-                await response.aread()
+                with _translated_failures(request):
+                    await response.aread()
             finally:
                 await response.aclose()
             raise self._make_status_error_from_response(response)

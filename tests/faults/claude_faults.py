@@ -18,6 +18,8 @@ STATUSES = {
 }
 """Refusals: Claude's status, type and message; OpenAI's type and code."""
 
+HALF_A_REFUSAL = b'HTTP/1.1 500 X\r\ncontent-length: 99\r\n\r\n{"type": "error", '
+
 NO_ANSWERS: dict[str, tuple[Script, int, str, str]] = {
     "reset": (sending(cut=True), 502, "upstream_unreachable", "ServerDisconnectedError"),
     "reset_within_the_headers": (
@@ -34,6 +36,13 @@ NO_ANSWERS: dict[str, tuple[Script, int, str, str]] = {
         "timeout",
         "SocketTimeoutError",
     ),
+    "reset_within_a_refusal": (
+        sending(HALF_A_REFUSAL, cut=True),
+        502,
+        "upstream_unreachable",
+        "ContentLengthError",
+    ),
+    "silence_within_a_refusal": (sending(HALF_A_REFUSAL), 504, "timeout", "SocketTimeoutError"),
     "reset_after_the_headers": (sending(EVENTS_HEAD, cut=True), 502, "upstream_broken", "TransferEncodingError"),
     "silence_after_the_headers": (sending(EVENTS_HEAD), 502, "upstream_broken", "SocketTimeoutError"),
     "half_an_event": (
