@@ -78,7 +78,10 @@ async def answer_anthropic(exchange: Exchange) -> None:
 
         async def ask(query: str) -> httpx2.Response:
             page = await forward("GET", f"{path.partition('?')[0]}?{query}", b"", headers, key)
-            await _read(page)
+            try:
+                await _read(page)
+            finally:
+                await page.aclose()
             return page
 
         response, listed = await list_own(share, request.query, ask)
@@ -91,8 +94,7 @@ async def _send_on(
     """Send an answer on, with another body if one is given."""
     figures = exchange.figures
     figures.claude_request_id = response.headers.get("request-id")
-    logs_content = exchange.gateway.settings.logging.content != "off"
-    counter = _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
+    counter = _counter_of(exchange, response)
     try:
         if share is not None and share.does == "make" and response.is_success:
             body = await _read(response)
@@ -108,17 +110,27 @@ async def _send_on(
             chunks = _with_own_url(body)
         await exchange.relay(response.status_code, returned, chunks)
     finally:
-        exchange.gateway.limits.charge(exchange.client, figures.count(counter.finish(), exchange.gateway.prices))
-        if content := counter.content:
-            figures.answers.append(content)
+        if counter is not None:
+            exchange.gateway.limits.charge(exchange.client, figures.count(counter.finish(), exchange.gateway.prices))
+            if counter.content:
+                figures.answers.append(counter.content)
         await response.aclose()
 
 
-async def _chunks(response: httpx2.Response, counter: "_Counter", figures: Figures) -> AsyncIterator[bytes]:
+def _counter_of(exchange: Exchange, response: httpx2.Response) -> "_Counter | None":
+    """Make what counts, for a message alone: files and the results of batches are as large as they like."""
+    if normalise_path(exchange.flow.request.path.partition("?")[0]) != "/v1/messages":
+        return None
+    logs_content = exchange.gateway.settings.logging.content != "off"
+    return _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
+
+
+async def _chunks(response: httpx2.Response, counter: "_Counter | None", figures: Figures) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.aiter_raw():
             figures.first_event = figures.first_event or time.perf_counter()
-            counter.feed(chunk)
+            if counter is not None:
+                counter.feed(chunk)
             yield chunk
     except (httpx2.TransportError, httpx2.StreamError) as error:
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error

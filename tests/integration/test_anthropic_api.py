@@ -1,6 +1,7 @@
 """An Anthropic SDK client that is pointed at the standalone endpoint cannot tell it from Claude."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,8 +176,56 @@ async def test_files_are_uploaded_named_listed_and_deleted(client: AsyncAnthropi
         await client.files.retrieve_metadata(made.id)
 
 
-def with_keys(simulation: RunningSimulation, store: Path, *keys: str) -> Settings:
-    claude = {"api_key": "sk-ant-ours", "base_url": simulation.base_url}
+async def test_what_is_downloaded_is_never_whole_in_memory(start_proxy: ProxyStarter) -> None:
+    piece, pieces = b"x" * 64 * 1024, 512
+
+    async def answer(call: Call) -> None:
+        if not call.head.startswith(b"GET /v1/files/"):
+            await call.send(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            return
+        kind = b"content-type: application/octet-stream"
+        await call.send(b"HTTP/1.1 200 OK\r\n%b\r\ncontent-length: %d\r\n\r\n" % (kind, len(piece) * pieces))
+        for _ in range(pieces):
+            await call.send(piece)
+
+    async with raw_upstream(answer, lists_models=True) as upstream, httpx2.AsyncClient() as http:
+        settings = load_settings({"claude": {"api_key": "k", "base_url": upstream.base_url}})
+        async with start_proxy(REVERSE, settings=settings, keeps_bodies=False) as proxy:
+            url = f"http://127.0.0.1:{proxy.port}/v1/files/file_1/content"
+            received = 0
+            tracemalloc.start()
+            try:
+                async with http.stream("GET", url, headers={"anthropic-version": "2026-10-21"}) as response:
+                    async for chunk in response.aiter_bytes():
+                        received += len(chunk)
+                _, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+    assert received == len(piece) * pieces
+    assert most < received / 4
+
+
+async def test_a_list_that_nobody_waits_for_any_more_is_not_read_on(start_proxy: ProxyStarter, tmp_path: Path) -> None:
+    async def begin(call: Call) -> None:
+        if call.head.startswith(b"GET /v1/messages/batches"):
+            await call.send(b'HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"data": [')
+        else:
+            await call.send(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+
+    async with raw_upstream(begin, lists_models=True) as upstream:
+        settings = with_keys(upstream.base_url, tmp_path / "store.sqlite3", "sk-one")
+        async with start_proxy(REVERSE, settings=settings) as proxy:
+            url = f"http://127.0.0.1:{proxy.port}/v1/messages/batches"
+            headers = {"anthropic-version": "2026-10-21", "x-api-key": "sk-one"}
+            async with httpx2.AsyncClient(timeout=0.5) as http:
+                with pytest.raises(httpx2.ReadTimeout):
+                    await http.get(url, headers=headers)
+            [call] = [call for call in upstream.calls if b"/batches" in call.head]
+            await asyncio.wait_for(call.hung_up.wait(), 5)
+
+
+def with_keys(base_url: str, store: Path, *keys: str) -> Settings:
+    claude = {"api_key": "sk-ant-ours", "base_url": base_url}
     known = [{"name": key, "sha256": digest_of(key)} for key in keys]
     return load_settings({"claude": claude, "store": {"path": str(store)}, "access": {"keys": known}})
 
@@ -184,7 +233,7 @@ def with_keys(simulation: RunningSimulation, store: Path, *keys: str) -> Setting
 async def test_clients_with_keys_of_the_proxy_find_their_own_batches_and_files_alone(
     start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
 ) -> None:
-    settings = with_keys(simulation, tmp_path / "store.sqlite3", "sk-one", "sk-two")
+    settings = with_keys(simulation.base_url, tmp_path / "store.sqlite3", "sk-one", "sk-two")
     params = {"model": "claude-opus-4-8", "max_tokens": 99, "messages": HELLO}
     async with start_proxy(REVERSE, settings=settings) as proxy:
         base_url = f"http://127.0.0.1:{proxy.port}"
@@ -235,7 +284,7 @@ class Sharing:
 
 @pytest.fixture
 async def sharing(start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path) -> AsyncIterator[Sharing]:
-    settings = with_keys(simulation, tmp_path / "store.sqlite3", "sk-one", "sk-two")
+    settings = with_keys(simulation.base_url, tmp_path / "store.sqlite3", "sk-one", "sk-two")
     async with start_proxy(REVERSE, settings=settings) as proxy:
         url = f"http://127.0.0.1:{proxy.port}"
         async with (
@@ -345,7 +394,7 @@ async def test_a_list_that_cannot_be_made_is_refused(sharing: Sharing, path: str
 async def test_what_another_client_made_through_openais_api_is_not_found_through_claudes(
     start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
 ) -> None:
-    settings = with_keys(simulation, tmp_path / "store.sqlite3", "sk-one", "sk-two")
+    settings = with_keys(simulation.base_url, tmp_path / "store.sqlite3", "sk-one", "sk-two")
     async with (
         start_proxy(REVERSE, settings=settings) as proxy,
         client_of(proxy, "sk-one") as openai_client,
