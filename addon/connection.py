@@ -223,9 +223,10 @@ class ClientStream:
         await self._deliver(ResponseEndOfMessage(self._stream_id))
 
     async def abort(self, message: str) -> None:
-        """Break a response off, so that the client sees that it is not whole."""
+        """Break a response off, so that the client sees that it is not whole. Waits for nobody who does not read."""
         if not self.gone:
-            await self._deliver(ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
+            broken_off = ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+            await self._handler.server_event(Delivery(self._server, (broken_off,)))
 
     @property
     def can_upgrade(self) -> bool:

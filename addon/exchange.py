@@ -60,6 +60,8 @@ _PROBES = frozenset({Endpoint.HEALTH, Endpoint.READY})
 _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
 
+_TELLING_SECONDS = 10.0
+"""How long a client may take to read what went before, to be told of a failure; then its answer is broken off."""
 
 _LIMITED_GETS = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC, Endpoint.RESPONSES})
 """What is read from Claude, and not from the store, and responses on a connection that a GET has opened."""
@@ -420,23 +422,29 @@ class Exchange:
         is_ours = error.status < 500 and (error.status != 429 or self.figures.asked_claude is None)
         self._outcome = "client_error" if is_ours else "upstream_error"
         try:
-            if self._status is None:
-                self._status = error.status
-                await self._way_back().respond(
-                    error.status,
-                    self._headers("application/json", headers_of_error(error, self.flow.request)),
-                    self.encode_error(error),
-                )
-            elif self._relays:
-                await self._way_back().abort(error.message)
-            elif isinstance(self._client, UpgradableSide) and self._upgraded is not None:
-                await self._client.close_websocket(self.encode_failure(error))
-            else:
-                # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
-                await self.write(self.encode_failure(error))
-                await self.end_stream()
+            async with asyncio.timeout(_TELLING_SECONDS):
+                await self._tell(error)
         except ConnectionError:
             self._outcome = "client_left"
+        except TimeoutError:
+            await self._way_back().abort(error.message)
+
+    async def _tell(self, error: OpenAIError) -> None:
+        if self._status is None:
+            self._status = error.status
+            await self._way_back().respond(
+                error.status,
+                self._headers("application/json", headers_of_error(error, self.flow.request)),
+                self.encode_error(error),
+            )
+        elif self._relays:
+            await self._way_back().abort(error.message)
+        elif isinstance(self._client, UpgradableSide) and self._upgraded is not None:
+            await self._client.close_websocket(self.encode_failure(error))
+        else:
+            # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
+            await self.write(self.encode_failure(error))
+            await self.end_stream()
 
     def _finish(self) -> None:
         figures = self.figures

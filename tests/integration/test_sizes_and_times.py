@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 
 from addon.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
+from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
 from tests.integration.running_proxy import ProxyStarter
 
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -104,6 +107,43 @@ async def test_an_answer_has_a_deadline(start_proxy: ProxyStarter, bounded: Boun
         assert response.status_code == 504
         error = response.json()["error"]
     assert (error["code"], error["message"]) == ("timeout", "The answer took longer than 1 seconds.")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"], ids=["translated", "forwarded"])
+async def test_the_deadline_holds_for_a_client_that_does_not_read_too(
+    start_proxy: ProxyStarter, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def flood(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start())
+        while True:
+            await call.send(text_delta("x" * 16_000))
+
+    monkeypatch.setattr("addon.exchange._TELLING_SECONDS", 0.5)
+    body = json.dumps(chat(stream=True)).encode()
+    async with raw_upstream(flood) as upstream:
+        limits = {"answer_seconds": 1}
+        settings = load_settings({"claude": {"api_key": "k", "base_url": upstream.base_url}, "limits": limits})
+        async with start_proxy(STANDALONE, settings=settings) as proxy:
+            with socket.create_connection(("127.0.0.1", proxy.port)) as unread:
+                head = f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n"
+                unread.sendall(head.encode() + body)
+                await upstream.call()
+                async with asyncio.timeout(10):
+                    while proxy.running:
+                        await asyncio.sleep(0.01)
+                    assert proxy.addon._exchanges == {}
+                    # What was on its way is there to be read, and then the break.
+                    received = await asyncio.to_thread(read_to_the_end, unread)
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert not received.endswith(b"0\r\n\r\n")
+
+
+def read_to_the_end(connection: socket.socket) -> bytes:
+    received = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(1 << 20):
+            received += piece
+    return bytes(received)
 
 
 @pytest.mark.parametrize(
