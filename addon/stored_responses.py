@@ -23,6 +23,8 @@ _POLL_SECONDS = 0.5
 """How often the store is asked for events that another process makes."""
 _CANCEL_SECONDS = 5.0
 """How long another process has to cancel a response before it is answered as it is."""
+_MOST_EVENTS = 2**31
+"""More than a response can have. The stores count no further than 64 bits."""
 _UNFINISHED = frozenset({"queued", "in_progress"})
 
 
@@ -179,7 +181,7 @@ def _read_starting_after(exchange: Exchange) -> int:
     if given is None:
         return -1
     try:
-        return max(-1, int(given))
+        return min(max(-1, int(given)), _MOST_EVENTS)
     except ValueError as error:
         message = f"Invalid type for 'starting_after': expected an integer, but got {given!r} instead."
         raise OpenAIError(400, message, code="invalid_type", param="starting_after") from error

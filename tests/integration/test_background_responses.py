@@ -97,6 +97,8 @@ async def test_its_events_can_be_read_again_when_it_has_ended(proxy: RunningProx
         assert check(events)["status"] == "completed"
         rest = [event async for event in await client.responses.retrieve(queued.id, stream=True, starting_after=3)]
         assert [event.sequence_number for event in rest] == list(range(4, len(events)))
+        beyond = await client.responses.retrieve(queued.id, stream=True, starting_after=10**20)
+        assert [event async for event in beyond] == []
 
 
 async def test_it_can_be_cancelled_once_and_again(proxy: RunningProxy, simulation: RunningSimulation) -> None:
