@@ -218,15 +218,15 @@ def _run(flags: argparse.Namespace) -> int:
 def _check_backends(settings: Settings) -> None:
     if settings.claude.backends:
         # It imports the SDK, which takes seconds: not for --help or a wrong flag.
-        from addon.claude_backends import check_backends  # noqa: PLC0415
+        from addon.claude_backends import check_backends  # noqa: PLC0415 - see above
 
         check_backends(settings)
 
 
 def _simulate(flags: argparse.Namespace) -> int:
     # They import what takes seconds: not for --help or a wrong flag.
-    from addon.event_loop import call_on_signals, run_in_event_loop  # noqa: PLC0415
-    from addon.simulated_claude.server import start  # noqa: PLC0415
+    from addon.event_loop import call_on_signals, run_in_event_loop  # noqa: PLC0415 - see above
+    from addon.simulated_claude.server import start  # noqa: PLC0415 - see above
 
     async def simulate() -> int:
         simulation = await start(flags.host, flags.port)

@@ -200,7 +200,7 @@ class ClientStream:
         stream or wants it stored.
         """
         stream = self._http_layer.streams.get(self._stream_id)
-        if not (self._is_bare_http1 and self._is_chunked) or stream is None or stream._paused:  # noqa: SLF001
+        if not (self._is_bare_http1 and self._is_chunked) or stream is None or stream._paused:  # noqa: SLF001 - no other way to know
             return None
         response = stream.flow.response
         if (
@@ -514,7 +514,7 @@ def limit_request_heads(limit: int, response: bytes) -> None:
             yield commands.CloseConnection(self.conn)
             self.state = self.done
 
-    Http1Server.read_headers = read_headers  # type: ignore[method-assign]
+    Http1Server.read_headers = read_headers  # type: ignore[method-assign] # mitmproxy makes its servers by itself
 
 
 def skip_type_checks() -> None:
@@ -522,7 +522,7 @@ def skip_type_checks() -> None:
 
     They are there to find mistakes of addons, and are a twentieth of what a small request costs.
     """
-    http.MessageData.__post_init__ = lambda _message: None  # type: ignore[method-assign]
+    http.MessageData.__post_init__ = lambda _message: None  # type: ignore[method-assign] # for all messages
 
 
 def pin_address(server: Server, address: str) -> Callable[[], None]:
@@ -552,7 +552,7 @@ def _bound_http1(http_layer: HttpLayer, handler: ConnectionHandler) -> None:
             http_layer.connections.setdefault(client, BoundedHttp1Server(http_layer.context.fork(), handler))
         return start(event)
 
-    http_layer._handle_event = handle_event  # type: ignore[method-assign] # noqa: SLF001
+    http_layer._handle_event = handle_event  # type: ignore[method-assign] # noqa: SLF001 - see above
 
 
 def _is_virtual(connection: object) -> bool:

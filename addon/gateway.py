@@ -127,8 +127,7 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
     base_url = None
     closers: list[Callable[[], Awaitable[None]]] = []
     if settings.claude.simulate:
-        # It brings a web server with it, for those who have no key yet.
-        from addon.simulated_claude.server import start  # noqa: PLC0415
+        from addon.simulated_claude.server import start  # noqa: PLC0415 - a web server, for those without a key
 
         simulation = await start()
         closers.append(simulation.close)

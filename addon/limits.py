@@ -103,11 +103,10 @@ class Limits:
         self._redis: Any = None
         self._shared: _Counters | None = None
         if redis_url is not None:
-            # The client takes 9 MiB, for those who name a Redis.
-            import redis.asyncio  # noqa: PLC0415
-            from redis.exceptions import RedisError  # noqa: PLC0415
+            import redis.asyncio  # noqa: PLC0415 - 9 MiB, for those who name a Redis
+            from redis.exceptions import RedisError  # noqa: PLC0415 - see above
 
-            from addon.redis_slots import RedisSlots  # noqa: PLC0415
+            from addon.redis_slots import RedisSlots  # noqa: PLC0415 - see above
 
             self._redis = redis.asyncio.Redis.from_url(  # its types are of both kinds, to be awaited and not
                 redis_url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS

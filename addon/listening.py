@@ -97,10 +97,7 @@ def open_sockets(modes: Sequence[str], host: str, *, shared: bool = False) -> li
             try:
                 sockets = _listen(*address, shared=shared)
             except OSError as error:
-                reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-                problems.append(
-                    f"Cannot listen on {address[0]}:{address[1]}: {str(reason)[:1].lower()}{str(reason)[1:]}."
-                )
+                problems.append(f"Cannot listen on {address[0]}:{address[1]}: {_reason(error)}.")
             else:
                 opened.append(Listening(_with_port(spec, mode, sockets[0].getsockname()[1]), tuple(sockets)))
         elif shared:

@@ -45,7 +45,7 @@ class Prices:
 
     def __init__(self, models: Iterable[str]) -> None:
         # 0.4 s and 25 MB, most of it for providers other than Anthropic: at the start, not at the import.
-        from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415
+        from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - see above
 
         self._rates: dict[str, _Rates] = {}
         today = datetime.now(UTC)

@@ -49,8 +49,8 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
     """
     with exporter_beside(settings.metrics):
         # What is imported here takes seconds, and has to count in the folder of the metrics.
-        from addon.listening import SHARES_PORTS, STANDALONE  # noqa: PLC0415
-        from addon.logs import configure_logging  # noqa: PLC0415
+        from addon.listening import SHARES_PORTS, STANDALONE  # noqa: PLC0415 - see above
+        from addon.logs import configure_logging  # noqa: PLC0415 - see above
 
         standalone = f"{STANDALONE}@{settings.server.port}"
         serving = replace(
@@ -58,7 +58,7 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
         )
         configure_logging(settings.logging.level, settings.logging.format)
         if settings.server.workers > 1 and SHARES_PORTS:
-            from addon.workers import Workers  # noqa: PLC0415
+            from addon.workers import Workers  # noqa: PLC0415 - see above
 
             return Workers(settings, serving, reread).run()
         if settings.server.workers > 1:
@@ -72,9 +72,9 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
 
 def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Settings]) -> int:
     from addon.event_loop import run_in_event_loop  # noqa: PLC0415 - see serve
-    from addon.listening import open_sockets  # noqa: PLC0415
-    from addon.master import build_master  # noqa: PLC0415
-    from addon.reload import Reloader  # noqa: PLC0415
+    from addon.listening import open_sockets  # noqa: PLC0415 - see serve
+    from addon.master import build_master  # noqa: PLC0415 - see serve
+    from addon.reload import Reloader  # noqa: PLC0415 - see serve
 
     listening = open_sockets(serving.modes, settings.server.host)
 

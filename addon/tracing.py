@@ -75,7 +75,7 @@ class Tracing:
 
     def __init__(self, provider: "TracerProvider") -> None:
         from opentelemetry import trace  # noqa: PLC0415 - a third of a second, for those who trace
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as well
 
         self._provider = provider
         self._tracer = provider.get_tracer("claude-proxy", schema_url=GEN_AI_SCHEMA)
@@ -127,9 +127,9 @@ class Tracing:
 def open_tracing() -> Tracing:
     """Begin to trace to where OpenTelemetry's variables say, by OTLP over HTTP. Needs the extra `otel`."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - see Tracing
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - see Tracing
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - see Tracing
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - see Tracing
 
     resource = Resource.create()
     if str(resource.attributes["service.name"]).startswith("unknown_service"):

@@ -21,9 +21,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.clients.catalogue import CLIENTS  # noqa: E402  the path comes first
-from tests.clients.client_program import FOLDER, INSTALLED  # noqa: E402
-from tests.clients.result_table import DOCUMENT, WAYS, render  # noqa: E402
+from tests.clients.catalogue import CLIENTS  # noqa: E402 - the path comes first
+from tests.clients.client_program import FOLDER, INSTALLED  # noqa: E402 - see above
+from tests.clients.result_table import DOCUMENT, WAYS, render  # noqa: E402 - see above
 
 INSTALL_SECONDS = 300
 AT_ONCE = 3

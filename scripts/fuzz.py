@@ -69,7 +69,7 @@ def main() -> int:
         import atheris  # noqa: PLC0415 - not one of the pinned packages
 
         with atheris.instrument_imports(include=["addon", "translators"]):
-            from tests.fuzz import targets  # noqa: PLC0415
+            from tests.fuzz import targets  # noqa: PLC0415 - to be instrumented
     else:
         from tests.fuzz import targets  # noqa: PLC0415 - the same after its instrumentation
     chosen = [target for target in targets.TARGETS if arguments.target in (None, target.name)]
@@ -88,7 +88,7 @@ def main() -> int:
 def _send_requests(examples: int) -> int:
     """Start a proxy and ask it; the first answer that no client should get ends the run."""
     from tests.fuzz.described import ask_all  # noqa: PLC0415 - this way alone needs them
-    from tests.fuzz.simulated_proxy import simulated_proxy  # noqa: PLC0415
+    from tests.fuzz.simulated_proxy import simulated_proxy  # noqa: PLC0415 - see above
 
     with simulated_proxy() as proxy:
         statuses = ask_all(f"http://127.0.0.1:{proxy.port}", examples)
