@@ -9,8 +9,18 @@ from typing import Any
 
 import msgspec
 
-from translators.claude_events import Container, ContentBlock, Event, Message, StopDetails, Usage, parse_content_block
+from translators.claude_events import (
+    Container,
+    ContentBlock,
+    ErrorDetail,
+    Event,
+    Message,
+    StopDetails,
+    Usage,
+    parse_content_block,
+)
 from translators.content_blocks import ContentBlockBuilder
+from translators.errors import OpenAIError, translate_error_event
 from translators.phases import LEGAL_EVENTS, IllegalEventOrderError, Phase
 from translators.usage import add_usage, override_usage
 
@@ -82,6 +92,17 @@ class ClaudeTurn:
         self.stop_reason = None
         self.stop_details = None
         self.phase = Phase.AWAITING_MESSAGE
+
+    def _end_with_error(self, event: Event) -> OpenAIError:
+        """Note that an `error` event ends the turn; return the error to raise."""
+        self.phase = Phase.FAILED
+        return translate_error_event(event.error or ErrorDetail())
+
+    def _cut_off(self) -> OpenAIError:
+        """Note that nothing follows a turn that is not complete; return the error to raise."""
+        self.phase = Phase.FAILED
+        message = "The stream from Claude was cut before the answer was complete."
+        return OpenAIError(502, message, "server_error", "upstream_broken")
 
     def _refuse_illegal(self, kind: str) -> None:
         """Raise IllegalEventOrderError if an event of this type may not come in this phase."""

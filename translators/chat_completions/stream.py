@@ -35,10 +35,9 @@ from translators.chat_completions.chunk import (
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.tool_calls import ToolCallWriter, open_tool_call
 from translators.citations import CitedPage, read_citation
-from translators.claude_events import ErrorDetail, Event
+from translators.claude_events import Event
 from translators.code_fence import CodeFenceStripper
 from translators.content_blocks import ContentBlockBuilder
-from translators.errors import OpenAIError, translate_error_event
 from translators.phases import IllegalEventOrderError, Phase
 from translators.stop_reasons import describe_refusal, map_stop_reason
 from translators.stop_strings import StopStringCutter
@@ -148,8 +147,7 @@ class ChatCompletionStream(ClaudeTurn):
             case "message_stop":
                 return self._translate_message_stop()
             case "error":
-                self.phase = Phase.FAILED
-                raise translate_error_event(event.error or ErrorDetail())
+                raise self._end_with_error(event)
         return []
 
     def finish(self) -> list[ChatCompletionChunk]:
@@ -165,13 +163,7 @@ class ChatCompletionStream(ClaudeTurn):
         if self.phase is Phase.PAUSED:
             self.phase = Phase.COMPLETED
             return self._finish_chunks()
-        self.phase = Phase.FAILED
-        raise OpenAIError(
-            502,
-            "The stream from Claude was cut before the answer was complete.",
-            type="server_error",
-            code="upstream_broken",
-        )
+        raise self._cut_off()
 
     # The message.
 

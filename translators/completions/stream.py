@@ -15,11 +15,10 @@ from typing import override
 
 from msgspec import UNSET, Raw
 
-from translators.claude_events import ErrorDetail, Event
+from translators.claude_events import Event
 from translators.completions.chunk import CompletionChunk, TextChoice
 from translators.completions.request import CompletionPlan
 from translators.content_blocks import ContentBlockBuilder
-from translators.errors import OpenAIError, translate_error_event
 from translators.phases import IllegalEventOrderError, Phase
 from translators.stop_reasons import PlainFinishReason, map_stop_reason
 from translators.stop_strings import StopStringCutter
@@ -99,8 +98,7 @@ class CompletionStream(ClaudeTurn):
                 self.phase = Phase.COMPLETED
                 return self._end(map_stop_reason(self.stop_reason))
             case "error":
-                self.phase = Phase.FAILED
-                raise translate_error_event(event.error or ErrorDetail())
+                raise self._end_with_error(event)
         return []
 
     def finish(self) -> list[CompletionChunk]:
@@ -116,10 +114,7 @@ class CompletionStream(ClaudeTurn):
         if self.phase is Phase.PAUSED:
             self.phase = Phase.COMPLETED
             return self._end("length")
-        self.phase = Phase.FAILED
-        raise OpenAIError(
-            502, "The stream from Claude was cut before the answer was complete.", "server_error", "upstream_broken"
-        )
+        raise self._cut_off()
 
     def _translate_message_start(self, event: Event) -> list[CompletionChunk]:
         message = self._begin_message(event)

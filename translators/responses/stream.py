@@ -30,10 +30,10 @@ import msgspec
 from msgspec import UNSET
 
 from translators.citations import CitedPage, read_citation
-from translators.claude_events import Delta, ErrorDetail, Event, Message
+from translators.claude_events import Delta, Event, Message
 from translators.code_fence import CodeFenceStripper
 from translators.content_blocks import ContentBlockBuilder
-from translators.errors import OpenAIError, translate_error_event
+from translators.errors import OpenAIError
 from translators.phases import IllegalEventOrderError, Phase
 from translators.responses.message_writer import MessageWriter
 from translators.responses.output import Output
@@ -203,8 +203,7 @@ class ResponsesStream(ClaudeTurn):
             case "message_stop":
                 return self._translate_message_stop()
             case "error":
-                self.phase = Phase.FAILED
-                raise translate_error_event(event.error or ErrorDetail())
+                raise self._end_with_error(event)
         return []
 
     def finish(self, completed_at: int) -> list[ResponseEvent]:
@@ -219,13 +218,7 @@ class ResponsesStream(ClaudeTurn):
         if self._last is not None:
             return []
         if self.phase not in (Phase.COMPLETED, Phase.PAUSED):
-            self.phase = Phase.FAILED
-            raise OpenAIError(
-                502,
-                "The stream from Claude was cut before the answer was complete.",
-                type="server_error",
-                code="upstream_broken",
-            )
+            raise self._cut_off()
         events = self._end_output() if self.phase is Phase.PAUSED else []
         self.phase = Phase.COMPLETED
         if self._is_cut:
