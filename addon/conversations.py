@@ -9,7 +9,8 @@ from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
 from addon.pages import encode_list, read_page
 from addon.thinking_memory import scope_of
-from translators.request_errors import missing_parameter, translate_validation_error, unparsable_body
+from translators.request_errors import missing_parameter
+from translators.request_json import decode_request
 from translators.responses.request_body import parse_item
 
 __all__ = [
@@ -89,13 +90,7 @@ async def answer_conversation_item_deletion(exchange: Exchange) -> None:
 
 
 def _parse(exchange: Exchange) -> _Body:
-    text = exchange.decoded_body() or b"{}"
-    try:
-        body = _decoder.decode(text)
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), {}) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    body = decode_request(_decoder, exchange.decoded_body() or b"{}")
     for index, item in enumerate(body.items or ()):
         parse_item(item, f"items[{index}]")
     return body

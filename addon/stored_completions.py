@@ -15,7 +15,7 @@ from addon.store import Key, StoreUnavailableError
 from addon.thinking_memory import scope_of
 from translators.chat_completions.stored import KeptRequest, add_kept, list_messages
 from translators.errors import OpenAIError
-from translators.request_errors import translate_validation_error, unparsable_body
+from translators.request_json import decode_request
 
 __all__ = [
     "answer_completion_deletion",
@@ -84,12 +84,7 @@ async def answer_completion_messages(exchange: Exchange) -> None:
 
 async def answer_completion_update(exchange: Exchange) -> None:
     """Change the metadata of a stored completion; answer with it."""
-    try:
-        body = _decoder.decode(exchange.decoded_body() or b"{}")
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), {}) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    body = decode_request(_decoder, exchange.decoded_body() or b"{}")
     completion = {**await _load(exchange, exchange.claim.name or ""), "metadata": body.metadata or {}}
     await _records(exchange).save(completion)
     await exchange.gateway.store.renew([_messages_key(exchange, completion["id"])])

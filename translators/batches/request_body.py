@@ -9,9 +9,8 @@ from translators.file_expiry import FileExpiry, check_expiry
 from translators.request_errors import (
     invalid_value,
     missing_parameter,
-    translate_validation_error,
-    unparsable_body,
 )
+from translators.request_json import decode_request
 
 __all__ = ["ENDPOINTS", "BatchRequest", "parse_request", "plain_endpoint"]
 
@@ -44,12 +43,7 @@ def parse_request(body: bytes) -> BatchRequest:
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    try:
-        request = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), _VALUES) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    request = decode_request(_decoder, body, _VALUES)
     if not request.input_file_id:
         raise missing_parameter("input_file_id")
     if plain_endpoint(request.endpoint) is None:

@@ -14,15 +14,13 @@ from translators.request_errors import (
     check_range,
     missing_parameter,
     refuse_deep_schema,
-    translate_validation_error,
-    unparsable_body,
 )
+from translators.request_json import decode_fields, decode_request
 
 __all__ = ["parse_request"]
 
 _KNOWN = frozenset(ChatCompletionRequest.__struct_fields__) - {"unknown_parameters"}
 _request_decoder = msgspec.json.Decoder(ChatCompletionRequest)
-_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
 
 _RANGES: dict[str, tuple[float, float | None]] = {
     "frequency_penalty": (-2, 2),
@@ -71,22 +69,14 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> ChatCompleti
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    try:
-        fields = _fields_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    fields = decode_fields(body)
     if deployment:
         fields["model"] = Raw(msgspec.json.encode(deployment))
         body = msgspec.json.encode(fields)
     for name in ("model", "messages"):
         if name not in fields:
             raise missing_parameter(name)
-    try:
-        request = _request_decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), _VALUES) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    request = decode_request(_request_decoder, body, _VALUES)
     _check_ranges(request)
     _check_depth(request)
     unknown = tuple(name for name in fields if name not in _KNOWN)

@@ -8,13 +8,13 @@ from msgspec import Raw
 
 from translators.completions.request_types import CompletionRequest
 from translators.errors import OpenAIError
-from translators.request_errors import check_range, missing_parameter, translate_validation_error, unparsable_body
+from translators.request_errors import check_range, missing_parameter
+from translators.request_json import decode_fields, decode_request
 
 __all__ = ["parse_request"]
 
 _KNOWN = frozenset(CompletionRequest.__struct_fields__) - {"unknown_parameters"}
 _request_decoder = msgspec.json.Decoder(CompletionRequest)
-_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
 
 _RANGES: dict[str, tuple[float, float | None]] = {
     "best_of": (1, 20),
@@ -38,22 +38,14 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> CompletionRe
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    try:
-        fields = _fields_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    fields = decode_fields(body)
     if deployment:
         fields["model"] = Raw(msgspec.json.encode(deployment))
         body = msgspec.json.encode(fields)
     for name in ("model", "prompt"):
         if name not in fields:
             raise missing_parameter(name)
-    try:
-        request = _request_decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), {}) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    request = decode_request(_request_decoder, body)
     _check_values(request)
     unknown = tuple(name for name in fields if name not in _KNOWN)
     return msgspec.structs.replace(request, unknown_parameters=unknown)

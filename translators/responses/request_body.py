@@ -22,6 +22,7 @@ from translators.request_errors import (
     translate_validation_error,
     unparsable_body,
 )
+from translators.request_json import decode_fields
 from translators.responses.item_types import ITEM_TYPES, CompactionTrigger, InputItem, LeftOutItem, Message
 from translators.responses.request_types import (
     AllowedToolsChoice,
@@ -41,7 +42,6 @@ __all__ = ["parse_item", "parse_reasoning", "parse_request", "parse_text", "pars
 
 _KNOWN = frozenset(ResponsesParameters.__struct_fields__)
 _request_decoder = msgspec.json.Decoder(ResponsesParameters)
-_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
 
 _RANGES: dict[str, tuple[float, float | None]] = {
     "max_output_tokens": (16, None),
@@ -106,10 +106,7 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> ResponsesReq
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    try:
-        fields = _fields_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    fields = decode_fields(body)
     if deployment and bytes(fields.get("model", b"null")) == b"null":
         fields["model"] = Raw(msgspec.json.encode(deployment))
         body = msgspec.json.encode(fields)

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Raw
 
 from translators.errors import OpenAIError
-from translators.request_errors import invalid_value, missing_parameter, translate_validation_error, unparsable_body
+from translators.request_errors import invalid_value, missing_parameter
+from translators.request_json import decode_request
 from translators.responses.response_events import ResponseEvent, encode_payload
 
 __all__ = [
@@ -69,15 +70,10 @@ def parse_client_message(text: bytes) -> ClientMessage:
     Raises:
         OpenAIError: 400 for what is no such message. The body of a response is parsed later.
     """
-    try:
-        fields = _fields_decoder.decode(text)
-        if "type" not in fields:
-            raise missing_parameter("type")
-        envelope = _envelope_decoder.decode(text)
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), {}) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    fields = decode_request(_fields_decoder, text)
+    if "type" not in fields:
+        raise missing_parameter("type")
+    envelope = decode_request(_envelope_decoder, text)
     match envelope.type:
         case "response.create":
             _check_stream_id(envelope.stream_id)
