@@ -179,11 +179,23 @@ class Workers:
                 log.error("worker_not_started", worker=worker.number, detail=str(error))  # noqa: TRY400 - a sentence
                 self._begin_later(worker)
                 return
+        try:
+            self._fork(worker)
+        except OSError as error:
+            # No descriptor, process or memory is left for it: the others go on.
+            self._forget(worker)
+            worker.early_ends += 1
+            detail = f"It cannot be forked: {error.strerror}."
+            log.error("worker_not_started", worker=worker.number, detail=detail)  # noqa: TRY400 - a sentence
+            self._begin_later(worker)
+
+    def _fork(self, worker: Worker) -> None:
         sys.stdout.flush()
         worker.orders, theirs = multiprocessing.Pipe()
-        worker.process = _FORK.Process(target=self._serve, args=(worker, theirs), name=f"worker {worker.number}")
         with theirs, _blocked_signals():
-            worker.process.start()
+            process = _FORK.Process(target=self._serve, args=(worker, theirs), name=f"worker {worker.number}")
+            process.start()
+        worker.process = process
         worker.began_at = time.monotonic()
 
     def _serve(self, worker: Worker, orders: Connection) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,24 @@ async def test_a_worker_that_dies_loses_its_own_streams_only_and_is_started_agai
             with contextlib.suppress(ProcessLookupError):  # it may have noticed by then that all clients have left
                 proxy.process.terminate()
             assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+
+
+async def test_a_worker_that_cannot_be_started_again_yet_ends_no_other(
+    simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    async with serving_process(simulation.base_url, tmp_path, "--workers", "2", LOG_LEVEL="INFO") as proxy:
+        limits = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (4, limits[1]))
+        victim, survivor = proxy.workers()
+        os.kill(victim, signal.SIGKILL)
+        failed = await proxy.event("worker_not_started")
+        assert "Too many open files" in failed["detail"]
+        assert proxy.workers() == [survivor]
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, limits)
+        async with asyncio.timeout(20):
+            while len(proxy.workers()) < 2:
+                await asyncio.sleep(0.05)
+        assert [await get(proxy, "/health") for _ in range(10)] == [200] * 10
 
 
 class Stream:
