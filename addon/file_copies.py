@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
+from cachetools import TTLCache
 
 from addon.claude_files import LONGEST_SECONDS, SHORTEST_SECONDS, ClaudeFiles
 from addon.file_records import FileRecords
@@ -25,7 +26,9 @@ __all__ = ["ClaudeCopy", "FileCopies"]
 _LEAST_BYTES = 32 * 1024
 """A smaller file goes with the request: a call of its own costs more than its bytes."""
 _PAUSE_SECONDS = 60.0
-"""How long no copy is made after one was refused: the key may not, the quota is used up, or there is no such API."""
+"""How long no copy is made with a key after one was refused: it may not, its quota is used up, there is no such API."""
+_MOST_PAUSED = 1000
+"""Keys of which that is remembered."""
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +57,8 @@ class FileCopies:
     seconds_to_live: float
     wanted: bool
     _making: WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    _paused_until: float = 0.0
+    _paused: TTLCache[str, bool] = field(default_factory=lambda: TTLCache(_MOST_PAUSED, _PAUSE_SECONDS))
+    """The accounts (`ClaudeFiles.account`) where a copy was refused."""
 
     async def find(  # noqa: PLR0913 - whose file, for what and how long, and who is told
         self,
@@ -91,7 +95,7 @@ class FileCopies:
                     return copy
             seconds = self._seconds_for(file)
             # No copy is to outlive its file.
-            if seconds < SHORTEST_SECONDS or seconds <= lasting or time.time() < self._paused_until:
+            if seconds < SHORTEST_SECONDS or seconds <= lasting or self.claude.account(key) in self._paused:
                 return None
             try:
                 prepared = prepare(UploadedFile(file["filename"], await records.content(file["id"])))
@@ -112,14 +116,14 @@ class FileCopies:
     async def _make(
         self, file: Mapping[str, Any], prepared: FileForClaude, seconds: int, key: str | None
     ) -> ClaudeCopy | None:
-        now = time.time()
+        now = int(time.time())
         try:
             claude_file_id = await self.claude.upload(prepared, seconds, key)
         except OpenAIError as error:
-            self._paused_until = now + _PAUSE_SECONDS
+            self._paused[self.claude.account(key)] = True
             log.warning("file_not_copied", file_id=file["id"], status=error.status, reason=error.code or error.type)
             return None
-        return ClaudeCopy(claude_file_id, prepared.kind, file["bytes"], int(now) + seconds)
+        return ClaudeCopy(claude_file_id, prepared.kind, file["bytes"], now + seconds)
 
     async def forget(self, records: FileRecords, file_id: str, key: str | None) -> None:
         """Forget the copies of a file that Claude does not have any more."""

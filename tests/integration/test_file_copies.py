@@ -283,6 +283,20 @@ async def test_a_client_with_a_key_of_its_own_has_its_copies_and_its_counts_with
     assert kept(simulation) == []
 
 
+async def test_a_client_whose_own_key_may_copy_nothing_keeps_nobody_else_from_it(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    sections: dict[str, dict[str, Any]] = {"access": {"bring_your_own_key": True}}
+    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3", **sections)
+    async with start_proxy(REVERSE, settings=settings) as proxy:
+        async with client_of(proxy, "sk-ant-invalid") as client:
+            with pytest.raises(openai.AuthenticationError):
+                await ask_chat(client, await upload(client))
+        async with client_of(proxy) as client:
+            await ask_chat(client, await upload(client))
+    assert len(kept(simulation)) == 1
+
+
 async def test_an_image_beyond_the_operators_bound_is_refused_though_claude_has_it(
     start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
 ) -> None:
