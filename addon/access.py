@@ -171,6 +171,20 @@ class Access:
             raise _own_key_wanted()
         return Client(f"credentials:{scope_of(presented[0])}" if presented else f"address:{address}")
 
+    def renewed(self, client: Client) -> Client:
+        """Return a client that was let in before as it is now, on a connection that stays open.
+
+        Raises:
+            OpenAIError: 401, its key has been revoked since.
+        """
+        if client.key is None:
+            return client
+        self._look_again()
+        found = self._find(client.key.sha256)
+        if found is None:
+            raise _wrong_key()
+        return found
+
     def client(self, client_id: str) -> Client:
         """Find a client again by its `Client.id`, for what goes on after its request has ended."""
         return next((client for _, client in self._clients if client.id == client_id), Client(client_id))
@@ -188,7 +202,9 @@ class Access:
         return self._known(key)
 
     def _known(self, key: str) -> Client | None:
-        digest = digest_of(key)
+        return self._find(digest_of(key))
+
+    def _find(self, digest: str) -> Client | None:
         found = None
         for kept, client in self._clients:
             # All of them, each in constant time: how long it takes tells nothing of the keys.

@@ -16,7 +16,7 @@ _CAN_ASK = (mode_specs.RegularMode, mode_specs.UpstreamMode)
 
 
 class ProxyGate:
-    """Lets connections in. What a CONNECT has proved holds for all that comes through its tunnel.
+    """Lets connections in. What a CONNECT has proved holds for what comes through its tunnel, until its key is revoked.
 
     Args:
         access: knows the keys; None to let everybody in, because `proxyauth` or the network sees to it.
@@ -41,7 +41,12 @@ class ProxyGate:
         mode = flow.client_conn.proxy_mode
         if self._access is None or isinstance(mode, mode_specs.ReverseMode) or flow.is_replay == "request":
             return None
-        if flow.client_conn in self._by_connection:
+        if (proved := self._by_connection.get(flow.client_conn)) is not None:
+            try:
+                self._by_connection[flow.client_conn] = self._access.renewed(proved)
+            except OpenAIError:  # it has been revoked
+                self._let_through.discard(flow.client_conn)
+                return _key_wanted()
             return None
         client = self._access.proxy_client_of(flow.request.headers) if isinstance(mode, _CAN_ASK) else None
         flow.request.headers.pop(_HEADER, None)

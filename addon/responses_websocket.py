@@ -201,6 +201,7 @@ class _ResponsesWebSocket:
     # Messages.
 
     async def _take(self, message: Message) -> None:
+        self._look_at_key()
         try:
             taken = self._parse(message)
         except OpenAIError as error:
@@ -212,6 +213,14 @@ class _ResponsesWebSocket:
             await self._send_error(refusal, taken.stream_id)
         else:
             self._queue_up(taken)
+
+    def _look_at_key(self) -> None:
+        """See whether the client's key still lets it in, and with what limits. A revoked one ends the connection."""
+        exchange = self._exchange
+        try:
+            exchange.client = exchange.gateway.access.renewed(exchange.client)
+        except OpenAIError as error:
+            self._end(_Ending(error, _POLICY_VIOLATION, is_announced=False))
 
     def _parse(self, message: Message) -> ClientMessage:
         if not message.is_text:

@@ -14,7 +14,7 @@ import pytest
 from anthropic import AsyncAnthropic, AuthenticationError
 from openai import AsyncOpenAI, BadRequestError, DefaultAsyncHttpx2Client
 
-from addon.client_keys import change_key_file, new_key
+from addon.client_keys import change_key_file, digest_of, new_key
 from addon.settings import Settings, load_settings
 from tests.integration.batch_api import chat, create, ended, line
 from tests.integration.raw_upstream import (
@@ -26,6 +26,8 @@ from tests.integration.raw_upstream import (
     raw_upstream,
     text_delta,
 )
+from tests.integration.responses_socket import create as create_response
+from tests.integration.responses_socket import receive_response, receive_to_the_end, socket_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -161,6 +163,40 @@ async def test_a_key_that_is_made_or_revoked_counts_within_a_second(
         await becomes(200)
         change_key_file(tmp_path / "keys.json", lambda _: [kept.model_copy(update={"revoked": kept.created})])
         await becomes(401)
+
+
+async def test_a_revoked_key_ends_a_websocket_that_is_open(
+    start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path
+) -> None:
+    kept = new_key("app")[1].model_copy(update={"sha256": digest_of("sk-one")})
+    change_key_file(tmp_path / "keys.json", lambda _: [kept])
+    async with start_proxy(STANDALONE, settings=settings_of(claude, tmp_path)) as proxy, socket_of(proxy) as socket:
+        await create_response(socket)
+        assert (await receive_response(socket))["status"] == "completed"
+        change_key_file(tmp_path / "keys.json", lambda _: [kept.model_copy(update={"revoked": kept.created})])
+        await asyncio.sleep(1.1)
+        await create_response(socket)
+        [refused], code = await receive_to_the_end(socket)
+        assert (refused["type"], refused["status"], refused["error"]["code"]) == ("error", 401, "invalid_api_key")
+        assert code == 1008
+    assert len(claude.calls) == 1
+
+
+async def test_a_revoked_key_counts_in_a_tunnel_that_is_open(
+    start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path
+) -> None:
+    later, kept = new_key("later")
+    change_key_file(tmp_path / "keys.json", lambda _: [kept])
+    settings = settings_of(claude, tmp_path, proxy_keys=True)
+    async with start_proxy(REGULAR, settings=settings) as proxy:
+        verify = ssl.create_default_context(cafile=str(proxy.ca))
+        via = f"http://anybody:{later}@127.0.0.1:{proxy.port}"
+        async with httpx2.AsyncClient(proxy=via, verify=verify, trust_env=False) as client:
+            assert (await client.post(OPENAI, json=BODY)).status_code == 200
+            change_key_file(tmp_path / "keys.json", lambda _: [kept.model_copy(update={"revoked": kept.created})])
+            await asyncio.sleep(1.1)
+            assert (await client.post(OPENAI, json=BODY)).status_code == 407
+    assert len(claude.calls) == 1
 
 
 async def test_calls_use_the_key_for_claude_that_belongs_to_the_client(
