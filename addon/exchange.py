@@ -108,7 +108,7 @@ class Exchange:
     _received: bytearray = field(default_factory=bytearray)
     _refused: bool = False
     _body_timer: asyncio.TimerHandle | None = None
-    _client: ClientSide | None = None
+    _client_side: ClientSide | None = None
     _task: asyncio.Task[None] | None = None
     _status: int | None = None
     _outcome: Outcome = "unanswered"
@@ -121,7 +121,7 @@ class Exchange:
 
     def receive_headers(self, client: ClientSide) -> None:
         """Take the way back to the client; refuse what can be refused by its headers, without its body."""
-        self._client = client
+        self._client_side = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
         headers, limits = self.flow.request.headers, self.gateway.settings.limits
@@ -177,7 +177,7 @@ class Exchange:
 
     def answer_message(self, client: ClientSide, body: bytes) -> None:
         """Answer a request that came whole: as a message of a WebSocket."""
-        self._client = client
+        self._client_side = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.body = body
         self._run(self.answer)
@@ -309,11 +309,11 @@ class Exchange:
     @property
     def can_upgrade(self) -> bool:
         """Whether the client's connection can become a WebSocket."""
-        return isinstance(self._client, UpgradableSide) and self._client.can_upgrade
+        return isinstance(self._client_side, UpgradableSide) and self._client_side.can_upgrade
 
     async def upgrade(self, upgraded: Upgraded, headers: Mapping[str, str]) -> UpgradableSide:
         """Answer 101: from now on `upgraded` takes what the client sends. Return where bytes are sent as they are."""
-        client = self._client
+        client = self._client_side
         if not isinstance(client, UpgradableSide):
             raise TypeError("only a connection of its own can be upgraded")
         self._upgraded = upgraded
@@ -325,9 +325,9 @@ class Exchange:
 
     def start_websocket(self) -> None:
         """Take the WebSocket that the connection has become into use."""
-        if isinstance(self._client, UpgradableSide):
+        if isinstance(self._client_side, UpgradableSide):
             limit = self.gateway.settings.limits.max_request_bytes
-            self._client.start_websocket(limit, shows_messages=self.gateway.keeps_bodies)
+            self._client_side.start_websocket(limit, shows_messages=self.gateway.keeps_bodies)
 
     async def _write_keep_alive(self) -> None:
         await self._way_back().write(self.keep_alive)
@@ -338,9 +338,9 @@ class Exchange:
             self._keep_alive = None
 
     def _way_back(self) -> ClientSide:
-        if self._client is None:
+        if self._client_side is None:
             raise RuntimeError("nothing is answered before its headers have come")
-        return self._client
+        return self._client_side
 
     def _headers(self, content_type: str, more: dict[str, str] | None = None) -> list[tuple[bytes, bytes]]:
         headers = {
@@ -367,7 +367,7 @@ class Exchange:
             await self._fail(error)
         except (ConnectionError, asyncio.CancelledError):
             self._outcome = "client_left"
-            if self._client and not self._client.gone:
+            if self._client_side and not self._client_side.gone:
                 # Not the client has left: the proxy shuts down.
                 self._outcome = "cut"
                 await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", "shutting_down"))
@@ -439,8 +439,8 @@ class Exchange:
             )
         elif self._relays:
             await self._way_back().abort(error.message)
-        elif isinstance(self._client, UpgradableSide) and self._upgraded is not None:
-            await self._client.close_websocket(self.encode_failure(error))
+        elif isinstance(self._client_side, UpgradableSide) and self._upgraded is not None:
+            await self._client_side.close_websocket(self.encode_failure(error))
         else:
             # The status is out: the stream ends with the error as OpenAI's ends, and without its end mark.
             await self.write(self.encode_failure(error))
@@ -450,7 +450,7 @@ class Exchange:
         figures = self.figures
         ended = time.perf_counter()
         ending = self._ending(ended)
-        self.flow.comment = _comment(figures, ended - self.started)
+        self.flow.comment = figures.comment(ended - self.started)
         is_quiet = self.claim.endpoint in _PROBES and self._outcome == "ok"
         write = log.debug if is_quiet else log.info
         write(
@@ -474,7 +474,7 @@ class Exchange:
             output_tokens=figures.output_tokens,
             time_to_first_token=_seconds(self.started, figures.first_byte),
             duration=_seconds(self.started, ended),
-            overhead=self._overhead(),
+            overhead=figures.overhead(self.started),
             retries=figures.retries,
             cache=figures.cache,
             warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
@@ -508,7 +508,7 @@ class Exchange:
             status=self._status,
             started=self.started,
             ended=ended,
-            overhead=self._overhead(),
+            overhead=self.figures.overhead(self.started),
             has_body=self._task is not None and (self.request_stream is None or self.request_stream.is_complete),
         )
 
@@ -518,18 +518,6 @@ class Exchange:
         # What Claude was asked for is no refusal of ours, whatever it said.
         if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
             metrics.observe_refusal(reason)
-
-    def _overhead(self) -> float | None:
-        # Our own time until the first byte: all of it but the wait for Claude. Where a stream begins, that is the wait
-        # for its first event; a whole answer goes out when Claude's has ended.
-        figures = self.figures
-        if figures.first_byte is None:
-            return None
-        ended_before = [call.ended for call in figures.calls if call.ended <= figures.first_byte]
-        waited_until = max(ended_before, default=figures.first_event)
-        if figures.asked_claude is None or waited_until is None:
-            return _seconds(self.started, figures.first_byte)
-        return round(figures.asked_claude - self.started + max(0.0, figures.first_byte - waited_until), 6)
 
 
 def head_too_large(limit: int) -> OpenAIError:
@@ -551,16 +539,6 @@ async def _refuse_draining(exchange: Exchange) -> None:
 
 def _seconds(start: float, end: float | None) -> float | None:
     return None if end is None else round(end - start, 6)
-
-
-def _comment(figures: Figures, seconds: float) -> str:
-    if figures.claude_model is None:
-        return ""
-    cached = f" ({figures.cached_tokens} cached)" if figures.cached_tokens else ""
-    return (
-        f"{figures.model} -> {figures.claude_model}: {figures.input_tokens} in{cached}, "
-        f"{figures.output_tokens} out, {seconds:.2f} s"
-    )
 
 
 def _header_value(value: str) -> bytes:

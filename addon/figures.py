@@ -80,6 +80,29 @@ class Figures:
         finally:
             self.calls.append(CallTimes(started, time.perf_counter(), error))
 
+    def overhead(self, started: float) -> float | None:
+        """Return our own seconds until the first byte: all of them but the wait for Claude; None if there was no byte.
+
+        Where a stream begins, that is the wait for its first event; a whole answer goes out when Claude's has ended.
+        """
+        if self.first_byte is None:
+            return None
+        ended_before = [call.ended for call in self.calls if call.ended <= self.first_byte]
+        waited_until = max(ended_before, default=self.first_event)
+        if self.asked_claude is None or waited_until is None:
+            return round(self.first_byte - started, 6)
+        return round(self.asked_claude - started + max(0.0, self.first_byte - waited_until), 6)
+
+    def comment(self, seconds: float) -> str:
+        """Write what mitmproxy's views show beside the flow: the models, the tokens and how long it took."""
+        if self.claude_model is None:
+            return ""
+        cached = f" ({self.cached_tokens} cached)" if self.cached_tokens else ""
+        return (
+            f"{self.model} -> {self.claude_model}: {self.input_tokens} in{cached}, "
+            f"{self.output_tokens} out, {seconds:.2f} s"
+        )
+
     def count(self, usage: Usage, prices: Prices) -> Bill:
         """Add what one answer of Claude used, whole or as far as it came; return what Claude bills for it."""
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0

@@ -184,9 +184,9 @@ async def flood(call: Call) -> None:
 def unsent_bytes(proxy: RunningProxy) -> int:
     """Count what waits for the window of the one client, which speaks HTTP/2."""
     [exchange] = proxy.addon._exchanges.values()
-    assert isinstance(exchange._client, ClientStream)
-    assert exchange._client._http2 is not None
-    waiting = exchange._client._http2.h2_conn.stream_buffers.values()
+    assert isinstance(exchange._client_side, ClientStream)
+    assert exchange._client_side._http2 is not None
+    waiting = exchange._client_side._http2.h2_conn.stream_buffers.values()
     return sum(len(piece.data) for pieces in waiting for piece in pieces)
 
 
