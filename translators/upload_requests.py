@@ -3,13 +3,8 @@
 import msgspec
 
 from translators.file_expiry import FileExpiry, check_expiry
-from translators.request_errors import (
-    check_range,
-    invalid_value,
-    missing_parameter,
-    translate_validation_error,
-    unparsable_body,
-)
+from translators.request_errors import check_range, invalid_value, missing_parameter
+from translators.request_json import decode_request
 
 __all__ = [
     "MOST_PART_BYTES",
@@ -49,13 +44,17 @@ class UploadCompletionRequest(msgspec.Struct, frozen=True):
     md5: str | None = None
 
 
+_upload_decoder = msgspec.json.Decoder(UploadRequest)
+_completion_decoder = msgspec.json.Decoder(UploadCompletionRequest)
+
+
 def parse_upload(body: bytes) -> UploadRequest:
     """Parse and check the body of a new upload.
 
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    request = _parse(body, UploadRequest)
+    request = decode_request(_upload_decoder, body, _VALUES)
     check_range("bytes", request.bytes, 1, _MOST_FILE_BYTES)
     if not request.filename:
         raise missing_parameter("filename")
@@ -72,13 +71,4 @@ def parse_completion(body: bytes) -> UploadCompletionRequest:
     Raises:
         OpenAIError: as for `parse_upload`.
     """
-    return _parse(body, UploadCompletionRequest)
-
-
-def _parse[Request: msgspec.Struct](body: bytes, kind: type[Request]) -> Request:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), _VALUES) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    return decode_request(_completion_decoder, body)
