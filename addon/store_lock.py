@@ -29,7 +29,8 @@ async def hold(store: Store, key: Key) -> AsyncIterator[bool]:
     Raises:
         OpenAIError: 503 if the store is not there.
     """
-    if not await _acquire(store, key):
+    token = uuid.uuid4().hex.encode()
+    if not await _acquire(store, key, token):
         yield False
         return
     renewal = asyncio_utils.create_task(_renew(store, key), name=f"lock {key.id}", keep_ref=True)
@@ -38,16 +39,19 @@ async def hold(store: Store, key: Key) -> AsyncIterator[bool]:
     finally:
         renewal.cancel()
         with contextlib.suppress(StoreUnavailableError):  # then it runs out
-            await store.delete([key])
+            # Its own place alone: if its lease has run out, another holds it.
+            await store.remove(key, token)
 
 
-async def _acquire(store: Store, key: Key) -> bool:
+async def _acquire(store: Store, key: Key, token: bytes) -> bool:
     if await store.read_list(key):
         return False
-    token = uuid.uuid4().hex.encode()
     await store.append(key, [token], LEASE_SECONDS)
     held = await store.read_list(key)
-    return held[:1] == [token]
+    if held[:1] == [token]:
+        return True
+    await store.remove(key, token)
+    return False
 
 
 async def _renew(store: Store, key: Key) -> None:

@@ -75,3 +75,17 @@ async def test_that_of_a_process_that_died_runs_out_and_that_of_a_living_one_doe
         await asyncio.sleep(1.5)
         async with hold(one, KEY) as other:
             assert not other
+
+
+async def test_one_whose_lease_has_run_out_does_not_give_up_what_another_holds(stores: tuple[Store, Store]) -> None:
+    one, two = stores
+    async with hold(one, KEY) as first:
+        assert first
+        await one.delete([KEY])  # as time does
+        async with contextlib.AsyncExitStack() as later:
+            assert await later.enter_async_context(hold(two, KEY))
+            late = later.pop_all()
+    async with late, hold(one, KEY) as third:
+        assert not third
+    async with hold(one, KEY) as fourth:
+        assert fourth
