@@ -130,7 +130,7 @@ class ClaudeProxyAddon:
                 key_file = key_file_of(settings.access, settings.store)
                 self._access = Access(settings.access, key_file, has_own_key=settings.answers_without_claude_key)
                 self._proxy_gate = ProxyGate(self._access if settings.access.proxy_keys else None)
-        except (exceptions.OptionsError, SettingsError, StartError, KeyFileError) as error:
+        except (SettingsError, StartError, KeyFileError) as error:
             # Raised from a script it would be shown with its traceback.
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
             return
@@ -139,7 +139,11 @@ class ClaudeProxyAddon:
     def _reconfigure(self, updated: set[str]) -> None:
         """Take options that were changed in mitmproxy's user interfaces."""
         assert self._reloader is not None  # noqa: S101 - for the type checker
-        settings = read_settings(ctx.options)
+        try:
+            settings = read_settings(ctx.options)
+            check_backends(settings)
+        except SettingsError as error:
+            raise exceptions.OptionsError(str(error)) from None
         kept = find_changes(self._reloader.settings, settings).kept
         if refused := [name for name in kept if option_of(name) in updated]:
             raise exceptions.OptionsError(f"{', '.join(refused)}: takes effect at the start of Claude Proxy only.")

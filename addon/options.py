@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
-from mitmproxy import exceptions
 from mitmproxy.optmanager import unset
 
-from addon.settings import ALL_SETTINGS, Setting, Settings, SettingsError, load_settings, nest
+from addon.settings import ALL_SETTINGS, Setting, Settings, load_settings, nest
 
 if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
@@ -40,7 +39,7 @@ def add_options(loader: Loader) -> None:
 def read_settings(options: OptManager) -> Settings:
     """Merge the options with the other sources; an option counts only where somebody has set it.
 
-    Raises mitmproxy's `OptionsError`, one line per problem.
+    Raises `SettingsError`.
     """
     known = dict(options.items())
     given = {
@@ -49,10 +48,7 @@ def read_settings(options: OptManager) -> Settings:
         # An option that was set to its own default still wins over the environment, so `unset` is asked, not `!=`.
         if (option := known.get(setting.names.option)) is not None and option.value not in (unset, None)
     }
-    try:
-        return load_settings(nest(given), describe=lambda setting: f"option {setting.names.option}")
-    except SettingsError as error:
-        raise exceptions.OptionsError(str(error)) from None
+    return load_settings(nest(given), describe=lambda setting: f"option {setting.names.option}")
 
 
 def _option_type(setting: Setting) -> tuple[Any, Any]:

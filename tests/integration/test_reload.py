@@ -3,13 +3,16 @@
 import asyncio
 import json
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from mitmproxy import exceptions
 
 from addon.simulated_claude.server import RunningSimulation
+from tests.contract.proxy_process import ProxyProcess, proxy_process
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
 from tests.integration.running_proxy import run_proxy
 from tests.integration.serving_process import ServingProcess, serving_process
@@ -72,6 +75,39 @@ async def test_a_changed_file_is_in_force_for_the_next_request(
         assert proxy.process.returncode is None
 
 
+def logged(proxy: ProxyProcess, name: str, number: int) -> dict[str, Any]:
+    """Wait for an event in what mitmdump prints."""
+    latest = time.monotonic() + 60
+    while time.monotonic() < latest:
+        lines = [json.loads(line) for line in proxy.printed().splitlines() if line.startswith("{")]
+        found = [line for line in lines if line["event"] == name]
+        if len(found) > number:
+            return found[number]
+        time.sleep(0.05)
+    raise AssertionError(proxy.printed())
+
+
+def test_mitmdump_looks_at_the_file_too_and_goes_on_after_one_that_is_wrong(confdir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    write(file, claude={"aliases": {"fast": "claude-sonnet-5-5"}})
+    given = {"CLAUDE_PROXY_CONFIG": str(file), "CLAUDE_PROXY_SIMULATE": "true", "CLAUDE_PROXY_STORE_PATH": ":memory:"}
+    asked = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
+    with proxy_process(confdir, tmp_path / "output", "http://claude.invalid", environment=given) as proxy:
+        write(file, claude={"aliases": 7, "max_tokenss": 1})
+        wrong = {logged(proxy, "settings_not_reloaded", number)["detail"].partition(" ")[0] for number in range(2)}
+        assert wrong == {"claude.aliases", "claude.max_tokenss"}
+        httpx2.post(f"{proxy.origin}/v1/chat/completions", json=asked, trust_env=False, timeout=30)
+        assert logged(proxy, "exchange", 0)["claude_model"] == "claude-sonnet-5-5"
+
+        file.unlink()
+        assert "cannot be read" in logged(proxy, "settings_not_reloaded", 2)["detail"]
+
+        write(file, claude={"aliases": {"fast": "claude-haiku-5-5"}})
+        assert logged(proxy, "settings_reloaded", 0)["changed"] == ["claude.aliases"]
+        httpx2.post(f"{proxy.origin}/v1/chat/completions", json=asked, trust_env=False, timeout=30)
+        assert logged(proxy, "exchange", 1)["claude_model"] == "claude-haiku-5-5"
+
+
 async def test_the_key_for_claude_is_changed_without_a_restart(tmp_path: Path) -> None:
     async def answer(call: Call) -> None:
         await call.send(EVENTS_HEAD + message_start() + text_delta("Hi") + message_end())
@@ -108,6 +144,8 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
         assert options.claude_timeout == "600"
         with pytest.raises(exceptions.OptionsError, match="claude_max_tokens"):
             options.update(claude_max_tokens=-1)
+        with pytest.raises(exceptions.OptionsError, match=r"\(foundry:\) cannot be asked"):
+            options.update(claude_aliases=["gpt-4o=foundry:claude-opus-5-5"])
         options.update(anticache=True)  # what is not ours is nobody's business
     (asked,) = [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]
     assert asked["model"] == "claude-haiku-5-5"
