@@ -30,6 +30,9 @@ class ClientSide(Protocol):
     async def abort(self, message: str) -> None:
         """Break a response off, so that the client sees that it is not whole."""
 
+    async def sent(self) -> None:
+        """Wait until all that was sent is on its way, the end too."""
+
     def hold(self, is_held: bool) -> None:
         """Read no more of the request for now, or go on."""
 

@@ -59,7 +59,7 @@ VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
 
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one HTTP/1 connection, besides a head: a body is read as it comes, and counts by itself."""
-_WINDOW_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _UNSENT_LIMIT = 64 * 1024
 """Bytes of one HTTP/2 stream that may wait for the client's window: as much as asyncio lets wait for a socket."""
 
@@ -287,6 +287,28 @@ class ClientStream:
         await self._handler.server_event(Delivery(self._server, http_events))
         await self._drain()
 
+    async def sent(self) -> None:
+        """Wait until all that was sent has left this process.
+
+        mitmproxy sends the end of a response after the hook `response`, and its own end waits for no hook, no window
+        and no socket: whoever ends the process has to.
+        """
+        while not self.gone and self._holds_something():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _holds_something(self) -> bool:
+        client = self._handler.transports.get(self._handler.client)
+        if client is None:
+            return False
+        stream = self._http_layer.streams.get(self._stream_id)
+        # A layer that waits for a hook is paused, and passes on nothing.
+        waits_for_hook = stream is not None and any(
+            each is not None and each._paused is not None  # noqa: SLF001
+            for each in (stream, stream.child_layer)
+        )
+        waits_for_window = self._http2 is not None and self._http2.h2_conn.stream_buffers.get(self._stream_id)
+        return waits_for_hook or bool(waits_for_window) or bool(_buffered_bytes(client.writer))
+
     def hold(self, is_held: bool) -> None:
         """Read no more from the client for now, or go on, so that a request does not come faster than it is sent on.
 
@@ -303,7 +325,7 @@ class ClientStream:
     async def _drain(self) -> None:
         transport = self._handler.transports.get(self._handler.client)
         # Draining takes a lock and a trip through every writer; an empty buffer needs none.
-        if transport and transport.writer and _buffered_bytes(transport.writer):
+        if transport and transport.writer and _buffered_bytes(transport.writer) != 0:
             await self._handler.drain_writers()
         if self._http2 is not None:
             await self._wait_for_window(self._http2)
@@ -315,7 +337,7 @@ class ClientStream:
         while not self.gone and (waiting := buffers.get(self._stream_id)):
             if sum(len(piece.data) for piece in waiting) <= _UNSENT_LIMIT:
                 return
-            await asyncio.sleep(_WINDOW_POLL_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 class _WholeMessages(WebsocketConnection):
@@ -369,10 +391,10 @@ def _is_plain(http_layer: HttpLayer) -> bool:
     return not context.client.tls and [each for each in context.layers if isinstance(each, HttpLayer)] == [http_layer]
 
 
-def _buffered_bytes(writer: object) -> int:
+def _buffered_bytes(writer: object) -> int | None:
     # asyncio's transports and uvloop's have no base class in common. Modes on UDP have a writer without a transport.
     size: Callable[[], int] | None = getattr(getattr(writer, "transport", None), "get_write_buffer_size", None)
-    return size() if size else 1
+    return size() if size else None
 
 
 class BoundedHttp1Server(Http1Server):

@@ -384,6 +384,9 @@ class Exchange:
             if self.request_stream is not None:
                 self.request_stream.close()
             self._finish()
+            if self.gateway.leaving and self._client_side is not None:
+                # The process ends as soon as nothing runs.
+                await self._client_side.sent()
 
     async def _answer_in_time(self, answer: Answer) -> None:
         if self.claim.endpoint is Endpoint.RESPONSES_WEBSOCKET:

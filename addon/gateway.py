@@ -35,6 +35,9 @@ __all__ = ["Gateway", "open_gateway"]
 _MODELS_TIMEOUT_SECONDS = 10.0
 """How long the start may wait for Claude's list of models before it goes on with the built-in table."""
 
+_LAST_WORDS_SECONDS = 3.0
+"""How long streams that are cut may take to be told and ended: hundreds at once, or clients that read slowly."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -113,7 +116,7 @@ class Gateway:
         if cut := {*self.running, *self.batches.values()}:
             for task in cut:
                 task.cancel("the proxy is shutting down")
-            await asyncio.wait(cut, timeout=1)
+            await asyncio.wait(cut, timeout=_LAST_WORDS_SECONDS)
 
     async def close(self) -> None:
         """Close what was opened, the last opened first."""

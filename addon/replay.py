@@ -31,6 +31,9 @@ class _WholeResponse:
     async def abort(self, message: str) -> None:
         self._flow.response = http.Response.make(502, message)
 
+    async def sent(self) -> None:
+        """Wait for nothing: the response is set at once."""
+
     def hold(self, is_held: bool) -> None:
         """Hold nothing: the request is complete."""
 

@@ -400,6 +400,9 @@ class _MessageSide:
         await self.end()
         _ = message
 
+    async def sent(self) -> None:
+        """Wait for nothing: the connection does, at its own end."""
+
     def hold(self, is_held: bool) -> None:
         """Nothing is held: the request has come whole."""
 

@@ -8,6 +8,8 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.contract.proxy_process import ProxyProcess, proxy_process
 from tests.faults.encodings import STREAMED, WHOLE
 from tests.faults.http2_client import Http2Client
@@ -19,11 +21,21 @@ STREAMS_EACH = 50
 ROOM = 5
 """Descriptors that are left: a stream needs one, for its call."""
 
+SLOW_ADDON = """
+import asyncio
+
+async def response(flow):
+    await asyncio.sleep(0.3)
+"""
+"""The end of an answer is sent after this hook."""
+
 
 @contextlib.asynccontextmanager
-async def mitmdump(confdir: Path, folder: Path, claude_url: str, **environment: str) -> AsyncIterator[ProxyProcess]:
+async def mitmdump(
+    confdir: Path, folder: Path, claude_url: str, *arguments: str, **environment: str
+) -> AsyncIterator[ProxyProcess]:
     given = {"CLAUDE_PROXY_STORE_PATH": ":memory:", "CLAUDE_PROXY_MAX_RETRIES": "0", **environment}
-    starting = proxy_process(confdir, folder / "output", claude_url, environment=given)
+    starting = proxy_process(confdir, folder / "output", claude_url, *arguments, environment=given)
     proxy = await asyncio.to_thread(starting.__enter__)
     try:
         yield proxy
@@ -31,15 +43,19 @@ async def mitmdump(confdir: Path, folder: Path, claude_url: str, **environment: 
         await asyncio.to_thread(starting.__exit__, None, None, None)
 
 
-async def test_200_streams_that_do_not_end_in_time_are_told_when_the_process_ends(
-    confdir: Path, tmp_path: Path
+@pytest.mark.parametrize("beside", ["", SLOW_ADDON], ids=["alone", "beside_a_slow_addon"])
+async def test_200_streams_that_do_not_end_in_time_are_told_and_ended_when_the_process_ends(
+    confdir: Path, tmp_path: Path, beside: str
 ) -> None:
+    script = tmp_path / "beside.py"
+    script.write_text(beside)
+
     async def endless(call: Call) -> None:
         await call.send(EVENTS_HEAD + message_start() + text_delta("Once upon"))
 
     async with (
         raw_upstream(endless) as upstream,
-        mitmdump(confdir, tmp_path, upstream.base_url, CLAUDE_PROXY_DRAIN_TIMEOUT="2") as proxy,
+        mitmdump(confdir, tmp_path, upstream.base_url, "-s", str(script), CLAUDE_PROXY_DRAIN_TIMEOUT="2") as proxy,
     ):
         clients = [await Http2Client.connect_through(proxy.ports["regular"], proxy.ca) for _ in range(CONNECTIONS)]
         for client in clients:
@@ -52,8 +68,8 @@ async def test_200_streams_that_do_not_end_in_time_are_told_when_the_process_end
         for client in clients:
             for _ in range(STREAMS_EACH):
                 received = await client.receive()
-                # Whether the stream is ended too, before the connection is, mitmproxy leaves to chance.
                 assert received.status == 200
+                assert received.is_whole
                 assert b'"code":"shutting_down"' in received.body
                 assert b"[DONE]" not in received.body
             await client.close()
