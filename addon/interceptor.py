@@ -95,8 +95,8 @@ class ClaudeProxyAddon:
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, Exchange] = {}
-        self._passing: set[str] = set()
-        """Flows that go to a host of ours which we do not answer for."""
+        self._passing: dict[str, http.HTTPFlow] = {}
+        """Flows that go to a host of ours which we do not answer for, by id."""
         self._egress_gate = EgressGate(self._own_ports)
 
     # mitmproxy's life cycle.
@@ -207,6 +207,8 @@ class ClaudeProxyAddon:
             gateway.leaving = True
             await ctx.master.addons.get("proxyserver").servers.update([])
             await gateway.drain(gateway.settings.server.drain_timeout)
+        for flow in self._passing.values():  # mitmproxy saves those too that have no answer yet
+            self._mask_secrets(flow)
         await gateway.close()
 
     def announce_end(self) -> None:
@@ -254,10 +256,15 @@ class ClaudeProxyAddon:
         if self._admit_to_proxy(flow) and not self._router.is_ours(flow.request.host):
             await self._admit_to_destination(flow)
 
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """Keep credentials out of what mitmproxy shows of a tunnel that was refused."""
+        self._mask_secrets(flow)
+
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
         if flow.response or flow.error or not flow.live:
             return
+        _mask_password(flow)
         if not self._admit_to_proxy(flow):
             return
         match self._route(flow):
@@ -265,7 +272,7 @@ class ClaudeProxyAddon:
                 if not await self._admit_to_destination(flow):
                     return
                 if self._router.is_ours(self._host_of(flow)):
-                    self._passing.add(flow.id)
+                    self._passing[flow.id] = flow
                 if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
                     flow.request.stream = True
             case Refuse(error=error):
@@ -325,8 +332,7 @@ class ClaudeProxyAddon:
         if exchange and exchange.is_streamed and exchange.kept_body is not None and flow.response:
             flow.response.data.content = bytes(exchange.kept_body)
             exchange.kept_body = None
-        if exchange is None:
-            self._mask_secrets(flow)
+        self._mask_at_the_end(flow, was_claimed=exchange is not None)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         """Take a WebSocket that is for us into use."""
@@ -345,8 +351,7 @@ class ClaudeProxyAddon:
     def error(self, flow: http.HTTPFlow) -> None:
         """Forget a flow that failed or whose client has left."""
         self._log_passed(flow)
-        if self._exchanges.pop(flow.id, None) is None:
-            self._mask_secrets(flow)
+        self._mask_at_the_end(flow, was_claimed=self._exchanges.pop(flow.id, None) is not None)
 
     # What the virtual connection asks.
 
@@ -439,9 +444,8 @@ class ClaudeProxyAddon:
         return not self._keeps_bodies or response.headers.get("content-type", "").startswith("text/event-stream")
 
     def _log_passed(self, flow: http.HTTPFlow) -> None:
-        if flow.id not in self._passing:
+        if self._passing.pop(flow.id, None) is None:
             return
-        self._passing.discard(flow.id)
         log.info(
             "passed",
             host=flow.request.pretty_host[:200],
@@ -451,6 +455,11 @@ class ClaudeProxyAddon:
             duration=round(time.time() - flow.request.timestamp_start, 6),
             error=flow.error.msg[:200] if flow.error else None,
         )
+
+    def _mask_at_the_end(self, flow: http.HTTPFlow, *, was_claimed: bool) -> None:
+        # A claimed one was masked at once; after that `upstream_auth` adds its password, where all addons are there.
+        if not was_claimed or self._keeps_bodies:
+            self._mask_secrets(flow)
 
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
@@ -476,6 +485,12 @@ def _folded(headers: http.Headers) -> dict[str, str]:
         key = name.lower()
         folded[key] = f"{folded[key]}, {value}" if key in folded else value
     return folded
+
+
+def _mask_password(flow: http.HTTPFlow) -> None:
+    """Mask the password that `proxyauth` notes, beside the name, in each flow that it lets in."""
+    if noted := flow.metadata.get("proxyauth"):
+        flow.metadata["proxyauth"] = (noted[0], _REDACTED.decode())
 
 
 def _mask_keys(value: bytes) -> bytes:

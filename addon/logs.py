@@ -31,6 +31,9 @@ NOISY_LOGGERS = (
 CONNECTION_LOGGERS = ("mitmproxy.proxy.mode_servers", "mitmproxy.proxy.server")
 """One record per listener, and per connection opened and closed: of use at DEBUG only, where the process is ours."""
 
+_UNFINISHED_HANDSHAKE = "before completing SOCKS5 handshake"
+"""mitmproxy quotes what has come of it, which may be a password."""
+
 _TERMINAL_LOG, _EVENT_LOG = "mitmproxy.addons.termlog", "mitmproxy.addons.eventstore"
 """Known by their names: an import of one brings all of mitmproxy's addons with it."""
 
@@ -57,6 +60,7 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002 - the sett
     threshold = logging.getLevelNamesMapping()[level.upper()]
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    logging.getLogger("mitmproxy.proxy.server").addFilter(_cut_handshake)
     _configure_standard_library(threshold, format)
     structlog.configure(
         processors=[
@@ -198,6 +202,12 @@ def _configure_standard_library(threshold: int, format: str) -> None:  # noqa: A
         )
     )
     root.addHandler(handler)
+
+
+def _cut_handshake(record: logging.LogRecord) -> bool:
+    if isinstance(record.msg, str) and _UNFINISHED_HANDSHAKE in record.msg:
+        record.msg = record.msg.partition(": ")[0]
+    return True
 
 
 def _drop_meta(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> EventDict:

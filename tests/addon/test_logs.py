@@ -51,6 +51,13 @@ def test_records_of_the_standard_library_look_the_same(lines):
     assert line == {"event": "listening at here", "level": "info", "logger": "mitmproxy.addons.x"}
 
 
+def test_what_a_client_of_socks_sent_before_it_left_is_not_written(lines):
+    configure_logging("INFO", "json")
+    said = f"Client closed connection before completing SOCKS5 handshake: {b'me: secret'!r}"
+    logging.getLogger("mitmproxy.proxy.server").warning(said)
+    assert lines()[0]["event"] == "Client closed connection before completing SOCKS5 handshake"
+
+
 def test_nothing_below_the_level_is_written(lines):
     configure_logging("WARNING", "json")
     structlog.get_logger().info("a")

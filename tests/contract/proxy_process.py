@@ -128,8 +128,12 @@ def proxy_process(
     *arguments: str,
     modes: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    credentials: tuple[str, str] | None = None,
 ) -> Iterator[ProxyProcess]:
-    """Start mitmdump with the addon, wait until it answers, end it at the end as an operator would."""
+    """Start mitmdump with the addon, wait until it answers, end it at the end as an operator would.
+
+    `credentials`: what its `proxyauth` asks for.
+    """
     command = [str(MITMDUMP), "-s", str(ROOT / "addon" / "main.py"), "--set", f"confdir={confdir}", *arguments]
     modes = (STANDALONE, REGULAR, *modes)
     ports = _free_ports(len(modes))
@@ -159,7 +163,7 @@ def proxy_process(
                 {mode.partition(":")[0]: port for mode, port in zip(modes, ports, strict=True)},
                 process.pid,
             )
-            _wait_until_it_answers(process, running)
+            _wait_until_it_answers(process, running, credentials)
             yield running
         finally:
             process.terminate()
@@ -173,12 +177,14 @@ def _free_ports(count: int) -> list[int]:
         return [found.getsockname()[1] for found in listening]
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], running: ProxyProcess) -> None:
+def _wait_until_it_answers(
+    process: subprocess.Popen[bytes], running: ProxyProcess, credentials: tuple[str, str] | None
+) -> None:
     """Ask for its health: it listens a moment before it can answer, and says so with a 503."""
     latest = time.monotonic() + _START_SECONDS
     while time.monotonic() < latest and process.poll() is None:
         with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"{running.origin}/health", trust_env=False).status_code == 200:
+            if httpx2.get(f"{running.origin}/health", auth=credentials, trust_env=False).status_code == 200:
                 return
         time.sleep(0.05)
     raise RuntimeError(f"mitmdump does not answer:\n{running.printed()}")

@@ -4,7 +4,9 @@ One proxy, talkative, is asked in every way that could make it say too much, and
 """
 
 import base64
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +140,17 @@ def show_keys(proxy: ProxyProcess, left: Left) -> None:
         httpx2.post(url, json=bodies()[0], headers={"proxy-authorization": f"Basic {PROXY_PASSWORD}"}, **via(proxy))
 
 
+def ask_in_vain(proxy: ProxyProcess, silent: socket.socket) -> tuple[socket.socket, socket.socket]:
+    """Ask a host that never answers for what is passed on. Returns both connections, open."""
+    asking = socket.create_connection(("127.0.0.1", proxy.ports["regular"]))
+    authority = f"localhost:{silent.getsockname()[1]}"
+    head = f"POST http://{authority}/v1/embeddings HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {OPENAI_KEY}"
+    asking.sendall(f"{head}\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+    asked, _ = silent.accept()
+    assert OPENAI_KEY.encode() in asked.recv(65_536)
+    return asking, asked
+
+
 def via(proxy: ProxyProcess) -> dict[str, Any]:
     return {"proxy": proxy.proxy_url, "trust_env": False, "timeout": 20}
 
@@ -175,7 +188,12 @@ def left(
     folder = tmp_path_factory.mktemp("secrets")
     flows, output = folder / "flows", folder / "output"
     tap: Wiretap
-    with wiretap(upstream_process.base_url) as tap, real_host() as host:
+    with (
+        wiretap(upstream_process.base_url) as tap,
+        real_host() as host,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        contextlib.ExitStack() as open_to_the_end,
+    ):
         talkative = ("-w", str(flows), "-v")
         environment = {
             "LOG_LEVEL": "DEBUG",
@@ -192,6 +210,8 @@ def left(
             found = Left("", b"", b"")
             ask_everything(proxy, host, found)
             show_keys(proxy, found)
+            for each in ask_in_vain(proxy, silent):
+                open_to_the_end.enter_context(each)
         found.printed, found.flows, found.to_claude = output.read_text(), flows.read_bytes(), bytes(tap.heard)
     return found
 
