@@ -39,6 +39,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
         (encode_bytes({"model": "x", "input": [5, Text("1e999")]}), "claude-opus-5-5", "asked"),
         REFUSED,
     ),
+    "no_utf8_behind_a_mistake": (
+        "responses request",
+        (b'{"model":{"\xaa":"x"},"input":"Hi"}', "claude-opus-5-5", "asked"),
+        REFUSED,
+    ),
     "a_limit_of_four_hundred_digits": ("page query", {"limit": HUGE}, REFUSED),
     "an_expiry_of_four_hundred_digits": (
         "batches request",

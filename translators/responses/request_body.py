@@ -283,7 +283,7 @@ def _convert[T](raw: Mapping[str, Any], target: type[T], path: str) -> T:
 def _locate_in_body(body: bytes, message: str) -> OpenAIError:
     try:
         raw = msgspec.json.decode(body)
-    except msgspec.DecodeError:  # a number out of any range, behind what was refused first
+    except (msgspec.DecodeError, UnicodeDecodeError):  # more is wrong: a number out of any range, what is no UTF-8
         return translate_validation_error(message, _VALUES)
 
     def try_with(field: Sequence[str], member: Any) -> str | None:
