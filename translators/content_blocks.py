@@ -26,6 +26,8 @@ class ContentBlockBuilder:
             raise MalformedEventError("a content block that is not an object")
         self._start: dict[str, Any] = start
         self.type = str(start.get("type", ""))
+        if self.type == "text" and not isinstance(start.get("citations") or [], list):
+            raise MalformedEventError("citations that are not a list")
         self._texts: list[str] = []
         self._thinking: list[str] = []
         self._signatures: list[str] = []
@@ -43,7 +45,7 @@ class ContentBlockBuilder:
                 self._thinking.append(delta.thinking)
             case "signature_delta":
                 self._signatures.append(delta.signature)
-            case "citations_delta" if delta.citation is not UNSET:
+            case "citations_delta" if self.type == "text" and delta.citation is not UNSET:
                 self._citations.append(_decode(delta.citation))
 
     def build(self) -> dict[str, Any] | None:

@@ -45,7 +45,7 @@ def split_message(data: bytes | Raw) -> list[Event]:
 def _split_block(index: int, raw: Raw) -> Iterator[Event]:
     block = _block_decoder.decode(raw)
     citations = block.get("citations") if block.get("type") == "text" else None
-    if not citations:
+    if not citations or not isinstance(citations, list):
         yield Event("content_block_start", index=index, content_block=raw)
     else:
         start = Raw(msgspec.json.encode({**block, "citations": None}))

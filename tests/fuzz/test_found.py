@@ -27,10 +27,11 @@ def form(disposition: bytes) -> tuple[str, bytes]:
     return "multipart/form-data; boundary=XX", part
 
 
-def stream_of(block: dict[str, Any]) -> list[bytes]:
+def stream_of(block: dict[str, Any], *deltas: dict[str, Any]) -> list[bytes]:
     start, *_ = cut_message([])
     opened = {"type": "content_block_start", "index": 0, "content_block": block}
-    return [sse([start, opened, {"type": "content_block_stop", "index": 0}])]
+    added = [{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas]
+    return [sse([start, opened, *added, {"type": "content_block_stop", "index": 0}])]
 
 
 CASES: dict[str, tuple[str, Any, str]] = {
@@ -70,6 +71,19 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "a_call_whose_input_is_a_number": (
         "responses stream",
         (stream_of({"type": "tool_use", "id": "toolu_1", "name": "shell", "input": 5}), SHELL),
+        REFUSED,
+    ),
+    "citations_that_are_a_number": (
+        "chat completions stream",
+        (
+            stream_of({"type": "text", "text": "x", "citations": 5}, {"type": "citations_delta", "citation": {}}),
+            ReplyPlan("x"),
+        ),
+        MALFORMED,
+    ),
+    "citations_of_a_whole_message_that_are_a_number": (
+        "whole message",
+        encode_bytes({**seeds.MESSAGE, "content": [{"type": "text", "text": "x", "citations": 5}]}),
         REFUSED,
     ),
     "a_deep_whole_message": ("whole message", encode_bytes({"usage": DEEP}), REFUSED),
