@@ -205,6 +205,16 @@ BATCHES: list[dict[str, Any]] = [
         "output_expires_after": {"anchor": "created_at", "seconds": 3600},
     }
 ]
+UPLOADS: list[dict[str, Any]] = [
+    {
+        "bytes": 5,
+        "filename": "a.txt",
+        "mime_type": "text/plain",
+        "purpose": "user_data",
+        "expires_after": {"anchor": "created_at", "seconds": 3600},
+    },
+    {"part_ids": ["part_1", "part_2"], "md5": "5d41402abc4b2a76b9719d911017c592"},
+]
 LINES: list[dict[str, Any]] = [
     {"custom_id": f"line-{number}", "method": "POST", "url": url, "body": body}
     for number, (url, body) in enumerate(

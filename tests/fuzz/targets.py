@@ -60,6 +60,8 @@ from translators.responses.socket_messages import CreateMessage, encode_socket_e
 from translators.responses.stream import ResponsesStream
 from translators.sse import EventTooLargeError, SseParser
 from translators.tools import parse_arguments
+from translators.upload_requests import parse_completion as parse_upload_completion
+from translators.upload_requests import parse_upload
 from translators.whole_message import read_usage, translate_message
 
 __all__ = ["MOST_SECONDS", "TARGETS", "Target", "outcome_of"]
@@ -185,6 +187,11 @@ def _run_stored_items(body: bytes) -> int:
 
 def _run_batch(body: bytes) -> int:
     return len(msgspec.json.encode(parse_batch(body)))
+
+
+def _run_upload(case: tuple[str, bytes]) -> int:
+    step, body = case
+    return len(msgspec.json.encode(parse_upload(body) if step == "create" else parse_upload_completion(body)))
 
 
 def _run_lines(case: tuple[str, bytes]) -> int:
@@ -514,6 +521,7 @@ TARGETS = (
     Target("responses request", st.tuples(json_bytes(seeds.RESPONSES), _models, _showing), _run_response),
     Target("stored items", json_bytes([seeds.ITEMS]), _run_stored_items),
     Target("batches request", json_bytes(seeds.BATCHES), _run_batch),
+    Target("upload", st.tuples(st.sampled_from(["create", "complete"]), json_bytes(seeds.UPLOADS)), _run_upload),
     Target(
         "batch input",
         st.tuples(
