@@ -29,7 +29,8 @@ from translators.usage import override_usage
 
 __all__ = ["answer_anthropic", "encode_anthropic_error"]
 
-_BATCHES = re.compile(r"/+v1/messages/batches(/[^/]+(/cancel)?)?/?")
+_BATCHES = re.compile(r"/v1/messages/batches(/[^/]+(/cancel)?)?")
+_CANCEL = re.compile(r"/v1/messages/batches/[^/]+/cancel")
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*")https?://[^"]*(/v1/messages/batches/[^/"]+/results")')
 _KINDS = {
     401: "authentication_error",
@@ -54,17 +55,16 @@ async def answer_anthropic(exchange: Exchange) -> None:
     if not exchange.gateway.catalog.first_party:
         raise OpenAIError(404, "This proxy has no key for Claude's own API.")
     request, figures = exchange.flow.request, exchange.figures
-    share, path = share_of(exchange), request.path
+    share = share_of(exchange)
     if share is not None:
         await share.check()
-        # What was judged is what is sent, however it was spelled.
-        path, question_mark, query = path.partition("?")
-        path = normalise_path(path) + question_mark + query
+    # What was judged is what is sent, however it was spelled.
+    path, (_, question_mark, query) = _path_of(exchange), request.path.partition("?")
     asked = _Asked()
     if request.method == "POST":
         with contextlib.suppress(*_UNREADABLE, OpenAIError):  # Claude says what is wrong with it
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
-        _require_models(exchange.client, asked, request.path)
+        _require_models(exchange.client, asked, path)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
     headers = dict(forwarded_headers(request))
@@ -72,12 +72,12 @@ async def answer_anthropic(exchange: Exchange) -> None:
     forward = exchange.gateway.claude.forward
     with figures.asking():
         if share is None or share.does != "list":
-            response = await forward(request.method, path, exchange.body, headers, key)
+            response = await forward(request.method, path + question_mark + query, exchange.body, headers, key)
             await _send_on(exchange, response, share)
             return
 
         async def ask(query: str) -> httpx2.Response:
-            page = await forward("GET", f"{path.partition('?')[0]}?{query}", b"", headers, key)
+            page = await forward("GET", f"{path}?{query}", b"", headers, key)
             try:
                 await _read(page)
             finally:
@@ -103,7 +103,7 @@ async def _send_on(
             await share.forget()
         returned = returned_headers(response.headers.raw)
         chunks = _chunks(response, counter, figures)
-        if response.status_code == 200 and _BATCHES.fullmatch(exchange.flow.request.path.partition("?")[0]):
+        if response.status_code == 200 and _BATCHES.fullmatch(_path_of(exchange)):
             body = await _read(response) if body is None else body
         if body is not None:
             returned = [(name, value) for name, value in returned if name.lower() != b"content-encoding"]
@@ -117,9 +117,13 @@ async def _send_on(
         await response.aclose()
 
 
+def _path_of(exchange: Exchange) -> str:
+    return normalise_path(exchange.flow.request.path.partition("?")[0])
+
+
 def _counter_of(exchange: Exchange, response: httpx2.Response) -> "_Counter | None":
     """Make what counts, for a message alone: files and the results of batches are as large as they like."""
-    if normalise_path(exchange.flow.request.path.partition("?")[0]) != "/v1/messages":
+    if _path_of(exchange) != "/v1/messages":
         return None
     logs_content = exchange.gateway.settings.logging.content != "off"
     return _Counter("text/event-stream" in response.headers.get("content-type", ""), keeps_content=logs_content)
@@ -162,7 +166,7 @@ class _Asked(msgspec.Struct):
 
 def _require_models(client: Client, asked: _Asked, path: str) -> None:
     """Hold a client to the models of its key, in a batch too; what names no model that can be read is refused."""
-    if path.startswith("/v1/messages"):
+    if path.startswith("/v1/messages") and not _CANCEL.fullmatch(path):
         for one in [each.params for each in asked.requests] or [asked]:
             client.require_model(one.model)
 

@@ -133,6 +133,7 @@ async def test_a_key_is_held_to_its_models_at_each_endpoint(
         ("/v1/messages/count_tokens", one),
         ("/v1/messages/batches", {"requests": [{"custom_id": "a", "params": one}]}),
         ("/v1/messages", {**one, "model": 5}),
+        *((path, one) for path in ("/v1/%6Dessages", "/v1//messages/")),
     ]
     async with start_proxy(STANDALONE, settings=secured) as proxy, asking(proxy) as client:
         client.headers["authorization"] = f"Bearer {HAIKU_KEY}"

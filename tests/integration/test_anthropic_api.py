@@ -273,6 +273,23 @@ async def test_clients_with_keys_of_the_proxy_find_their_own_batches_and_files_a
             await one.messages.batches.delete(batch.id)
 
 
+async def test_a_key_with_models_cancels_the_batches_that_it_made(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    claude = {"api_key": "sk-ant-ours", "base_url": simulation.base_url}
+    key = {"name": "one", "sha256": digest_of("sk-one"), "models": ["claude-opus-*"]}
+    store = {"path": str(tmp_path / "store.sqlite3")}
+    settings = load_settings({"claude": claude, "store": store, "access": {"keys": [key]}})
+    async with (
+        start_proxy(REVERSE, settings=settings) as proxy,
+        AsyncAnthropic(api_key="sk-one", base_url=f"http://127.0.0.1:{proxy.port}", max_retries=0) as one,
+    ):
+        made = await make_batch(one)
+        assert (await one.messages.batches.cancel(made)).id == made
+        with pytest.raises(anthropic.PermissionDeniedError):
+            await one.messages.count_tokens(model="claude-haiku-4-5", messages=HELLO)
+
+
 @dataclass(frozen=True)
 class Sharing:
     """Two clients that share a workspace, and each their own through which the workspace can be seen whole."""
