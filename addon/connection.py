@@ -167,10 +167,9 @@ class ClientStream:
         if http_version == "HTTP/1.1":
             headers = [*headers, (b"transfer-encoding", b"chunked")]
             self._is_chunked = True
-        await self._deliver(
-            ResponseHeaders(self._stream_id, _response(status, http.Headers(headers))),
-            ResponseData(self._stream_id, data),
-        )
+        begun = ResponseHeaders(self._stream_id, _response(status, http.Headers(headers)))
+        # An empty chunk would be the last one.
+        await self._deliver(begun, *([ResponseData(self._stream_id, data)] if data else []))
 
     async def write(self, data: bytes) -> None:
         """Send the next bytes of a streamed response, or frames of a WebSocket.
@@ -178,11 +177,13 @@ class ClientStream:
         Raises:
             ClientGoneError: the client has left.
         """
+        if not data:
+            return
         if self._passes_frames:
             await self._pass_frames(data)
             return
         self._socket = self._socket or self._find_socket()
-        if self._socket is None or not data:
+        if self._socket is None:
             await self._deliver(ResponseData(self._stream_id, data))
             return
         if self.gone:

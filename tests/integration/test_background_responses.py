@@ -101,6 +101,23 @@ async def test_its_events_can_be_read_again_when_it_has_ended(proxy: RunningProx
         assert [event async for event in beyond] == []
 
 
+async def test_a_stream_without_anything_left_is_empty_and_the_connection_goes_on(proxy: RunningProxy) -> None:
+    async with client_of(proxy) as client:
+        queued = await client.responses.create(model="gpt-5", input="Hello.", background=True)
+        await ended(client, queued.id)
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    async with asyncio.timeout(5):
+        path = f"/v1/responses/{queued.id}?stream=true&starting_after=9999"
+        authorization = f"authorization: Bearer {client.api_key}"
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n{authorization}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert await reader.readexactly(5) == b"0\r\n\r\n"
+        writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    writer.close()
+
+
 async def test_it_can_be_cancelled_once_and_again(proxy: RunningProxy, simulation: RunningSimulation) -> None:
     async with client_of(proxy) as client:
         queued = await client.responses.create(model="gpt-5", input=SLOWLY, background=True)
