@@ -250,12 +250,13 @@ class _Counters:
         taken: list[str] = []
 
         async def give_back() -> None:
-            try:
-                async with asyncio.timeout(_REDIS_SECONDS):
-                    while taken:
+            # Each by itself: one that is not given back is renewed for as long as the process lives.
+            while taken:
+                try:
+                    async with asyncio.timeout(_REDIS_SECONDS):
                         await self.slots.give_back(taken.pop())
-            except self.unavailable as error:
-                log.warning("limits_not_shared", error=type(error).__name__)
+                except self.unavailable as error:
+                    log.warning("limits_not_shared", error=type(error).__name__)
 
         try:
             for scope in scopes:

@@ -283,6 +283,25 @@ async def test_without_redis_each_process_counts_for_itself_after_a_bounded_wait
         await limits.close()
 
 
+async def test_no_place_stays_taken_of_a_request_that_ended_while_redis_was_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("addon.redis_slots.LEASE_SECONDS", 2.0)
+    monkeypatch.setattr("addon.redis_slots._RENEWAL_SECONDS", 0.2)
+    with redis_process(tmp_path) as (process, url):
+        limits = Limits(settings(concurrent_requests=1, total_concurrent_requests=1), url)
+        admission = await limits.admit(ALICE)
+        with frozen(process):
+            admission.release()
+            await asyncio.sleep(1.2)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await limits.admit(ALICE)
+                    break
+                except OpenAIError:
+                    await asyncio.sleep(0.2)
+        await limits.close()
+
+
 @pytest.mark.parametrize("away", [frozen, stopped], ids=lambda way: way.__name__)
 async def test_without_redis_nobody_gets_in_where_that_is_wanted(tmp_path, away):
     with redis_process(tmp_path) as (process, url):
