@@ -259,7 +259,9 @@ def _show_config(flags: argparse.Namespace) -> int:
 def _check_config(flags: argparse.Namespace) -> int:
     if flags.file is not None:
         setattr(flags, "config", flags.file)  # noqa: B010 - as the flag --config would
-    return check_config(_settings(flags))
+    settings = _settings(flags)
+    _check_backends(settings)
+    return check_config(settings)
 
 
 def _export(flags: argparse.Namespace) -> int:

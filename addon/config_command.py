@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
-from addon.settings import ALL_SETTINGS, Setting, Settings, value_of
+from addon.settings import ALL_SETTINGS, Settings, value_of
 
 __all__ = ["check_config", "config_schema", "schema", "show_config"]
 
@@ -18,7 +18,7 @@ _CREDENTIALS = re.compile(r"(://)[^/@]+@")
 
 def show_config(settings: Settings, sources: Mapping[str, str], *, as_json: bool) -> int:
     """Print every setting with its source, secrets masked. Returns the exit status."""
-    shown = {setting.dotted: _shown(settings, setting) for setting in ALL_SETTINGS}
+    shown = {setting.dotted: _masked(value_of(settings, setting)) for setting in ALL_SETTINGS}
     if as_json:
         entries = {name: {"value": value, "source": sources[name]} for name, value in shown.items()}
         print(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())
@@ -29,15 +29,23 @@ def show_config(settings: Settings, sources: Mapping[str, str], *, as_json: bool
     return 0
 
 
-def _shown(settings: Settings, setting: Setting) -> Any:
-    value = value_of(settings, setting)
-    if isinstance(value, SecretStr):
-        return _MASKED if value.get_secret_value() else None
-    if setting.dotted == "access.keys":
-        return [key.model_dump(mode="json", exclude_defaults=True) for key in settings.access.keys]
-    if isinstance(value, str):
-        return _CREDENTIALS.sub(rf"\1{_MASKED}@", value)
-    return value if value is None or isinstance(value, bool | int | float | dict | tuple) else str(value)
+def _masked(value: Any) -> Any:
+    """Return a value in the types of JSON, without the secrets in it; tables without what they leave to its default."""
+    match value:
+        case SecretStr():
+            return _MASKED if value.get_secret_value() else None
+        case str():
+            return _CREDENTIALS.sub(rf"\1{_MASKED}@", value)
+        case BaseModel():
+            return _masked(value.model_dump(exclude_defaults=True))
+        case dict():
+            return {name: _masked(each) for name, each in value.items()}
+        case tuple():
+            return [_masked(each) for each in value]
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return str(value)
 
 
 def check_config(settings: Settings) -> int:

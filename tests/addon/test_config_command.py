@@ -20,6 +20,8 @@ README = Path(__file__).parents[2] / "README.md"
 def clean(monkeypatch, tmp_path):
     for setting in ALL_SETTINGS:
         monkeypatch.delenv(setting.names.env, raising=False)
+    for variable in ("ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_FOUNDRY_RESOURCE", "ANTHROPIC_FOUNDRY_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
 
 
@@ -41,6 +43,25 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(capsys, monkeypatc
     assert shown["claude.timeout"] == {"value": 600, "source": "default"}
 
 
+def test_tables_are_shown_without_the_secrets_in_them(capsys, tmp_path):
+    key = {"name": "ci", "sha256": "0" * 64, "created": "2026-11-26T00:00:00Z"}
+    other = {"base_url": "http://me:password@host/v1", "api_key": "sk-secret", "proxy": "http://me:password@corp:3128"}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"access": {"keys": [key]}, "other_backends": {"/v1/embeddings": other}}))
+    assert main(["config", "show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["access.keys"]["value"] == [{**key, "created": "2026-11-26 00:00:00+00:00"}]
+    assert shown["other_backends"]["value"] == {
+        "/v1/embeddings": {
+            "base_url": "http://********@host/v1",
+            "api_key": "********",
+            "proxy": "http://********@corp:3128",
+        }
+    }
+    assert main(["config", "show"]) == 0
+    assert "secret" not in capsys.readouterr().out.replace("store.secret", "")
+
+
 def test_lines_for_people_say_the_same(capsys):
     assert main(["config", "show"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -59,6 +80,9 @@ def test_a_file_is_checked_with_one_sentence_per_problem(capsys, tmp_path):
     file.write_text('{"$schema": "claude-proxy.schema.json", "claude": {"simulate": true}}')
     assert main(["config", "check", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}: the settings can be used.\n"
+    file.write_text('{"claude": {"default_model": "foundry:claude-sonnet-5-5"}}')
+    assert main(["config", "check", str(file)]) == 1
+    assert "Microsoft Foundry (foundry:) cannot be asked" in capsys.readouterr().err
 
 
 def readme_example():
