@@ -12,13 +12,15 @@ from pathlib import Path
 import msgspec
 
 from addon.claude import ClaudeClient
+from addon.claude_backends import check_backends
 from addon.doctor_checks import check_authority, check_environment, check_ports, check_state
 from addon.finding import Finding, failed, fine, warned
 from addon.runtimes import check_runtime
-from addon.settings import Settings
+from addon.settings import Settings, SettingsError
+from translators.backends import BACKENDS
 from translators.errors import OpenAIError
 
-__all__ = ["check_claude", "doctor", "examine"]
+__all__ = ["check_claude", "check_other_backends", "doctor", "examine"]
 
 _SKEW = dt.timedelta(seconds=60)
 _ANTHROPIC_VERSION = "2023-06-01"
@@ -51,6 +53,7 @@ async def examine(
     """Check everything, one after the other."""
     return [
         *await check_claude(settings, dt.datetime.now(dt.UTC)),
+        *check_other_backends(settings),
         *check_authority(confdir, dt.datetime.now(dt.UTC)),
         *check_ports(settings),
         *await check_state(settings),
@@ -63,8 +66,11 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
     """Ask Claude which models the key may use; that costs nothing. Its answer also tells the time."""
     if settings.claude.simulate:
         return [fine("key", "Claude is simulated: no key is needed")]
-    key = settings.claude.api_key
-    if key is None or not key.get_secret_value():
+    if not settings.has_key:
+        if not settings.claude.needs_key:
+            return [fine("key", "no model is of Claude's own API: no key is needed")]
+        if settings.access.bring_your_own_key:
+            return [fine("key", "clients bring their own")]
         return [failed("key", "there is none", "set ANTHROPIC_API_KEY, or simulate Claude: --simulate")]
     base_url = settings.claude.base_url
     async with ClaudeClient(settings) as claude:
@@ -77,6 +83,16 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
             return [failed("Claude", f"{base_url}: {error.message.removesuffix('.')}", advice)]
     reached = fine("Claude", f"{base_url} answers")
     return [reached, _judge_key(response.status_code, body), *_check_clock(response.headers.get("date"), now)]
+
+
+def check_other_backends(settings: Settings) -> list[Finding]:
+    """Look whether the other backends of the settings' models can be asked, as far as that shows without asking."""
+    check, advice = "backend", "docs/operations.md says what each backend needs: Claude at other backends"
+    try:
+        check_backends(settings)
+    except SettingsError as error:
+        return [failed(check, problem.removesuffix("."), advice) for problem in error.problems]
+    return [fine(check, f"{BACKENDS[name].title} is set up") for name in settings.claude.backends]
 
 
 def _judge_key(status: int, body: bytes) -> Finding:

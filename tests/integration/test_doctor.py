@@ -12,7 +12,7 @@ import pytest
 from mitmproxy.certs import CertStore
 
 from addon.cli import main
-from addon.doctor import check_claude, examine
+from addon.doctor import check_claude, check_other_backends, examine
 from addon.doctor_checks import check_authority, check_environment, check_ports, check_state
 from addon.finding import Finding
 from addon.runtimes import check_runtime
@@ -89,6 +89,20 @@ async def test_a_missing_key_and_an_address_where_nobody_is_are_found() -> None:
     assert only(await check_claude(load_settings(), NOW), "failed").check == "key"
     claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": "http://127.0.0.1:1"}
     assert only(await check_claude(settings_with(claude=claude), NOW), "failed").check == "Claude"
+
+
+async def test_no_key_is_missed_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = settings_with(claude={"simulate": False}, access={"bring_your_own_key": True})
+    assert statuses(await check_claude(own, NOW)) == {"key": "ok"}
+    foundry = settings_with(claude={"simulate": False, "default_model": "foundry:claude-sonnet-5-5"})
+    assert statuses(await check_claude(foundry, NOW)) == {"key": "ok"}
+    for name in ("ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_FOUNDRY_BASE_URL", "ANTHROPIC_FOUNDRY_RESOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    assert "foundry:" in only(check_other_backends(foundry), "failed").detail
+    monkeypatch.setenv("ANTHROPIC_FOUNDRY_API_KEY", "key")
+    monkeypatch.setenv("ANTHROPIC_FOUNDRY_RESOURCE", "mine")
+    assert [finding.detail for finding in check_other_backends(foundry)] == ["Microsoft Foundry is set up"]
+    assert check_other_backends(own) == []
 
 
 def test_an_authority_that_others_can_use_or_that_has_expired_is_found(authority: Path, tmp_path: Path) -> None:
