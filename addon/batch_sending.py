@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -153,7 +153,10 @@ class _Sending:
 
     async def give_up(self) -> None:
         """Stop what is sent already: the batch as a whole has failed."""
-        for batch_id in self.record.claude_batches:
+        await self._cancel(self.record.claude_batches)
+
+    async def _cancel(self, claude_batches: Iterable[str]) -> None:
+        for batch_id in claude_batches:
             try:
                 await self._gateway.claude.batches.cancel(batch_id)
             except OpenAIError as error:
@@ -193,11 +196,17 @@ class _Sending:
 
     async def _flush(self, last: int) -> None:
         """Send the window, and note that everything up to line `last` is sent."""
-        claude_batches = list(self.record.claude_batches)
-        for headers, requests in self._window.by_headers.items():
-            claude_batches.append(await self._gateway.claude.batches.create(join_requests(requests), dict(headers)))
+        made: list[str] = []
+        try:
+            for headers, requests in self._window.by_headers.items():
+                made.append(await self._gateway.claude.batches.create(join_requests(requests), dict(headers)))
+        except OpenAIError:
+            # The whole window is sent again, or nothing more.
+            await self._cancel(made)
+            raise
         self._window = _Window()
-        self.record = msgspec.structs.replace(self.record, claude_batches=tuple(claude_batches), sent_lines=last)
+        claude_batches = (*self.record.claude_batches, *made)
+        self.record = msgspec.structs.replace(self.record, claude_batches=claude_batches, sent_lines=last)
         await self._records.save(self.record, self._sent)
 
 

@@ -12,6 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 import addon.batch_lines
+from addon.simulated_claude.batches import SimulatedBatch
+from addon.simulated_claude.errors import ClaudeError
 from addon.simulated_claude.server import RunningSimulation, SimulationSettings
 from addon.simulated_claude.server import start as start_simulated_claude
 from tests.integration.batch_api import CHAT, chat, create, ended, line, outcome, script, sent
@@ -276,6 +278,36 @@ async def test_lines_that_need_other_headers_travel_in_another_batch_of_claude(
     assert [answer["custom_id"] for answer in output] == ["a", "b", "c"]
     assert sorted(len(entry.body["requests"]) for entry in created) == [1, 2]
     assert {entry.headers["anthropic-version"] for entry in created} == {"2023-06-01", "2026-10-21"}
+
+
+async def test_what_was_sent_before_the_rest_could_not_be_is_cancelled_and_sent_again_with_it(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulated_claude(0.3) as simulation:
+        batches = simulation.simulation.batches
+        make, asked = batches.create, 0
+
+        def make_all_but_the_second(*given: Any) -> SimulatedBatch:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                raise ClaudeError(529, "Overloaded")
+            return make(*given)
+
+        monkeypatch.setattr(batches, "create", make_all_but_the_second)
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            lines = [
+                line("a", chat("x", model="claude-haiku-4-5", temperature=0.2)),
+                line("b", chat("y", model="claude-haiku-4-5")),
+            ]
+            batch = await ended(client, (await create(client, lines)).id)
+            output, errors = await outcome(client, batch)
+        counts = [made.describe("")["request_counts"] for made in batches]
+    assert errors == []
+    assert [answer["custom_id"] for answer in output] == ["a", "b"]
+    assert sorted(count["canceled"] for count in counts) == [0, 0, 1]
+    assert sum(count["succeeded"] for count in counts) == 2
 
 
 async def test_a_batch_is_split_where_claude_takes_no_more(
