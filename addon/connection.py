@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, override
+from weakref import WeakSet
 
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
@@ -51,6 +52,7 @@ __all__ = [
     "limit_request_heads",
     "open_virtual_connections",
     "pin_address",
+    "refuse_in_head",
     "skip_type_checks",
 ]
 
@@ -538,6 +540,27 @@ def limit_request_heads(limit: int, response: bytes) -> None:
             self.state = self.done
 
     Http1Server.read_headers = read_headers  # type: ignore[method-assign] # mitmproxy makes its servers by itself
+
+
+_CONSUME_REQUEST_BODY = HttpStream.state_consume_request_body
+_refused: WeakSet[http.HTTPFlow] = WeakSet()
+
+
+def refuse_in_head(flow: http.HTTPFlow, response: http.Response) -> None:
+    """Answer a request that is refused by its head. What comes of its body is thrown away.
+
+    mitmproxy reads the body before it answers, and by itself keeps it, however large it is.
+    """
+    flow.response = response
+    _refused.add(flow)
+
+
+def _consume_request_body(self: HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
+    if not (isinstance(event, RequestData) and self.flow in _refused):
+        yield from _CONSUME_REQUEST_BODY(self, event)
+
+
+HttpStream.state_consume_request_body = _consume_request_body  # type: ignore[method-assign] # mitmproxy makes its streams by itself
 
 
 def skip_type_checks() -> None:

@@ -23,7 +23,14 @@ from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
-from addon.connection import Receiver, close_client, direct_to_claude, limit_request_heads, open_virtual_connections
+from addon.connection import (
+    Receiver,
+    close_client,
+    direct_to_claude,
+    limit_request_heads,
+    open_virtual_connections,
+    refuse_in_head,
+)
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
@@ -523,6 +530,6 @@ def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
     headers = {"content-type": "application/json", "x-request-id": request_id, **error.headers}
     # mitmproxy would send the body of an answer to HEAD, which the client takes for the next answer.
     body = b"" if flow.request.method == "HEAD" else error.encode()
-    flow.response = http.Response.make(error.status, body, headers)
+    refuse_in_head(flow, http.Response.make(error.status, body, headers))
     path = flow.request.path.partition("?")[0]
     log.info("refused", request_id=request_id, status=error.status, method=flow.request.method[:16], path=path[:200])

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import ssl
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import h2.config
@@ -133,6 +136,26 @@ async def test_what_is_sent_ahead_of_an_answer_has_a_limit(proxy: RunningProxy, 
         while proxy.running:
             await asyncio.sleep(0.01)
     assert len(asked(simulation)) == 1
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+async def test_the_body_of_a_request_that_its_head_refuses_is_not_kept(proxy: RunningProxy) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(request(CHUNKED, b"", b"POST /no/such/path HTTP/1.1\r\nhost: x\r\n"))
+    before = resident_bytes()
+    for _ in range(64 * MOST_UNREAD_BYTES // 65_536):
+        writer.write(b"10000\r\n" + bytes(65_536) + b"\r\n")
+        await writer.drain()
+    grown = resident_bytes() - before
+    writer.write(b"0\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert await reader.readline() == b"HTTP/1.1 404 Not Found\r\n"
+    writer.close()
+    assert grown < 16 * MOST_UNREAD_BYTES
 
 
 async def flood(port: int, start: bytes) -> tuple[int, bytes]:
