@@ -17,7 +17,7 @@ import msgspec
 from addon.access import Client
 from addon.exchange import Exchange
 from addon.figures import Figures
-from addon.forwarding import forwarded_headers, returned_headers
+from addon.forwarding import folded, forwarded_headers, returned_headers
 from addon.routing import normalise_path
 from addon.workspace import WorkspaceShare, share_of
 from addon.workspace_lists import list_own
@@ -67,7 +67,7 @@ async def answer_anthropic(exchange: Exchange) -> None:
         _require_models(exchange.client, asked, path)
     figures.model = figures.claude_model = asked.model
     figures.stream = asked.stream
-    headers = dict(forwarded_headers(request))
+    headers = folded(forwarded_headers(request))
     key = exchange.client.claude_key
     forward = exchange.gateway.claude.forward
     with figures.asking():

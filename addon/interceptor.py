@@ -33,6 +33,7 @@ from addon.connection import (
 )
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
+from addon.forwarding import folded
 from addon.gateway import Gateway, open_gateway
 from addon.logs import configure_logging, redact_text
 from addon.metrics import refusal_reason
@@ -409,7 +410,8 @@ class ClaudeProxyAddon:
         return next((name for name in names if self._router.is_ours(name)), names[0])
 
     def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
-        headers, fields = _folded(flow.request.headers), flow.request.headers.fields
+        # mitmproxy's own goes through all of them at each look.
+        headers, fields = folded(flow.request.headers.items(multi=True)), flow.request.headers.fields
         client, refusal = self._client_of(flow, claim, gateway, headers)
         exchange = Exchange(
             flow,
@@ -483,15 +485,6 @@ class ClaudeProxyAddon:
         if fields != request.headers.fields or path != request.path:
             request.headers.fields = fields
             request.path = path
-
-
-def _folded(headers: http.Headers) -> dict[str, str]:
-    """Make a dictionary of headers, names in lower case. mitmproxy's own goes through all of them at each look."""
-    folded: dict[str, str] = {}
-    for name, value in headers.items(multi=True):
-        key = name.lower()
-        folded[key] = f"{folded[key]}, {value}" if key in folded else value
-    return folded
 
 
 def _mask_password(flow: http.HTTPFlow) -> None:

@@ -102,6 +102,17 @@ async def test_the_clients_key_never_reaches_claude(start_proxy: ProxyStarter) -
         assert b"cookie" not in head
 
 
+async def test_a_header_that_comes_in_several_lines_goes_on_with_all_of_them(
+    proxy: RunningProxy, simulation: RunningSimulation
+) -> None:
+    betas = [("anthropic-beta", "one-2026-01-01"), ("Anthropic-Beta", "two-2026-01-01")]
+    async with httpx2.AsyncClient(headers=[("anthropic-version", "2026-10-21"), *betas]) as http:
+        body = {"model": "claude-opus-4-8", "max_tokens": 9, "messages": HELLO}
+        answer = await http.post(f"http://127.0.0.1:{proxy.port}/v1/messages", json=body)
+    assert answer.status_code == 200
+    assert simulation.journal[-1].headers["anthropic-beta"] == "one-2026-01-01, two-2026-01-01"
+
+
 async def test_claudes_errors_come_through_as_they_are(client: AsyncAnthropic) -> None:
     with pytest.raises(anthropic.BadRequestError) as refused:
         await client.messages.create(model="claude-opus-4-8", max_tokens=10, messages=[])
