@@ -113,9 +113,9 @@ class _StoredResponse:
         return bytes(record.response)
 
     async def delete(self) -> None:
-        """Delete the response."""
-        if made_here := self._made_here:
-            await made_here.cancel()
+        """Delete the response, when nobody makes it any more: whoever did would store it again."""
+        if self._made_here or (await self._load()).fields["status"] in _UNFINISHED:
+            await self.cancel()
         await self.records.delete(self.id)
 
     async def follow(self, start: int) -> AsyncIterator[bytes]:

@@ -170,6 +170,23 @@ async def test_another_process_can_follow_and_cancel_it(simulation: RunningSimul
         assert (await maker.responses.retrieve(second.id)).status == "cancelled"
 
 
+async def test_what_is_deleted_while_another_process_makes_it_does_not_come_back(
+    simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    async with (
+        serving_process(simulation.base_url, tmp_path) as one,
+        serving_process(simulation.base_url, tmp_path) as other,
+        one.client() as maker,
+        other.client() as client,
+    ):
+        made = await maker.responses.create(model="gpt-5", input=SLOWLY, background=True)
+        await client.responses.delete(made.id)
+        assert (await one.event("background_response"))["status"] == "cancelled"
+        for each in (maker, client):
+            with pytest.raises(openai.NotFoundError):
+                await each.responses.retrieve(made.id)
+
+
 async def test_a_response_whose_process_was_killed_has_failed(simulation: RunningSimulation, tmp_path: Path) -> None:
     async with serving_process(simulation.base_url, tmp_path) as one, one.client() as maker:
         queued = await maker.responses.create(model="gpt-5", input=SLOWLY, background=True)
