@@ -103,6 +103,17 @@ class Figures:
             f"{self.output_tokens} out, {seconds:.2f} s"
         )
 
+    def add(self, other: "Figures") -> None:
+        """Add the calls of another that were made for the same answer, and what they used."""
+        self.calls += other.calls
+        self.answers += other.answers
+        self.input_tokens += other.input_tokens
+        self.cached_tokens += other.cached_tokens
+        self.cache_write_tokens += other.cache_write_tokens
+        self.output_tokens += other.output_tokens
+        self.cost += other.cost
+        self.retries += other.retries
+
     def count(self, usage: Usage, prices: Prices) -> Bill:
         """Add what one answer of Claude used, whole or as far as it came; return what Claude bills for it."""
         cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0

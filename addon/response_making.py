@@ -81,13 +81,13 @@ async def _is_to_be_compacted(caller: Caller, prepared: PreparedResponse) -> boo
 
 @dataclass(eq=False)
 class _Summariser:
-    """The caller of the call that makes a summary. The response counts its tokens, with its own."""
+    """The caller of the call that makes a summary, which is charged by itself."""
 
     gateway: Gateway
     client: Client
     cache_use: CacheUse
     scope: str
-    figures: Figures = field(default_factory=Figures)
+    figures: Figures
     response_headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,14 +97,14 @@ async def _begin_with_compaction(caller: Caller, prepared: PreparedResponse, sin
     request = await prepared.translate(context)
     stream = prepared.stream
     summary = ResponsesStream(request.plan, stream.response_id, stream.created_at, stream.key)
-    summariser = _Summariser(caller.gateway, caller.client, caller.cache_use, caller.scope)
+    figures = Figures(claude_model=request.plan.claude_model)
+    summariser = _Summariser(caller.gateway, caller.client, caller.cache_use, caller.scope, figures)
     try:
         await _ask(summariser, replace(prepared, request=request, context=context, stream=summary), _drop)
         summary.finish(stream.created_at)
     finally:
-        stream.add_usage(summary.claude_usage)
-        caller.figures.calls += summariser.figures.calls
-        caller.figures.answers += summariser.figures.answers
+        stream.compaction_usage = summary.claude_usage
+        caller.figures.add(figures)
     [item] = summary.response.output
     compaction = msgspec.to_builtins(item)
     prepared.context = replace(prepared.context, compaction=compaction)

@@ -74,10 +74,6 @@ class ClaudeTurn:
         """Claude's counts so far, over all segments."""
         return add_usage(self._earlier_usage, self._message_usage) if self._earlier_usage else self._message_usage
 
-    def add_usage(self, usage: Usage) -> None:
-        """Count a message with it that was made for this turn before."""
-        self._earlier_usage = add_usage(self._earlier_usage, usage) if self._earlier_usage else usage
-
     def resume(self) -> None:
         """Go on after a pause with a new message, whose blocks are counted from 0 again.
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.integration.responses_api import (
 from tests.integration.responses_socket import create, receive_response, socket_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 from tests.translators.responses.checker import check_stream
+from translators.claude_events import Usage
 
 LONG = "All work and no play makes Jack a dull boy. " * 300
 """Some 3,000 tokens."""
@@ -99,6 +101,27 @@ async def test_the_answer_begins_with_a_compaction_and_goes_on_from_it(
         assert "Answer in rhymes." in json.dumps(body["system"])
     # Both calls are paid for.
     assert final["usage"]["input_tokens"] > 3000
+
+
+async def test_both_calls_are_charged_and_logged_once(start_proxy: ProxyStarter, simulation: RunningSimulation) -> None:
+    limits = {"requests_per_minute": 0, "tokens_per_minute": 600}
+    settings = settings_with_store(simulation.base_url, ":memory:", rate_limiting=limits)
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        with capture_logs() as logs:
+            response = await client.responses.create(input=CONVERSATION, **MANAGED)
+            with pytest.raises(openai.RateLimitError) as refused:
+                await client.responses.create(model="gpt-5", input="And?")
+        assert response.usage is not None
+        # Ten tokens come back each second.
+        seconds = (response.usage.total_tokens - 600) / 10
+        assert seconds - 5 < float(refused.value.response.headers["retry-after-ms"]) / 1000 <= seconds + 1
+        (logged,) = [entry for entry in logs if entry["event"] == "exchange" and entry["outcome"] == "ok"]
+        used = response.usage.input_tokens, response.usage.output_tokens
+        assert (logged["input_tokens"], logged["output_tokens"]) == used
+        gateway = proxy.addon._gateway
+        assert gateway is not None
+        (cost,) = re.findall(rb"claude_proxy_cost_dollars_total{.*} (.*)", gateway.metrics.encode())
+        assert float(cost) > gateway.prices.cost(logged["claude_model"], Usage(input_tokens=2500))
 
 
 async def test_below_the_threshold_nothing_is_compacted_and_what_is_short_is_not_even_counted(

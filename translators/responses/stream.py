@@ -30,7 +30,7 @@ import msgspec
 from msgspec import UNSET
 
 from translators.citations import CitedPage, read_citation
-from translators.claude_events import Delta, Event, Message
+from translators.claude_events import Delta, Event, Message, Usage
 from translators.code_fence import CodeFenceStripper
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError
@@ -67,7 +67,7 @@ from translators.responses.response_types import (
 from translators.responses.tool_call_writers import CALL_PREFIXES, ToolCallWriter, write_tool_call
 from translators.stop_reasons import describe_refusal, map_stop_reason
 from translators.turn import ClaudeTurn
-from translators.usage import ServiceTier, map_service_tier
+from translators.usage import ServiceTier, add_usage, map_service_tier
 
 __all__ = ["IllegalEventOrderError", "Phase", "ResponsesStream"]
 
@@ -107,6 +107,8 @@ class ResponsesStream(ClaudeTurn):
 
     tool_call_ids: list[str] = field(default_factory=list, init=False)
     """The `call_id`s of the answer, in their order."""
+    compaction_usage: Usage = field(default_factory=Usage, init=False)
+    """Claude's counts of the compaction that was made before the response is answered, in a turn of its own."""
     service_tier: ServiceTier = field(default="default", init=False)
     """The tier that served the request, named by the last event."""
 
@@ -146,8 +148,8 @@ class ResponsesStream(ClaudeTurn):
 
     @property
     def usage(self) -> ResponseUsage:
-        """`claude_usage` as OpenAI's usage."""
-        return translate_response_usage(self.claude_usage)
+        """`claude_usage` as OpenAI's usage, with that of the compaction."""
+        return translate_response_usage(add_usage(self.compaction_usage, self.claude_usage))
 
     @property
     def response(self) -> Response:
