@@ -33,8 +33,8 @@ class NamedFiles:
     """Told before Claude is asked to take a file."""
     _copies: dict[str, str] = field(default_factory=dict)
     """Which of our files Claude's ids stand for, of all copies that were put into a request."""
-    _without_copy: set[str] = field(default_factory=set)
-    """Files whose copy Claude did not find."""
+    _without_copy: dict[str, str] = field(default_factory=dict)
+    """Files whose copy Claude did not find, with its id of the first that it did not."""
 
     async def put(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters of a request to Claude with the uploaded files that it names.
@@ -102,11 +102,14 @@ class NamedFiles:
         missing = [claude_id for claude_id in named if claude_id in error.message]
         if not missing and error.status == 404 and error.code != "model_not_found":
             missing = named
+        may_help = False
         for claude_id in missing:
             file_id = self._copies[claude_id]
-            self._without_copy.add(file_id)
+            # Of a file that is sent again, the next copy would not be found either.
+            first = self._without_copy.setdefault(file_id, claude_id)
+            may_help = may_help or first == claude_id
             await self.gateway.copies.forget(self.records, file_id, self.claude_key)
-        return bool(missing)
+        return may_help
 
 
 def named_files_of(exchange: Exchange) -> NamedFiles:

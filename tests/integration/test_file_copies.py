@@ -400,6 +400,20 @@ async def test_a_file_of_the_sandbox_that_claude_has_lost_is_sent_again(
     assert uploads(simulation) == 2
 
 
+async def test_a_file_that_claude_never_finds_is_sent_again_only_once(
+    proxy: RunningProxy, simulation: RunningSimulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_nothing(file_id: str) -> SimulatedFile:
+        raise ClaudeError(404, f"File not found: {file_id}")
+
+    monkeypatch.setattr(simulation.simulation.files, "find", find_nothing)
+    async with client_of(proxy) as client, asyncio.timeout(10):
+        file_id = await upload(client, "text")
+        with pytest.raises(openai.NotFoundError, match="File not found"):
+            await client.responses.create(model="gpt-5.5", input="Add up.", tools=[code_with(file_id)])
+    assert uploads(simulation) == len(asked(simulation)) == 2
+
+
 async def test_a_file_that_cannot_lie_in_the_sandbox_is_refused(
     start_proxy: ProxyStarter, proxy: RunningProxy, simulation: RunningSimulation, tmp_path: Path
 ) -> None:
