@@ -418,7 +418,7 @@ class ClaudeProxyAddon:
             claim,
             gateway,
             ANSWERS[claim.endpoint],
-            authorization=headers.get("authorization") or headers.get("api-key"),
+            authorization=self._credentials_of(flow, headers),
             client=client,
             refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
@@ -431,6 +431,12 @@ class ClaudeProxyAddon:
         self._exchanges[flow.id] = exchange
         self._mask_secrets(flow)
         return exchange
+
+    def _credentials_of(self, flow: http.HTTPFlow, headers: Mapping[str, str]) -> str | None:
+        """Join all that tells the client from others: what it stores is found again by the same alone."""
+        known = self._proxy_gate.client_of(flow)
+        sent = [headers.get(name) for name in ("authorization", "api-key", "x-api-key")]
+        return " ".join(filter(None, [known.id if known else None, *sent])) or None
 
     def _client_of(
         self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]

@@ -341,6 +341,40 @@ async def test_modes_that_cannot_ask_for_a_key_let_nobody_in(
     assert claude.calls == []
 
 
+@pytest.mark.parametrize("header", ["authorization", "api-key", "x-api-key"])
+async def test_no_key_finds_what_another_one_stored_however_it_is_sent(
+    start_proxy: ProxyStarter, secured: Settings, header: str
+) -> None:
+    prefix = "Bearer " if header == "authorization" else ""
+    one, other = ({header: f"{prefix}{key}"} for key in (KEY, HAIKU_KEY))
+    async with start_proxy(STANDALONE, settings=secured) as proxy, asking(proxy) as client:
+        made = (await client.post("/v1/conversations", json={}, headers=one)).json()["id"]
+        found = [(await client.get(f"/v1/conversations/{made}", headers=key)).status_code for key in (one, other)]
+    assert found == [200, 404]
+
+
+async def test_no_key_for_the_proxy_finds_what_another_one_stored_with_the_same_key_for_openai(
+    start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path
+) -> None:
+    settings = settings_of(claude, tmp_path, keys=[KEPT, HAIKU_KEPT], proxy_keys=True)
+    async with start_proxy(REGULAR, settings=settings) as proxy:
+        verify = ssl.create_default_context(cafile=str(proxy.ca))
+
+        @contextlib.asynccontextmanager
+        async def through(key: str) -> AsyncIterator[httpx2.AsyncClient]:
+            via = f"http://app:{key}@127.0.0.1:{proxy.port}"
+            url = "https://api.openai.com"
+            async with httpx2.AsyncClient(
+                proxy=via, verify=verify, base_url=url, headers=APP, trust_env=False
+            ) as client:
+                yield client
+
+        async with through(KEY) as one, through(HAIKU_KEY) as other:
+            made = (await one.post("/v1/conversations", json={})).json()["id"]
+            found = [(await client.get(f"/v1/conversations/{made}")).status_code for client in (one, other)]
+    assert found == [200, 404]
+
+
 async def test_a_batch_is_held_to_the_models_of_its_key(start_proxy: ProxyStarter, secured: Settings) -> None:
     async with start_proxy(STANDALONE, settings=secured) as proxy:
         url = f"http://127.0.0.1:{proxy.port}/v1"
