@@ -8,7 +8,7 @@ relative, because the client has no key for Claude's own address.
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
@@ -162,13 +162,27 @@ class _Asked(msgspec.Struct):
     model: str | None = None
     stream: bool = False
     requests: list[_OfBatch] = []
+    tools: Any = None
+    fallbacks: Any = None
+
+    def models(self) -> Iterator[str | None]:
+        """Name every model that may be asked: its own, those of advisors, and those that answer where it declines."""
+        yield self.model
+        advisors = self.tools if isinstance(self.tools, list) else []
+        others = self.fallbacks if isinstance(self.fallbacks, list) else []
+        for entry in (*advisors, *others):
+            if isinstance(entry, dict) and "model" in entry:
+                yield entry["model"] if isinstance(entry["model"], str) else None
+        if isinstance(self.fallbacks, str):  # Claude's own choice of them
+            yield None
 
 
 def _require_models(client: Client, asked: _Asked, path: str) -> None:
     """Hold a client to the models of its key, in a batch too; what names no model that can be read is refused."""
     if path.startswith("/v1/messages") and not _CANCEL.fullmatch(path):
         for one in [each.params for each in asked.requests] or [asked]:
-            client.require_model(one.model)
+            for model in one.models():
+                client.require_model(model)
 
 
 class _Whole(msgspec.Struct):

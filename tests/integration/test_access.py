@@ -124,6 +124,8 @@ async def test_a_key_is_held_to_its_models_at_each_endpoint(
     start_proxy: ProxyStarter, secured: Settings, claude: RawUpstream
 ) -> None:
     one = {"model": "claude-opus-5", "max_tokens": 9, "messages": []}
+    own = {**one, "model": "claude-haiku-4-5"}
+    advisor = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-5"}
     asked: list[tuple[str, dict[str, Any]]] = [
         ("/v1/chat/completions", BODY),
         ("/v1/completions", {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"}),
@@ -133,6 +135,10 @@ async def test_a_key_is_held_to_its_models_at_each_endpoint(
         ("/v1/messages/count_tokens", one),
         ("/v1/messages/batches", {"requests": [{"custom_id": "a", "params": one}]}),
         ("/v1/messages", {**one, "model": 5}),
+        ("/v1/messages", {**own, "tools": [advisor]}),
+        ("/v1/messages", {**own, "fallbacks": [{"model": "claude-opus-5"}]}),
+        ("/v1/messages", {**own, "fallbacks": "default"}),
+        ("/v1/messages/batches", {"requests": [{"custom_id": "a", "params": {**own, "tools": [advisor]}}]}),
         *((path, one) for path in ("/v1/%6Dessages", "/v1//messages/")),
     ]
     async with start_proxy(STANDALONE, settings=secured) as proxy, asking(proxy) as client:
@@ -143,6 +149,8 @@ async def test_a_key_is_held_to_its_models_at_each_endpoint(
         assert claude.calls == []
         allowed = await client.post("/v1/chat/completions", json={**BODY, "model": "claude-haiku-4-5"})
         assert allowed.status_code == 200
+        advised = {**own, "tools": [{"name": "mine", "input_schema": {}}, {**advisor, "model": "claude-haiku-4-5"}]}
+        assert (await client.post("/v1/messages", json=advised)).status_code == 200
 
 
 async def test_a_key_that_is_made_or_revoked_counts_within_a_second(
