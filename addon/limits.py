@@ -233,7 +233,10 @@ class _Counters:
         self._limiters: dict[tuple[_Measure, int, int], BaseRateLimiter] = {}
 
     async def admit(self, scopes: tuple[_Scope, ...]) -> Admission:
-        """Look at what is used, then take places, then count the request: what is refused uses up nothing else."""
+        """Look at what is used, then take places, then count the request: what is refused uses up nothing else.
+
+        But for a request that is one too many of all clients together: it counts as its own client's.
+        """
         try:
             return await self._admit(scopes)
         except OpenAIError as refusal:
