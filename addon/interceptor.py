@@ -149,6 +149,7 @@ class ClaudeProxyAddon:
         assert self._reloader is not None  # noqa: S101 - for the type checker
         try:
             settings = read_settings(ctx.options)
+            settings.require_key()
             check_backends(settings)
         except SettingsError as error:
             raise exceptions.OptionsError(str(error)) from None

@@ -147,5 +147,8 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
         with pytest.raises(exceptions.OptionsError, match=r"\(foundry:\) cannot be asked"):
             options.update(claude_aliases=["gpt-4o=foundry:claude-opus-5-5"])
         options.update(anticache=True)  # what is not ours is nobody's business
+        monkeypatch.delenv("ANTHROPIC_API_KEY")
+        with pytest.raises(exceptions.OptionsError, match="ANTHROPIC_API_KEY"):
+            options.update(claude_default_model="claude-opus-5-5")
     (asked,) = [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]
     assert asked["model"] == "claude-haiku-5-5"
