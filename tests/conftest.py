@@ -6,7 +6,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.redis_server import redis_server
 
-_OF_ONE_IMAGE = ("tests/deploy/test_image.py", "tests/deploy/test_systemd_service.py")
+_OF_ONE_IMAGE = ("tests/deploy/test_compose.py", "tests/deploy/test_image.py", "tests/deploy/test_systemd_service.py")
 """Tests for which an image is built: it takes a minute."""
 _WITH_COSTLY_FIXTURES = ("tests/contract/", "tests/deploy/")
 """Tests whose files start proxies, or clusters of them."""

@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ import pytest
 from tests.deploy.cluster import DEPLOY, PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROGRAMS = ("podman", "runc", "mmdebstrap")
 SYSTEMD = ("systemd-nspawn", "nsenter", "unshare")
@@ -29,6 +30,10 @@ PACKAGES = ("python3-venv", "systemd-sysv", "dbus")
 """systemd for tests/deploy/test_systemd_service.py, which boots the same files."""
 NAME = "claude-proxy:test"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+[BASE] = set(re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
+BUILD = ("build", "--quiet", "--format", "docker", "--pull=never", "--network", "host")
+SECONDS = 120
+"""How long anything may take on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,13 @@ def needs(*programs: str) -> None:
         pytest.skip("only root may make a file system and its containers")
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    latest = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < latest
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def running_engine(folder: Path) -> Iterator[Engine]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", str(folder)], check=True)
@@ -95,14 +107,12 @@ def limits() -> list[str]:
 
 def build_image(engine: Engine) -> None:
     """Make the base, and the image on it as `docker build` would."""
-    [base] = set(re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
     file = engine.folder / "base.tar"
     making = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     # Where the Python image has them; and the roots, for a machine whose package index has a certificate of its own.
     making += [f'--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/{name}"' for name in ("python", "python3")]
     making += [f'--customize-hook=mkdir -p "$1{CERTIFICATES.parent}" && cp {CERTIFICATES} "$1{CERTIFICATES}"']
     subprocess.run([*making, "trixie", str(file)], check=True, timeout=500, env=engine.environment)
-    engine.run("import", "--quiet", str(file), f"docker.io/library/{base}", seconds=120)
+    engine.run("import", "--quiet", str(file), f"docker.io/library/{BASE}", seconds=SECONDS)
     file.unlink()
-    building = ["build", "--quiet", "--format", "docker", "--pull=never", "--network", "host", "--tag", NAME]
-    engine.run(*building, "--file", str(DEPLOY / "Dockerfile"), str(DEPLOY.parent), seconds=500)
+    engine.run(*BUILD, "--tag", NAME, "--file", str(DEPLOY / "Dockerfile"), str(DEPLOY.parent), seconds=500)

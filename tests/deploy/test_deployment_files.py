@@ -106,13 +106,6 @@ def test_compose_has_the_form_that_its_specification_wants():
     run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
 
 
-def test_docker_compose_takes_it_where_there_is_one():
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("docker compose is not installed")
-    run(docker, "compose", "--file", DEPLOY / "compose.yaml", "config", "--quiet")
-
-
 @pytest.mark.parametrize("name", ["proxy", "exporter"])
 def test_a_container_of_ours_is_confined_and_knows_our_settings(name):
     service = COMPOSE["services"][name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +13,13 @@ import httpx2
 import pytest
 
 from tests.deploy.cluster import DEPLOY, PATH, free_port
-from tests.deploy.image import NAME, SYSTEMD, Engine, found, needs
+from tests.deploy.image import NAME, SECONDS, SYSTEMD, Engine, found, needs, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.timeout(1200)  # the first one makes a Debian and builds the image
 
-SECONDS = 120
 KEY = "sk-ant-of-the-credential"
 SERVICE = "claude-proxy.service"
 SIMULATING = "[claude]\nsimulate = true\n"
@@ -73,13 +71,6 @@ class Booted:
 
     def is_healthy(self) -> bool:
         return httpx2.get(f"http://127.0.0.1:{self.port}/health", trust_env=False, timeout=20).status_code == 200
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    latest = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < latest
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

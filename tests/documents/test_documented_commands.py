@@ -163,7 +163,9 @@ HELM = (
     "helm install claude-proxy deploy/helm/claude-proxy --set image.repository=YOUR/claude-proxy"
     " --set existingSecret=claude"
 )
-COMPOSE = Nowhere("needs a Docker engine", f"{LOOKED_AT}::test_compose_is_asked_for_files_and_services_that_there_are")
+COMPOSE = ByTest(
+    "tests/deploy/test_compose.py::test_prometheus_counts_what_clients_were_answered_and_knows_the_alerts"
+)
 IMAGE = ByTest(
     "tests/deploy/test_image.py::test_a_container_without_rights_serves_from_read_only_files_and_lets_answers_end"
 )
