@@ -80,10 +80,10 @@ def running_docker(engine: Engine) -> Iterator[Docker]:
 
     data = engine.folder / "docker"
     data.mkdir()
-    where = ["--network=none", "--tmpfs=/run", f"--volume={data}:/docker", f"--volume={DEPLOY}:{DEPLOY}:ro"]
-    running = ["run", "--detach", f"--name={CONTAINER}", "--privileged", "--log-driver=k8s-file", *limits(), *where]
+    may = ["--privileged", "--network=none", "--pids-limit=-1", *limits()]
+    has = ["--tmpfs=/run", f"--volume={data}:/docker", f"--volume={DEPLOY}:{DEPLOY}:ro", "--log-driver=k8s-file"]
     try:
-        engine.run(*running, "docker:test", "sh", "-c", START)
+        engine.run("run", "--detach", f"--name={CONTAINER}", *may, *has, "docker:test", "sh", "-c", START)
         docker = Docker(engine, int(engine.run("inspect", "--format={{.State.Pid}}", CONTAINER)))
         wait_until(lambda: docker.ended("docker", "version").returncode == 0)
         load(docker, [*images.values()])

@@ -163,9 +163,7 @@ HELM = (
     "helm install claude-proxy deploy/helm/claude-proxy --set image.repository=YOUR/claude-proxy"
     " --set existingSecret=claude"
 )
-COMPOSE = ByTest(
-    "tests/deploy/test_compose.py::test_prometheus_counts_what_clients_were_answered_and_knows_the_alerts"
-)
+COMPOSE = ByTest("tests/deploy/test_compose.py::test_prometheus_counts_what_clients_were_answered_and_knows_the_alerts")
 IMAGE = ByTest(
     "tests/deploy/test_image.py::test_a_container_without_rights_serves_from_read_only_files_and_lets_answers_end"
 )
