@@ -24,7 +24,7 @@ WORKDIR /data
 USER valkey
 ENTRYPOINT ["sh", "-c", "exec \"$@\" --protected-mode no", "sh"]
 
-# Grafana is no package anywhere: here is nothing but a place that is given what the real one would be, as its user.
+# Not Grafana, which is in no package: a place that is given what the real one would be, as its user.
 FROM ${BASE} AS grafana
 RUN install --directory --owner=472 /var/lib/grafana
 USER 472:0

@@ -27,7 +27,7 @@ CONTAINER = "docker"
 START = """
 umount --recursive /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && cd /sys/fs/cgroup || exit
 if [ -e cgroup.type ]; then mkdir daemon && echo 0 >daemon/cgroup.procs || exit; fi
-exec dockerd --host unix:///run/docker.sock --data-root /docker
+exec dockerd --host unix:///run/docker.sock --data-root /docker 2>&1
 """
 """With the second version of cgroups alone. There no group but the first one may have both processes and groups."""
 
@@ -85,19 +85,26 @@ def running_docker(engine: Engine) -> Iterator[Docker]:
     try:
         engine.run("run", "--detach", f"--name={CONTAINER}", *may, *has, "docker:test", "sh", "-c", START)
         docker = Docker(engine, int(engine.run("inspect", "--format={{.State.Pid}}", CONTAINER)))
-        wait_until(lambda: docker.ended("docker", "version").returncode == 0)
+        wait_for(docker)
         load(docker, [*images.values()])
         yield docker
     finally:
         engine.run("rm", "--force", "--ignore", CONTAINER)
 
 
+def wait_for(docker: Docker) -> None:
+    try:
+        wait_until(lambda: docker.ended("docker", "version").returncode == 0)
+    except AssertionError as never:
+        never.add_note(docker.engine.run("logs", "--tail=20", CONTAINER))
+        raise
+
+
 def load(docker: Docker, images: list[str]) -> None:
     """Give it images of podman's."""
-    archiving = ["save", "--quiet", "--multi-image-archive", "--format", "docker-archive", *images]
+    archiving = ("save", "--quiet", "--multi-image-archive", "--format", "docker-archive")
     loading = docker.engine.command("exec", "--interactive", CONTAINER, "docker", "load", "--quiet")
-    with subprocess.Popen(
-        docker.engine.command(*archiving), env=docker.engine.environment, stdout=subprocess.PIPE
-    ) as archive:
-        subprocess.run(loading, stdin=archive.stdout, capture_output=True, timeout=SECONDS, check=True)
-    assert archive.returncode == 0
+    archive = docker.engine.command(*archiving, *images)
+    with subprocess.Popen(archive, env=docker.engine.environment, stdout=subprocess.PIPE) as saving:
+        subprocess.run(loading, stdin=saving.stdout, capture_output=True, timeout=SECONDS, check=True)
+    assert saving.returncode == 0

@@ -32,6 +32,9 @@ NAME = "claude-proxy:test"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 [BASE] = set(re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
 BUILD = ("build", "--quiet", "--format", "docker", "--pull=never", "--network", "host")
+LONG_TEXT = ("and so on " * 100).strip()
+STALLING = f'[[simulate: {{"text": "{LONG_TEXT}", "stall_after_events": 60, "stall_seconds": 5}}]]'
+"""A prompt whose answer stands still in the midst of its text, for long enough to be told to end."""
 SECONDS = 120
 """How long anything may take on a busy machine."""
 

@@ -14,7 +14,7 @@ import yaml
 
 from tests.deploy.cluster import DEPLOY
 from tests.deploy.docker import COMPOSE, Docker, running_docker
-from tests.deploy.image import Engine, wait_until
+from tests.deploy.image import LONG_TEXT, STALLING, Engine, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.timeout(1200)  # the first one makes a Debian and build
 PROXY, PROMETHEUS = "http://127.0.0.1:8000", "http://127.0.0.1:9090"
 SIMULATING = {"CLAUDE_PROXY_SIMULATE": "true"}
 UP = ("up", "--detach", "--no-build", "--pull=never")
-SLOW = '[[simulate: {"text": "slow answer", "delay": 3}]]'
 GRAFANA_FILES = "/etc/grafana/provisioning"
 
 
@@ -159,10 +158,12 @@ def test_with_valkey_a_stored_response_outlives_the_proxy(stack: Docker, client:
 
 def test_a_stop_lets_answers_end_and_our_containers_in_peace(stack: Docker, client: openai.OpenAI) -> None:
     streaming = client.chat.completions.create(
-        model="gpt-4o", messages=[{"role": "user", "content": SLOW}], stream=True
+        model="gpt-4o", messages=[{"role": "user", "content": STALLING}], stream=True
     )
+    while not (opening := next(streaming).choices[0].delta.content):
+        pass
     with subprocess.Popen(stack.command(*COMPOSE, "stop"), stderr=subprocess.DEVNULL) as stopping:
-        pieces = [chunk.choices[0].delta.content or "" for chunk in streaming if chunk.choices]
-    assert (stopping.returncode, "".join(pieces)) == (0, "slow answer")
+        pieces = [opening, *(chunk.choices[0].delta.content or "" for chunk in streaming)]
+    assert (stopping.returncode, "".join(pieces)) == (0, LONG_TEXT)
     for name in ("claude-proxy-proxy-1", "claude-proxy-exporter-1"):
         assert stack.run("docker", "inspect", "--format={{.State.Status}} {{.State.ExitCode}}", name) == "exited 0"

@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from tests.deploy.cluster import free_port
-from tests.deploy.image import NAME, Engine, limits
+from tests.deploy.image import LONG_TEXT, NAME, STALLING, Engine, limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +29,6 @@ CONFINED = [
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
 ]
-SLOW = '[[simulate: {"text": "slow answer", "delay": 3}]]'
 
 
 @contextlib.asynccontextmanager
@@ -93,13 +92,15 @@ async def test_a_container_without_rights_serves_from_read_only_files_and_lets_a
                 await first.with_options(api_key="sk-wrong").models.list()
             stored = await first.responses.create(model="gpt-4o", input="Hello")
             streaming = await first.chat.completions.create(
-                model="gpt-4o", messages=[{"role": "user", "content": SLOW}], stream=True
+                model="gpt-4o", messages=[{"role": "user", "content": STALLING}], stream=True
             )
+            while not (opening := (await anext(streaming)).choices[0].delta.content):
+                pass
             stopping = await asyncio.create_subprocess_exec(
                 *engine.command("stop", "--time", "25", "first"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            pieces = [chunk.choices[0].delta.content or "" async for chunk in streaming]
-        assert "".join(pieces) == "slow answer"
+            pieces = [opening, *[chunk.choices[0].delta.content or "" async for chunk in streaming]]
+        assert "".join(pieces) == LONG_TEXT
         assert await stopping.wait() == 0
         assert engine.run("inspect", "--format={{.State.ExitCode}}", "first") == "0"
 
