@@ -110,7 +110,7 @@ def to_grammar_schema(schema: Mapping[str, Any]) -> GrammarSchema:
             used = {
                 name: _object(value)
                 for name, value in definitions.items()
-                if f"#/{keyword}/{name}" in rewriting.references
+                if _reference_to(keyword, name) in rewriting.references
             }
             # A definition may use another one that nothing else does, so go on until no new one turns up.
             done: dict[str, Any] = {}
@@ -121,7 +121,7 @@ def to_grammar_schema(schema: Mapping[str, Any]) -> GrammarSchema:
                 used = {
                     name: _object(value)
                     for name, value in definitions.items()
-                    if f"#/{keyword}/{name}" in rewriting.references
+                    if _reference_to(keyword, name) in rewriting.references
                 }
             if done:
                 rewritten[keyword] = {name: done[name] for name in definitions if name in done}
@@ -195,15 +195,14 @@ class _Rewriting:
             case "anyOf" | "oneOf":
                 if not isinstance(value, list) or not value:
                     raise NotExpressibleError("an empty union")
+                if "anyOf" in rewritten:
+                    raise NotExpressibleError("two unions at once")
                 self.unions += 1
                 members = [self.rewrite(member, depth + 1) for member in value]
-                rewritten["anyOf"] = [*rewritten.get("anyOf", []), *members]
+                rewritten["anyOf"] = members
             case "properties":
                 properties = _object(value)
                 rewritten["properties"] = {name: self.rewrite(member, depth + 1) for name, member in properties.items()}
-            case "required":
-                # Completed by _close, which knows all properties.
-                rewritten["required"] = []
             case "items":
                 if isinstance(value, list):
                     raise NotExpressibleError("a tuple")
@@ -226,7 +225,7 @@ class _Rewriting:
             case _ if keyword in _KEPT:
                 rewritten[keyword] = value
             case _:
-                # Annotations ($schema, examples, ...), and what has its own place: definitions, additionalProperties.
+                # Annotations ($schema, examples, ...), and what has its own place: definitions, what closes an object.
                 pass
 
     def _close(self, schema: Mapping[str, Any], rewritten: dict[str, Any]) -> None:
@@ -254,8 +253,9 @@ class _Rewriting:
             for keyword in _DEFINITIONS:
                 prefix = f"#/{keyword}/"
                 definitions = self.root.get(keyword)
-                if reference.startswith(prefix) and isinstance(definitions, Mapping):
-                    target = definitions.get(reference[len(prefix) :].replace("~1", "/").replace("~0", "~"))
+                name = reference.removeprefix(prefix).replace("~1", "/").replace("~0", "~")
+                if _reference_to(keyword, name) == reference and isinstance(definitions, Mapping):
+                    target = definitions.get(name)
                     if isinstance(target, Mapping):
                         return dict(target)
         raise NotExpressibleError("a reference elsewhere, or a recursion")
@@ -281,7 +281,7 @@ class _Rewriting:
             part = self._merge_all_of(part, depth + 1)
             for key, value in part.items():
                 if key == "properties":
-                    merged[key] = {**_object(merged.get(key, {})), **_object(value)}
+                    merged[key] = _merge_properties(_object(merged.get(key, {})), _object(value))
                 elif key == "required":
                     merged[key] = list(dict.fromkeys([*_names(merged.get(key)), *_names(value)]))
                 elif key in {"title", "description", "default"}:
@@ -295,7 +295,7 @@ class _Rewriting:
         edges: dict[str, set[str]] = {}
         for keyword in _DEFINITIONS:
             for name, definition in _object(rewritten.get(keyword, {})).items():
-                edges[f"#/{keyword}/{name}"] = _references_in(definition)
+                edges[_reference_to(keyword, name)] = _references_in(definition)
         finished: set[str] = set()
 
         def visit(reference: str, path: tuple[str, ...]) -> None:
@@ -379,6 +379,17 @@ def _is_of_type(value: Any, name: Any) -> bool:
             return isinstance(value, str)
         case _:
             return False
+
+
+def _merge_properties(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the properties of two members of `allOf` together: one that both have is bound by both."""
+    shared = {name: {"allOf": [one[name], other[name]]} for name in one if name in other and one[name] != other[name]}
+    return {**one, **other, **shared}
+
+
+def _reference_to(keyword: str, name: str) -> str:
+    """Write the `$ref` of a definition (https://datatracker.ietf.org/doc/html/rfc6901#section-3)."""
+    return f"#/{keyword}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 def _references_in(value: Any) -> set[str]:

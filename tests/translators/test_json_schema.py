@@ -86,6 +86,12 @@ def closed(properties: dict[str, Any], required: list[str] | None = None, **more
             closed({"a": STRING, "b": STRING}),
             id="all-of-merged",
         ),
+        pytest.param(
+            {"allOf": [closed({"kind": {"const": "dog"}}), closed({"kind": STRING})]},
+            closed({"kind": {"const": "dog", **STRING}}),
+            id="all-of-that-bounds-one-property-twice",
+        ),
+        pytest.param({"type": "string", "required": True}, STRING, id="required-of-an-earlier-draft"),
     ],
 )
 def test_schemas_are_put_in_claudes_terms(schema, sent):
@@ -103,6 +109,12 @@ def test_T4_internal_references_are_kept_and_unused_definitions_left_out():
     ).schema
     assert rewritten["properties"] == {"a": {"$ref": "#/$defs/A"}}
     assert rewritten["$defs"] == {"A": closed({"b": {"$ref": "#/$defs/B"}}, []), "B": STRING}
+
+
+def test_T4_a_definition_whose_name_has_to_be_escaped_is_kept():
+    definitions = {"a/b~c": STRING, "a": STRING}
+    schema = closed({"a": {"$ref": "#/$defs/a~1b~0c"}}, **{"$defs": definitions})
+    assert to_grammar_schema(schema).schema["$defs"] == {"a/b~c": STRING}
 
 
 def test_a_reference_in_all_of_is_resolved():
@@ -149,6 +161,18 @@ def deep(levels: int) -> dict[str, Any]:
         ),
         pytest.param({"enum": [["a"]]}, id="enum-of-lists"),
         pytest.param({"anyOf": []}, id="empty-union"),
+        pytest.param({"anyOf": [STRING], "oneOf": [{"type": "null"}]}, id="two-unions"),
+        pytest.param(
+            {"allOf": [closed({"a": STRING}), closed({"a": {"type": "integer"}})]}, id="contradiction-in-a-property"
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "properties": {"a": {"$ref": "#/$defs/a~1b"}},
+                "$defs": {"a/b": {"type": "array", "items": {"$ref": "#/$defs/a~1b"}}},
+            },
+            id="recursion-by-an-escaped-name",
+        ),
         pytest.param({"type": "text"}, id="unknown-type"),
         pytest.param({"allOf": [{"type": "string"}, {"type": "integer"}]}, id="contradiction"),
         pytest.param(deep(500), id="deep"),
