@@ -88,9 +88,8 @@ class CustomToolCallWriter(ToolCallWriter):
 
 def open_tool_call(plan: ReplyPlan, index: int, call_id: str, name: str) -> ToolCallWriter:
     """Choose the writer by what the client declared under `name` (the client's own)."""
-    if plan.legacy_function_call:
-        return LegacyFunctionCallWriter(index, call_id, name, ArgumentsReader())
     if name in plan.custom_tools:
         return CustomToolCallWriter(index, call_id, name, RawInputReader())
     reader = WrappedArgumentsReader() if name in plan.wrapped_tools else ArgumentsReader()
-    return FunctionCallWriter(index, call_id, name, reader)
+    writer = LegacyFunctionCallWriter if plan.legacy_function_call else FunctionCallWriter
+    return writer(index, call_id, name, reader)

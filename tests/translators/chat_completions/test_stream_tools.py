@@ -88,6 +88,12 @@ def test_legacy_functions_get_a_function_call(cut, read):
     assert all(call.keys() == {"arguments"} for call in calls[1:])
 
 
+def test_M25_wrapped_arguments_of_a_legacy_function_are_unwrapped_too(cut, read):
+    plan = replace(PLAN, legacy_function_call=True, wrapped_tools=frozenset({"calc"}))
+    answer = read(cut([tool(1, "calc", input=[1, 2])], "tool_use", size=2), plan=plan)
+    assert answer.message["function_call"] == {"name": "calc", "arguments": "[1, 2]"}
+
+
 def test_legacy_functions_get_the_first_call_alone(cut, read):
     answer = read(cut([tool(1, a=1), tool(2, b=2)], "tool_use"), plan=replace(PLAN, legacy_function_call=True))
     assert answer.message["function_call"]["arguments"] == '{"a": 1}'
