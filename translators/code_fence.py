@@ -34,6 +34,8 @@ class CodeFenceStripper:
     def __init__(self) -> None:
         self._state = _State.START
         self._held = ""
+        self.opening_length = 0
+        """Characters of the fence that were taken off before the text."""
 
     def feed(self, text: str) -> str:
         """Take the next piece; return what is certain to belong to the answer."""
@@ -50,6 +52,7 @@ class CodeFenceStripper:
                 self._state = _State.PLAIN
                 return text
             self._state = _State.FENCED
+            self.opening_length = opening.end()
             text = text[opening.end() :]
         if self._state is _State.CLOSED:
             return ""

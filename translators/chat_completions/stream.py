@@ -61,6 +61,15 @@ class _OpenBlock:
     cited_pages: list[CitedPage] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _CitedText:
+    """A part of Claude's text, and the pages that it rests on."""
+
+    pages: list[CitedPage]
+    start: int
+    end: int
+
+
 @dataclass
 class ChatCompletionStream(ClaudeTurn):
     """One choice of one answer.
@@ -86,7 +95,10 @@ class ChatCompletionStream(ClaudeTurn):
         self._open_blocks: dict[int, _OpenBlock] = {}
         self._no_usage = None if self.plan.include_usage else UNSET
         self._text_length = 0
-        self._annotations: list[Annotation] = []
+        """Characters of Claude's text."""
+        self._sent_length = 0
+        """Characters of it that the client was sent: not those of a fence, nor what follows a stop string."""
+        self._cited: list[_CitedText] = []
         self._fence = CodeFenceStripper() if self.plan.json_object else None
         self._cutter = StopStringCutter(self.plan.stop) if self.plan.stop else None
         self._filters_text = self._fence is not None or self._cutter is not None
@@ -208,8 +220,21 @@ class ChatCompletionStream(ClaudeTurn):
         A second delta with annotations, which have no index, makes openai-python's stream helper raise
         (lib/streaming/_deltas.py).
         """
-        chunks = [self._chunk(ChoiceDelta(annotations=tuple(self._annotations)))] if self._annotations else []
+        annotations = self._annotate()
+        chunks = [self._chunk(ChoiceDelta(annotations=annotations))] if annotations else []
         return [*chunks, self._chunk(ChoiceDelta(), finish_reason)]
+
+    def _annotate(self) -> tuple[Annotation, ...]:
+        for block in self._open_blocks.values():  # the one that a stop string ended
+            self._note_citations(block)
+        begin = self._fence.opening_length if self._fence is not None else 0
+        return tuple(
+            annotation
+            for cited in self._cited
+            for annotation in annotate(
+                cited.pages, max(cited.start - begin, 0), min(cited.end - begin, self._sent_length)
+            )
+        )
 
     def _finish_reason(self) -> FinishReason:
         finish_reason = map_stop_reason(self.stop_reason)
@@ -279,8 +304,12 @@ class ChatCompletionStream(ClaudeTurn):
     def _close_block(self, block: _OpenBlock) -> list[ChatCompletionChunk]:
         if block.call is not None:
             return self._chunks(block.call.close(block.whole_input))
-        self._annotations += annotate(block.cited_pages, block.text_start, self._text_length)
+        self._note_citations(block)
         return []
+
+    def _note_citations(self, block: _OpenBlock) -> None:
+        if block.cited_pages:
+            self._cited.append(_CitedText(block.cited_pages, block.text_start, self._text_length))
 
     def _open_tool_call(self, block: _OpenBlock, call_id: str, name: str) -> list[ChatCompletionChunk]:
         name = self.plan.tool_names.get(name, name) or UNNAMED_TOOL
@@ -309,19 +338,21 @@ class ChatCompletionStream(ClaudeTurn):
             return []
         if self.plan.forced_tool is not None:
             return self._translate_forced_call(text)
-        if not self._filters_text:
-            self._text_length += len(text)
-            return [self._chunk(ChoiceDelta(content=text))]
         self._text_length += len(text)
+        if not self._filters_text:
+            return self._send_text(text)
         if self._fence is not None:
             text = self._fence.feed(text)
         return self._cut_text(text)
 
+    def _send_text(self, text: str) -> list[ChatCompletionChunk]:
+        self._sent_length += len(text)
+        return [self._chunk(ChoiceDelta(content=text))] if text else []
+
     def _cut_text(self, text: str) -> list[ChatCompletionChunk]:
         if self._cutter is None:
-            return [self._chunk(ChoiceDelta(content=text))] if text else []
-        text = self._cutter.feed(text)
-        chunks = [self._chunk(ChoiceDelta(content=text))] if text else []
+            return self._send_text(text)
+        chunks = self._send_text(self._cutter.feed(text))
         if self._cutter.found:
             self.phase = Phase.STOPPED_EARLY
             chunks += self._end_choice("stop")
@@ -332,8 +363,8 @@ class ChatCompletionStream(ClaudeTurn):
         if not self._filters_text:
             return []
         chunks = self._cut_text(self._fence.flush()) if self._fence is not None else []
-        if self._cutter is not None and (text := self._cutter.flush()):
-            chunks.append(self._chunk(ChoiceDelta(content=text)))
+        if self._cutter is not None:
+            chunks += self._send_text(self._cutter.flush())
         return chunks
 
     def _translate_forced_call(self, text: str) -> list[ChatCompletionChunk]:

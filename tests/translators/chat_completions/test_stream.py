@@ -594,6 +594,43 @@ def test_citations_become_annotations_with_the_place_of_their_text(cut, read):
     assert answer.stream.content == blocks
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("plan", "blocks", "cited"),
+    [
+        pytest.param(
+            ReplyPlan("gpt-5.5", json_object=True),
+            [{"text": "```json\n"}, {"text": '{"a": 1}', "citations": [citation()]}, {"text": "\n```"}],
+            ['{"a": 1}'],
+            id="around-a-fence",
+        ),
+        pytest.param(
+            ReplyPlan("gpt-5.5", json_object=True),
+            [{"text": '```json\n{"a": 1}\n```', "citations": [citation()]}],
+            ['{"a": 1}'],
+            id="with-its-fence",
+        ),
+        pytest.param(
+            ReplyPlan("gpt-5.5", stop=("\n\n",)),
+            [{"text": "Look: "}, {"text": "it rains.\n\nAnd", "citations": [citation()]}, {"text": " on."}],
+            ["it rains."],
+            id="up-to-a-stop-string",
+        ),
+        pytest.param(
+            ReplyPlan("gpt-5.5", stop=("\n\n",)),
+            [{"text": "Look.\n"}, {"text": "\n", "citations": [citation()]}],
+            [],
+            id="the-stop-string-alone",
+        ),
+    ],
+)
+def test_citations_are_those_of_the_text_that_was_sent(cut, read, plan, blocks, cited, size):
+    message = read(cut([{"type": "text", **block} for block in blocks], size=size), plan=plan).message
+    found = [annotation["url_citation"] for annotation in message["annotations"]]
+    assert [message["content"][one["start_index"] : one["end_index"]] for one in found] == cited
+    assert all(one["end_index"] <= len(message["content"]) for one in found)
+
+
 @pytest.mark.parametrize(
     "other",
     [
