@@ -300,11 +300,13 @@ class ResponsesStream(ClaudeTurn):
 
     def _write_refusal(self) -> list[ResponseEvent]:
         refusal = describe_refusal(self.stop_details)
+        # The refusal came while the call was written: nobody is to make it.
+        events = self._output.end("incomplete") if isinstance(self._output.writer, ToolCallWriter) else []
         if self.plan.refuses_in_text:
             writer = self._output.writer
             is_apart = isinstance(writer, MessageWriter) and writer.text_length > 0
-            return self._write_message_text(f"\n\n{refusal}" if is_apart else refusal)
-        events = self._output.begin_message()
+            return events + self._write_message_text(f"\n\n{refusal}" if is_apart else refusal)
+        events += self._output.begin_message()
         if isinstance(self._output.writer, MessageWriter):
             events += self._output.writer.add_refusal(refusal)
         return events

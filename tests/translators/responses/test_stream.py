@@ -614,6 +614,13 @@ def test_E8_a_refusal_is_text_for_clients_that_know_no_other_part(cut, read, blo
     assert [len(item["content"]) for item in answer.output] == [1]
 
 
+def test_E8_a_call_that_a_refusal_broke_off_is_no_call_to_be_made(cut, read):
+    answer = read(cut([tool(1, a=1), tool(2, b=2)], "refusal", size=3))
+    assert [item.get("status") for item in answer.output] == ["completed", "incomplete", "completed"]
+    assert answer.whole["status"] == "completed"
+    assert answer.refusals
+
+
 # Compaction.
 
 
