@@ -12,7 +12,7 @@ Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-too
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, override
 
 from translators.errors import OpenAIError
 from translators.json_schema import MAX_OPTIONAL_PROPERTIES, MAX_UNIONS, NotExpressibleError, to_grammar_schema
@@ -29,6 +29,8 @@ class ToolChoice:
     mode: Literal["none", "auto", "required"]
     name: str | None = None
     allowed: tuple[str, ...] | None = None
+    allowed_servers: tuple[str, ...] = ()
+    """Remote servers whose tools are allowed beside those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +69,23 @@ def choose_tool(
     Raises:
         OpenAIError: 400 for a tool that is not declared.
     """
-    # A set of tools of a remote server has no name of its own.
     named = (tool["name"] for tool in declared.server if "name" in tool)
     names = (*(declaration.name for declaration in declared.declarations), *named)
+    # A set of tools of a remote server has no name of its own.
+    servers = tuple(tool["mcp_server_name"] for tool in declared.server if "mcp_server_name" in tool)
     once: dict[str, Any] = {} if parallel else {"disable_parallel_tool_use": True}
     if choice is None or (choice.mode == "auto" and choice.allowed is None):
         return ToolDecision(None if parallel else {"type": "auto", **once})
     if choice.mode == "none":
         return ToolDecision({"type": "none"})
-    for name in (*((choice.name,) if choice.name is not None else ()), *(choice.allowed or ())):
-        if name not in names:
-            raise OpenAIError(
-                400,
-                f"Invalid value: tool choice '{name}' not found in 'tools'.",
-                code="invalid_value",
-                param="tool_choice",
-            )
-    # One tool that has to be called, whichever way the client said so.
-    allowed = None if choice.allowed is None or set(choice.allowed) == set(names) else frozenset(choice.allowed)
-    if allowed is not None and not allowed:
+    _refuse_unknown(choice, names, servers)
+    allowed = _read_allowed(choice, names, servers)
+    if allowed is not None and not (allowed.names or allowed.servers):
         return ToolDecision({"type": "none"})
+    # One tool that has to be called, whichever way the client said so.
     forced = choice.mode == "required"
-    candidates = names if choice.allowed is None else tuple(name for name in names if name in choice.allowed)
-    is_only = len(candidates) == 1 and len(names) == len(declared.declarations) + len(declared.server)
+    candidates, sets = (names, servers) if allowed is None else (tuple(allowed.names), allowed.servers)
+    is_only = len(candidates) == 1 and not sets
     single = choice.name or (candidates[0] if forced and is_only else None)
     if not forced:
         return _allow(allowed, {"type": "auto", **once} if once else None)
@@ -128,21 +124,53 @@ def build_tools(
     return params, allowed, warnings
 
 
-def _allow(allowed: frozenset[str] | None, tool_choice: dict[str, Any] | None) -> ToolDecision:
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """Fewer tools than are declared: the client's names, and servers with all of theirs."""
+
+    names: frozenset[str]
+    servers: frozenset[str]
+
+    @override
+    def __str__(self) -> str:
+        """Name them as Claude knows them."""
+        tools = [f"`{to_claude_name(name)}`" for name in sorted(self.names)]
+        return ", ".join([*tools, *(f"all of the server `{label}`" for label in sorted(self.servers))])
+
+
+def _refuse_unknown(choice: ToolChoice, names: Sequence[str], servers: Sequence[str]) -> None:
+    asked = [name for name in (choice.name, *(choice.allowed or ())) if name is not None and name not in names]
+    asked += [label for label in choice.allowed_servers if label not in servers]
+    if asked:
+        raise OpenAIError(
+            400,
+            f"Invalid value: tool choice '{asked[0]}' not found in 'tools'.",
+            code="invalid_value",
+            param="tool_choice",
+        )
+
+
+def _read_allowed(choice: ToolChoice, names: Sequence[str], servers: Sequence[str]) -> _Allowed | None:
+    if choice.allowed is None:
+        return None
+    allowed = _Allowed(frozenset(choice.allowed), frozenset(choice.allowed_servers))
+    return None if allowed == _Allowed(frozenset(names), frozenset(servers)) else allowed
+
+
+def _allow(allowed: _Allowed | None, tool_choice: dict[str, Any] | None) -> ToolDecision:
     if allowed is None:
         return ToolDecision(tool_choice)
-    quoted = ", ".join(f"`{to_claude_name(name)}`" for name in sorted(allowed))
     return ToolDecision(
         tool_choice,
-        instruction=f"In your next reply, call no tools other than these: {quoted}.",
-        allowed=allowed,
+        instruction=f"In your next reply, call no tools other than these: {allowed}.",
+        allowed=allowed.names,
         warnings=(TranslationWarning("tool_choice.allowed_tools", "emulated", "by an instruction"),),
     )
 
 
 def _ask_for_call(
     single: str | None,
-    allowed: frozenset[str] | None,
+    allowed: _Allowed | None,
     declared: DeclaredTools,
     once: dict[str, Any],
     *,
@@ -164,15 +192,15 @@ def _ask_for_call(
     if single is not None:
         what = f"the tool `{to_claude_name(single)}`"
         # Nothing else may be called, and the answer can be checked for it.
-        allowed = frozenset({single})
+        allowed = _Allowed(frozenset({single}), frozenset())
     elif allowed is not None:
-        what = "one of these tools: " + ", ".join(f"`{to_claude_name(name)}`" for name in sorted(allowed))
+        what = f"one of these tools: {allowed}"
     else:
         what = "one of the tools"
     return ToolDecision(
         {"type": "auto", **once} if once else None,
         instruction=f"Your next reply must be a call of {what}, and no text.",
-        allowed=allowed,
+        allowed=None if allowed is None else allowed.names,
         warnings=(
             TranslationWarning(
                 "tool_choice", "degraded", "this request cannot force a call: an instruction asks for it"

@@ -91,11 +91,12 @@ class CustomChoice(_Value, frozen=True):
 
 
 class AllowedTool(_Value, frozen=True):
-    """A tool by its type, and by its name if it has one."""
+    """A tool by its type, and by its name if it has one; a remote server by its label."""
 
     type: str
     name: str | None = None
     namespace: str | None = None
+    server_label: str | None = None
 
 
 class AllowedToolsChoice(_Value, frozen=True):

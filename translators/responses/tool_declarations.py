@@ -126,12 +126,17 @@ def read_choice(request: ResponsesRequest, tools: ReadTools) -> ToolChoice | Non
             return ToolChoice("required", name_tool(choice.name, choice.namespace))
         case AllowedToolsChoice() as choice:
             allowed: list[str] = []
+            servers: list[str] = []
             for tool in choice.tools:
-                if tool.type == "namespace":
+                if tool.type == "mcp":
+                    servers.append(tool.server_label or "")
+                elif tool.type == "namespace":
                     allowed += [name for name, it in tools.identities.items() if it.namespace == tool.name]
                 else:
                     allowed.append(name_tool(tool.name or _HOSTED_CHOICES.get(tool.type, tool.type), tool.namespace))
-            return ToolChoice(choice.mode, allowed=tuple(dict.fromkeys(allowed)))
+            return ToolChoice(
+                choice.mode, allowed=tuple(dict.fromkeys(allowed)), allowed_servers=tuple(dict.fromkeys(servers))
+            )
         case HostedChoice(type="mcp"):
             # Claude cannot be told which server, only that some tool has to be called.
             return ToolChoice("required")

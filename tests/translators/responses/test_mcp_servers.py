@@ -8,6 +8,7 @@ from translators.errors import OpenAIError
 from translators.responses.mcp_servers import MCP_BETA
 
 URL = "https://mcp.example.com/mcp"
+LOOK = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
 
 
 def server(**fields):
@@ -101,3 +102,33 @@ def test_a_required_call_is_of_some_tool():
     translated = sent(server(), tool_choice={"type": "mcp", "server_label": "docs"}, model="claude-opus-4-8")
     assert translated.params["tool_choice"] == {"type": "any"}
     assert refusal(translated) is None
+
+
+ALL_OF_DOCS = {"type": "mcp", "server_label": "docs"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed", "tool_choice", "said"),
+    [
+        pytest.param("auto", [LOOK, ALL_OF_DOCS], None, "", id="all-that-there-is"),
+        pytest.param("auto", [LOOK], None, "these: `look`.", id="not-the-server"),
+        pytest.param("auto", [ALL_OF_DOCS], None, "these: all of the server `docs`.", id="the-server-alone"),
+        pytest.param("required", [ALL_OF_DOCS], {"type": "any"}, "these: all of the server `docs`.", id="required"),
+        pytest.param("required", [LOOK], {"type": "tool", "name": "look"}, "", id="one-function-is-required"),
+    ],
+)
+def test_a_server_may_be_among_the_allowed_tools(mode, allowed, tool_choice, said):
+    # The example of `openai.types.responses.ToolChoiceAllowedParam`.
+    choice = {"type": "allowed_tools", "mode": mode, "tools": allowed}
+    translated = translate(model="claude-opus-4-8", tools=[LOOK, server()], tool_choice=choice)
+    assert translated.params.get("tool_choice") == tool_choice
+    last = translated.params["messages"][-1]
+    assert said in last["content"][-1]["text"]
+    assert (last["role"] == "system") == bool(said)
+    assert refusal(translated) is None
+
+
+def test_a_server_that_is_not_there_is_refused_as_an_allowed_tool():
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp", "server_label": "other"}]}
+    with pytest.raises(OpenAIError, match="'other' not found"):
+        translate(tools=[LOOK, server()], tool_choice=choice)
