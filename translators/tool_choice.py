@@ -111,8 +111,11 @@ def build_tools(
     tools: list[Mapping[str, Any]] = list(declared.tools)
     tool_choice, allowed = decision.tool_choice, decision.allowed
     warnings: tuple[TranslationWarning, ...] = ()
-    if not tools and called:
-        tools.extend(declare_stubs(called))
+    # Claude's own tools may have the name of one that was the client's.
+    names_taken = {tool.get("name") for tool in declared.server}
+    stubs = declare_stubs(name for name in called if name not in names_taken)
+    if not tools and stubs:
+        tools.extend(stubs)
         # Claude may still use its own tools, so a call of a stub can only be left out of the answer.
         tool_choice = None if declared.server else {"type": "none"}
         allowed = frozenset()

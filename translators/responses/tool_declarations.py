@@ -127,13 +127,14 @@ def read_choice(request: ResponsesRequest, tools: ReadTools) -> ToolChoice | Non
         case AllowedToolsChoice() as choice:
             allowed: list[str] = []
             servers: list[str] = []
+            absent = _names_left_out(request, tools)
             for tool in choice.tools:
                 if tool.type == "mcp":
                     servers.append(tool.server_label or "")
                 elif tool.type == "namespace":
                     allowed += [name for name, it in tools.identities.items() if it.namespace == tool.name]
-                else:
-                    allowed.append(name_tool(tool.name or _HOSTED_CHOICES.get(tool.type, tool.type), tool.namespace))
+                elif tool.name is not None or _name_of_type(tool.type) not in absent:
+                    allowed.append(name_tool(tool.name or _name_of_type(tool.type), tool.namespace))
             return ToolChoice(
                 choice.mode, allowed=tuple(dict.fromkeys(allowed)), allowed_servers=tuple(dict.fromkeys(servers))
             )
@@ -141,7 +142,18 @@ def read_choice(request: ResponsesRequest, tools: ReadTools) -> ToolChoice | Non
             # Claude cannot be told which server, only that some tool has to be called.
             return ToolChoice("required")
         case HostedChoice() as choice:
-            return ToolChoice("required", _HOSTED_CHOICES.get(choice.type, choice.type))
+            return ToolChoice("required", _name_of_type(choice.type))
+
+
+def _name_of_type(tool_type: str) -> str:
+    """Return the name of a tool that is known by its type alone."""
+    return _HOSTED_CHOICES.get(tool_type, tool_type)
+
+
+def _names_left_out(request: ResponsesRequest, tools: ReadTools) -> set[str]:
+    """Name the tools of the request that Claude is not told of, which a warning says: they need no permission."""
+    given = {_name_of_type(str(tool.get("type"))) for tool in request.parameters.tools or ()}
+    return given - tools.identities.keys() - {tool.get("name") for tool in tools.server}
 
 
 @dataclass(slots=True)

@@ -198,6 +198,12 @@ def test_M24_tools_that_the_history_calls_are_declared_and_not_to_be_called():
     assert translated.plan.allowed_tools == frozenset()
 
 
+def test_M24_a_tool_that_is_claudes_own_now_is_declared_once():
+    translated = ask(HI, call("a", "web_search"), result("a"), tools=[{"type": "web_search"}])
+    assert [tool.get("type") for tool in translated.params["tools"]] == ["web_search_20250305"]
+    assert refusal(translated) is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "sent"),
     [
@@ -458,6 +464,22 @@ def test_allowed_tools_never_edit_the_tools():
     )
     assert len(translated.params["tools"]) == 3
     assert translated.plan.allowed_tools == {"crm__look", "web_search"}
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [{"type": "tool_search"}, {"type": "web_search", "external_web_access": False}],
+    ids=["search for tools", "search without the web"],
+)
+def test_tools_that_claude_is_not_told_of_may_be_among_the_allowed(left_out):
+    other = {"type": "function", "name": "other"}
+    allowed = [{"type": "function", "name": "look"}, {"type": left_out["type"]}]
+    translated = translate(
+        model="claude-opus-4-8",
+        tools=[LOOK, other, left_out],
+        tool_choice={"type": "allowed_tools", "mode": "auto", "tools": allowed},
+    )
+    assert translated.plan.allowed_tools == {"look"}
 
 
 def test_a_choice_of_a_tool_that_is_not_there_is_refused():
