@@ -292,6 +292,15 @@ def test_T19_T15_where_strict_cannot_be_only_a_client_that_asked_is_told(strict,
     assert (("tools.strict", "degraded") in warned(translated)) is reported
 
 
+@pytest.mark.parametrize(("optional", "strict"), [(10, True), (11, False)])
+def test_T19_what_claude_may_fail_to_compile_is_not_strict_unasked(optional, strict):
+    schema = {"type": "object", "properties": {f"p{number}": {"type": "string"} for number in range(optional)}}
+    unasked = translate(tools=[{**LOOK, "parameters": schema}])
+    assert ("strict" in tool(unasked, "look")) is strict
+    assert not warned(unasked)
+    assert tool(translate(tools=[{**LOOK, "parameters": schema, "strict": True}]), "look")["strict"] is True
+
+
 @pytest.mark.parametrize("strict", [{}, {"strict": True}, {"strict": None}, {"strict": False}], ids=str)
 def test_T19_the_answer_says_what_strict_is(strict):
     (echoed,) = translate(tools=[{**LOOK, **strict}]).plan.echo["tools"]
