@@ -7,7 +7,7 @@
 | `additionalProperties` absent | `false` |
 | `type: [a, b]`, `oneOf`, `nullable` (OpenAPI 3.0) | `anyOf` |
 | `allOf` | merged into one schema |
-| internal `$ref` without recursion | kept |
+| internal `$ref` without recursion | kept; with other bounds beside it merged with them |
 | recursion, references elsewhere, maps and open objects, tuples, `{}` | not expressible: the caller degrades |
 
 The order of keys stays, and equal schemas give equal bytes, so that a conversation's prefix stays in Claude's cache.
@@ -67,6 +67,21 @@ _SAID = frozenset(
     }
 )
 _KEPT = frozenset({"title", "default", "const"})
+_BINDING = _SAID | {
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "enum",
+    "format",
+    "items",
+    "oneOf",
+    "pattern",
+    "prefixItems",
+    "properties",
+    "required",
+    "type",
+}
+"""Keywords that bind a value. Beside a `$ref` they bind it too."""
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 _HARD_PATTERN = re.compile(r"\(\?|\\[bB1-9]|\{\d{3,}|\{\d*,\d{3,}")
 _DEFINITIONS = ("$defs", "definitions")
@@ -144,8 +159,11 @@ class _Rewriting:
         if depth > _MAX_DEPTH:
             raise NotExpressibleError("nested too deeply")
         schema = self._merge_all_of(_object(schema), depth)
-        if "$ref" in schema:
+        if "$ref" in schema and not schema.keys() & _BINDING:
             return self._rewrite_reference(schema)
+        if "$ref" in schema:
+            rest = {key: value for key, value in schema.items() if key != "$ref"}
+            return self.rewrite({"allOf": [{"$ref": schema["$ref"]}], **rest}, depth + 1)
         types = schema.get("type")
         if schema.get("nullable") is True and isinstance(types, str):
             types = [types, "null"]

@@ -122,6 +122,21 @@ def test_a_reference_in_all_of_is_resolved():
     assert to_grammar_schema(schema).schema == closed({"a": STRING, "b": STRING}, ["a"])
 
 
+@pytest.mark.parametrize(
+    ("beside", "sent"),
+    [
+        ({"description": "An A"}, {"$ref": "#/$defs/A", "description": "An A"}),
+        ({"properties": {"b": STRING}, "required": ["b"]}, closed({"a": STRING, "b": STRING}, ["b", "a"])),
+        ({"type": "object"}, closed({"a": STRING})),
+        ({"minProperties": 1}, {**closed({"a": STRING}), "description": "(minProperties: 1)"}),
+    ],
+    ids=["annotation", "more-properties", "type", "bound"],
+)
+def test_what_stands_beside_a_reference_counts(beside, sent):
+    schema = closed({"x": {"$ref": "#/$defs/A", **beside}}, **{"$defs": {"A": closed({"a": STRING})}})
+    assert to_grammar_schema(schema).schema["properties"]["x"] == sent
+
+
 def deep(levels: int) -> dict[str, Any]:
     schema: dict[str, Any] = STRING
     for _ in range(levels):
@@ -172,6 +187,13 @@ def deep(levels: int) -> dict[str, Any]:
                 "$defs": {"a/b": {"type": "array", "items": {"$ref": "#/$defs/a~1b"}}},
             },
             id="recursion-by-an-escaped-name",
+        ),
+        pytest.param(
+            closed(
+                {"a": {"type": "object", "$ref": "#/$defs/A"}},
+                **{"$defs": {"A": closed({"a": {"type": "object", "$ref": "#/$defs/A"}})}},
+            ),
+            id="recursion-beside-a-type",
         ),
         pytest.param({"type": "text"}, id="unknown-type"),
         pytest.param({"allOf": [{"type": "string"}, {"type": "integer"}]}, id="contradiction"),
