@@ -365,6 +365,17 @@ def test_R5_every_block_keeps_its_place(translate):
     assert replay(translate, stored).params["messages"][1]["content"] == stored
 
 
+def test_a_search_whose_result_came_in_the_next_answer_is_not_put_back(translate):
+    done, pending = (
+        {"type": "server_tool_use", "id": f"srvtoolu_{number}", "name": "web_search", "input": {"query": "q"}}
+        for number in (1, 2)
+    )
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+    stored = [THINKING, done, found, text("Looking."), pending, tool_use("toolu_1", at=1)]
+    translated = replay(translate, stored, [*HISTORY, assistant("Seen."), user("And now?")])
+    assert translated.params["messages"][1]["content"] == [block for block in stored if block is not pending]
+
+
 @pytest.mark.parametrize("signature", [None, ""], ids=["R2-none", "R3-empty"])
 def test_R2_thinking_without_a_signature_is_never_sent(translate, signature):
     unsigned = {
