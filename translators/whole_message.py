@@ -1,7 +1,8 @@
 """A whole message of Claude as the events of a stream, so that what translates streams translates it too.
 
 Results of batches are whole messages (https://platform.claude.com/docs/en/build-with-claude/batch-processing). Each
-block comes in its start, with the bytes that Claude sent; its citations follow, because streams read them from deltas.
+block comes in its start, with the bytes that Claude sent; only where it has citations these follow, and then its text,
+because streams read them from deltas, before the text that rests on them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,11 +49,12 @@ def _split_block(index: int, raw: Raw) -> Iterator[Event]:
     if not citations or not isinstance(citations, list):
         yield Event("content_block_start", index=index, content_block=raw)
     else:
-        start = Raw(msgspec.json.encode({**block, "citations": None}))
+        start = Raw(msgspec.json.encode({**block, "text": "", "citations": None}))
         yield Event("content_block_start", index=index, content_block=start)
         for citation in citations:
             delta = Delta("citations_delta", citation=Raw(msgspec.json.encode(citation)))
             yield Event("content_block_delta", index=index, delta=delta)
+        yield Event("content_block_delta", index=index, delta=Delta("text_delta", text=str(block.get("text", ""))))
     yield Event("content_block_stop", index=index)
 
 

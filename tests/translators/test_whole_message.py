@@ -147,6 +147,14 @@ def test_citations_become_annotations_of_their_block():
     ]
 
 
+def test_text_that_a_stop_string_cuts_keeps_its_citations():
+    stream = ChatCompletionStream(ReplyPlan("gpt", stop=("\n",)), "chatcmpl-1", 1)
+    message = message_of([{"type": "text", "text": "So it is.\nAnd", "citations": [CITED]}])
+    chunks = translate_message(stream, json.dumps(message).encode())
+    (annotation,) = [one for chunk in chunks for one in chunk.choices[0].delta.annotations or ()]
+    assert (annotation.url_citation.start_index, annotation.url_citation.end_index) == (0, 9)
+
+
 def test_a_paused_turn_is_no_answer():
     stream = ChatCompletionStream(ReplyPlan("gpt"), "chatcmpl-1", 1)
     with pytest.raises(OpenAIError, match="paused") as refused:
