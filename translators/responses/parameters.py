@@ -141,8 +141,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools.function.description": mapped("`description`"),
         "tools.function.parameters": mapped("`input_schema`; what is no object is wrapped in one"),
         "tools.function.strict": mapped(
-            "`strict`, if the schema is in Claude's subset and limits; left out it is tried, `true` is reported "
-            "where it fails"
+            "`strict`, if the schema is in Claude's subset and limits; left out it is tried (with 10 optional "
+            "properties at most), `true` is reported where it fails"
         ),
         "tools.function.output_schema": ignored("Claude is not told what a tool returns"),
         "tools.function.defer_loading": ignored(_DEFER),
@@ -184,7 +184,9 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
             "`tool`; where the model refuses it, by structured output, else by an instruction"
         ),
         "tool_choice.custom": mapped("`tool`; where the model refuses it, by an instruction"),
-        "tool_choice.allowed_tools": emulated("by an instruction, and calls of others are left out"),
+        "tool_choice.allowed_tools": emulated(
+            "by an instruction, and calls of others are left out, but for those of remote servers"
+        ),
         "tool_choice.shell": mapped("as a custom tool"),
         "tool_choice.apply_patch": mapped("as a custom tool"),
         "tool_choice.web_search_preview": mapped("as a custom tool"),
