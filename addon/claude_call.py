@@ -19,6 +19,7 @@ from translators.errors import OpenAIError
 from translators.image_limits import require_images_within
 from translators.phases import IllegalEventOrderError
 from translators.rate_limit_headers import translate_rate_limit_headers
+from translators.tools import holds_to_schemas
 from translators.translation_warning import TranslationWarning
 
 __all__ = ["AnswerStream", "Caller", "ClaudeCall", "TranslatedCall"]
@@ -79,6 +80,9 @@ class TranslatedCall(Protocol):
 
     def without_thinking(self) -> Self:
         """Return the same request without the thinking of earlier turns."""
+
+    def without_strict_tools(self) -> Self:
+        """Return the same request with tools that need not be called by their schemas."""
 
 
 class AnswerStream[Piece](Protocol):
@@ -252,6 +256,8 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         if self._request.replays_thinking and _refuses_thinking(error):
             # Thinking is bound to what came before it; a history that was edited gets along without.
             return self._request.without_thinking()
+        if holds_to_schemas(self._request.params) and _refuses_schemas(error):
+            return self._request.without_strict_tools()
         return await self._revise(self._request, error)
 
     async def _find(self, params: dict[str, Any]) -> Answer:
@@ -281,3 +287,8 @@ def _cut_off(reason: str) -> OpenAIError:
 
 def _refuses_thinking(error: OpenAIError) -> bool:
     return error.status == 400 and ("signature" in error.message or "thinking" in error.message)
+
+
+def _refuses_schemas(error: OpenAIError) -> bool:
+    # https://platform.claude.com/docs/en/build-with-claude/structured-outputs: "Schema is too complex for compilation".
+    return error.status == 400 and "too complex" in error.message

@@ -33,10 +33,12 @@ __all__ = [
     "ToolDeclaration",
     "declare_stubs",
     "declare_tools",
+    "holds_to_schemas",
     "parse_arguments",
     "to_claude_id",
     "to_claude_name",
     "to_input_schema",
+    "without_strict_tools",
 ]
 
 _LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -298,3 +300,14 @@ def _wrap(root: dict[str, Any]) -> dict[str, Any]:
     definitions: dict[str, Any] = {key: root[key] for key in ("$defs", "definitions") if key in root}
     inner = {key: value for key, value in root.items() if key not in definitions}
     return {"type": "object", "properties": {"input": inner}, "required": ["input"], **definitions}
+
+
+def holds_to_schemas(params: Mapping[str, Any]) -> bool:
+    """Whether Claude has to compile schemas of tools for a request."""
+    return any(tool.get("strict") for tool in params.get("tools", ()))
+
+
+def without_strict_tools(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with tools whose schemas Claude knows, but need not hold to."""
+    tools = [{key: value for key, value in tool.items() if key != "strict"} for tool in params["tools"]]
+    return {**params, "tools": tools}

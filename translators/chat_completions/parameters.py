@@ -103,7 +103,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
             "`input_schema`; wrapped in an object where it is none, or names a property outside Claude's alphabet"
         ),
         "tools.function.strict": mapped(
-            "`strict`, if the schema is in Claude's subset and limits; else not strict, with a warning"
+            "`strict`, if the schema is in Claude's subset and limits, and Claude can compile it; else not strict, "
+            "with a warning"
         ),
         "tools.custom.name": emulated("a tool with one string as its input"),
         "tools.custom.description": mapped("`description`"),

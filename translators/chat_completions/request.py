@@ -33,7 +33,7 @@ from translators.sampling import choose_sampling
 from translators.service import translate_identity, translate_service_tier
 from translators.stop_strings import split_stop
 from translators.tool_choice import ToolDecision, build_tools, choose_tool
-from translators.tools import DeclaredTools, declare_tools
+from translators.tools import DeclaredTools, declare_tools, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ class TranslatedRequest:
             warnings=(*self.warnings, warning),
             replays_thinking=False,
         )
+
+    def without_strict_tools(self) -> "TranslatedRequest":
+        """Return the same request with tools that need not be called by their schemas, after Claude refused those."""
+        warning = TranslationWarning("tools.strict", "degraded", "Claude finds the schemas too complex to hold to them")
+        return replace(self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning))
 
 
 def called_tools(request: ChatCompletionRequest) -> list[str]:

@@ -78,6 +78,10 @@ class TranslatedPrompt:
         """Return the same request, which holds no thinking."""
         return self
 
+    def without_strict_tools(self) -> Self:
+        """Return the same request, which has no tools."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class TranslatedCompletion:

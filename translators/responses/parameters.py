@@ -141,8 +141,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools.function.description": mapped("`description`"),
         "tools.function.parameters": mapped("`input_schema`; what is no object is wrapped in one"),
         "tools.function.strict": mapped(
-            "`strict`, if the schema is in Claude's subset and limits; left out it is tried (with 10 optional "
-            "properties at most), `true` is reported where it fails"
+            "`strict`, if the schema is in Claude's subset and limits, and Claude can compile it; left out it is "
+            "tried (with 10 optional properties at most), `true` is reported where it fails"
         ),
         "tools.function.output_schema": ignored("Claude is not told what a tool returns"),
         "tools.function.defer_loading": ignored(_DEFER),

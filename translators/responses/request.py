@@ -48,7 +48,7 @@ from translators.responses.unsupported import refuse_unsupported, warn_of_ignore
 from translators.sampling import choose_sampling
 from translators.service import translate_identity, translate_service_tier
 from translators.tool_choice import ToolChoice, ToolDecision, build_tools, choose_tool
-from translators.tools import DeclaredTools, declare_tools, to_claude_name
+from translators.tools import DeclaredTools, declare_tools, to_claude_name, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
 from translators.uploaded_files import add_container_files
 
@@ -148,6 +148,11 @@ class TranslatedResponsesRequest:
             replays_thinking=False,
             replayed=(),
         )
+
+    def without_strict_tools(self) -> "TranslatedResponsesRequest":
+        """Return the same request with tools that need not be called by their schemas, after Claude refused those."""
+        warning = TranslationWarning("tools.strict", "degraded", "Claude finds the schemas too complex to hold to them")
+        return replace(self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning))
 
 
 def translate_request(request: ResponsesRequest, context: ResponsesContext) -> TranslatedResponsesRequest:
