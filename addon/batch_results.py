@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -30,13 +31,19 @@ from translators.errors import OpenAIError
 from translators.usage import CompletionUsage, add_usage, translate_usage
 from translators.whole_message import read_usage
 
-__all__ = ["finish_batch"]
+__all__ = ["Charge", "finish_batch"]
 
 log = structlog.get_logger(__name__)
 
 
-async def finish_batch(gateway: Gateway, records: BatchRecords, record: BatchRecord) -> tuple[BatchRecord, Figures]:
-    """Write the files of a batch whose requests have all ended; return it as it is for ever, and what it cost.
+type Charge = Callable[[], Awaitable[Figures]]
+"""Charges for a batch, and returns what it cost."""
+
+
+async def finish_batch(gateway: Gateway, records: BatchRecords, record: BatchRecord) -> tuple[BatchRecord, Charge]:
+    """Write the files of a batch whose requests have all ended; return it as it is for ever, and what charges for it.
+
+    To be charged for when it is stored: what is cut off before that is done again, whole.
 
     Raises:
         OpenAIError: Claude or the store is out of reach for the moment.
@@ -47,7 +54,7 @@ async def finish_batch(gateway: Gateway, records: BatchRecords, record: BatchRec
     checker = InputChecker(record.batch.endpoint)
     async for line in read_lines(checker, content):
         await written.write(line)
-    return await written.save(), written.figures
+    return await written.save(), written.charge
 
 
 @dataclass
@@ -58,7 +65,6 @@ class _Writing:
     records: BatchRecords
     record: BatchRecord
     sent: SentLines
-    figures: Figures = field(init=False)
     _results: dict[str, ClaudeResult] = field(default_factory=dict, init=False)
     _output: bytearray = field(default_factory=bytearray, init=False)
     _errors: bytearray = field(default_factory=bytearray, init=False)
@@ -66,10 +72,11 @@ class _Writing:
     _failed: int = field(default=0, init=False)
     _has_expired: bool = field(default=False, init=False)
     _usage: Usage = field(default_factory=Usage, init=False)
+    _usages: list[list[Usage]] = field(default_factory=list, init=False)
+    """Of the messages of each line, whether they make an answer or not: Claude bills them."""
 
     def __post_init__(self) -> None:
         batch, gateway = self.record.batch, self.gateway
-        self.figures = Figures(model=batch.model, claude_model=self.record.claude_model)
         created = batch.in_progress_at or batch.created_at
         self._scope = BatchScope(
             gateway,
@@ -135,17 +142,26 @@ class _Writing:
         return judged if isinstance(judged, str) else await prepared.answer(judged)
 
     def _count(self, results: list[ClaudeResult | None]) -> None:
-        """Count what was billed, whether it makes an answer or not."""
-        figures = Figures(model=self.figures.model, claude_model=self.figures.claude_model)
-        client = self.gateway.access.client(self.record.client)
-        for result in results:
-            if result is not None and isinstance(result.message, msgspec.Raw):
-                usage = read_usage(result.message)
-                self._usage = add_usage(self._usage, usage)
-                self.gateway.limits.charge(client, figures.count(usage, self.gateway.prices))
-                self.figures.count(usage, self.gateway.prices)
+        messages = [result.message for result in results if result is not None]
+        usages = [read_usage(message) for message in messages if isinstance(message, msgspec.Raw)]
+        self._usages.append(usages)
+        for usage in usages:
+            self._usage = add_usage(self._usage, usage)
+
+    async def charge(self) -> Figures:
+        """Charge for the batch, count it, and return what it cost. Others run after each line."""
+        gateway, claude_model = self.gateway, self.record.claude_model
+        client = gateway.access.client(self.record.client)
         endpoint = endpoint_of(self.record.batch.endpoint)
-        self.gateway.metrics.observe_apart(figures, self.gateway.catalog, endpoint)
+        total = Figures(model=self.record.batch.model, claude_model=claude_model)
+        for usages in self._usages:
+            figures = Figures(model=self.record.batch.model, claude_model=claude_model)
+            for usage in usages:
+                gateway.limits.charge(client, figures.count(usage, gateway.prices))
+            gateway.metrics.observe_apart(figures, gateway.catalog, endpoint)
+            total.add(figures)
+            await asyncio.sleep(0)
+        return total
 
     def _fail(self, line: bytes) -> None:
         self._failed += 1

@@ -13,7 +13,7 @@ import structlog
 from mitmproxy.utils import asyncio_utils
 
 from addon.batch_records import BatchRecord, BatchRecords
-from addon.batch_results import finish_batch
+from addon.batch_results import Charge, finish_batch
 from addon.batch_sending import send_batch
 from addon.failure_cause import cause_of
 from addon.figures import Figures
@@ -89,7 +89,7 @@ class _Run:
     async def _take_steps(self) -> None:
         record = await self._records.load(self._batch_id)
         while record.batch.status not in FINAL:
-            figures: Figures | None = None
+            charge: Charge = _free_of_charge
             moved: BatchRecord | None
             wished = await self._records.cancel_wished_at(record.id)
             if wished is not None and record.batch.status in ("validating", "in_progress"):
@@ -101,12 +101,12 @@ class _Run:
             elif not await self._has_ended(record):
                 moved = None
             else:
-                moved, figures = await self._finish(record)
+                moved, charge = await self._finish(record)
             if moved is None:
                 return
             await self._records.save(moved)
             record = moved
-            self._log(record, figures)
+            self._log(record, await charge())
         with suppress(StoreUnavailableError):  # then it is forgotten in its time
             await self._records.forget_input(record.id)
 
@@ -145,20 +145,19 @@ class _Run:
                     return False
         return True
 
-    async def _finish(self, record: BatchRecord) -> tuple[BatchRecord, Figures | None]:
+    async def _finish(self, record: BatchRecord) -> tuple[BatchRecord, Charge]:
         try:
             return await finish_batch(self._gateway, self._records, record)
         except OpenAIError as error:
             if error.code != "input_file_not_found":
                 raise
             reason = BatchError(error.code, error.message)
-            return record.moved(fail_batch(record.batch, [reason], int(time.time()))), None
+            return record.moved(fail_batch(record.batch, [reason], int(time.time()))), _free_of_charge
 
-    def _log(self, record: BatchRecord, figures: Figures | None) -> None:
+    def _log(self, record: BatchRecord, figures: Figures) -> None:
         batch = record.batch
         if batch.status not in FINAL:
             return
-        figures = figures or Figures()
         log.info(
             "batch",
             batch_id=batch.id,
@@ -178,6 +177,10 @@ class _Run:
             warnings=[f"{warning.param}={warning.action}" for warning in record.warnings],
             errors=[error.code for error in batch.errors.data] if batch.errors else [],
         )
+
+
+async def _free_of_charge() -> Figures:
+    return Figures()
 
 
 def _start_if_urgent(gateway: Gateway, owner: str, batch_id: str, retry_seconds: float) -> None:

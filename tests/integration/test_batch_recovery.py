@@ -16,6 +16,7 @@ from addon.simulated_claude.batches import SimulatedBatch
 from addon.simulated_claude.errors import ClaudeError
 from addon.simulated_claude.server import RunningSimulation, SimulationSettings
 from addon.simulated_claude.server import start as start_simulated_claude
+from addon.store import StoreUnavailableError
 from tests.integration.batch_api import CHAT, chat, create, ended, line, outcome, script, sent
 from tests.integration.responses_api import REVERSE, client_of, settings_with_store
 from tests.integration.running_proxy import ProxyStarter
@@ -246,6 +247,47 @@ async def test_work_that_was_cut_off_is_done_again_and_writes_the_same(
             assert _without_seals((await client.files.content(written[0])).text) == _without_seals(first)
             items = (await client.conversations.items.list(conversation.id)).data
     assert sum(item.type == "message" for item in items) == 4
+
+
+async def test_a_batch_whose_end_could_not_be_stored_at_first_is_charged_for_once(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulated_claude(0.0) as simulation:
+        settings = settings_with_store(
+            simulation.base_url, tmp_path / "store.sqlite3", rate_limiting={"dollars_per_day": 100.0}
+        )
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            gateway = proxy.addon._gateway
+            assert gateway is not None
+            save, charged, failures = type(gateway.store).save, [], 0
+            charge = type(gateway.limits).charge
+
+            async def save_at_the_third_attempt(self: Any, values: Any, seconds: float | None = None) -> None:
+                nonlocal failures
+                if failures < 2 and any(key.kind == "file" and b'"batch_output"' in values[key] for key in values):
+                    failures += 1
+                    raise StoreUnavailableError("locked")
+                await save(self, values, seconds)
+
+            def charge_and_note(self: Any, whom: Any, bill: Any) -> None:
+                charged.append(bill.tokens)
+                charge(self, whom, bill)
+
+            monkeypatch.setattr(type(gateway.store), "save", save_at_the_third_attempt)
+            monkeypatch.setattr(type(gateway.limits), "charge", charge_and_note)
+            batch = await ended(client, (await create(client, LINES)).id)
+            async with asyncio.timeout(10):
+                while gateway.batches:
+                    await asyncio.sleep(0.01)
+            counted = [
+                sample.value
+                for metric in gateway.metrics.registry.collect()
+                for sample in metric.samples
+                if sample.name == "claude_proxy_tokens_total"
+            ]
+    assert (failures, batch.status) == (2, "completed")
+    assert batch.usage is not None
+    assert sum(charged) == sum(counted) == batch.usage.total_tokens
 
 
 def _without_seals(text: str) -> list[Any]:
