@@ -107,6 +107,10 @@ class FileCopies:
             made = await self._make(file, prepared, seconds, key)
             if made is not None:
                 await records.store.save({name: msgspec.json.encode(made)}, seconds)
+                if await records.listed.load(file["id"]) is None:
+                    # It was deleted meanwhile, when there was no copy yet.
+                    await self.delete(records, file["id"], key)
+                    return None
             return made
 
     def _seconds_for(self, file: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ import msgspec
 from addon.store import Key, Store
 from translators.errors import OpenAIError
 
-__all__ = ["UploadRecords"]
+__all__ = ["UploadRecords", "file_id_of"]
 
 _SECONDS_TO_LIVE = 3600
 """How long an upload takes parts, as the `openai` package says of `uploads.create`."""
@@ -108,6 +108,11 @@ class UploadRecords:
 
     def _part_key(self, upload_id: str, part_id: str) -> Key:
         return Key("part", self.owner, f"{upload_id} {part_id}")
+
+
+def file_id_of(upload: dict[str, Any]) -> str:
+    """Name the file that an upload becomes."""
+    return f"file-{upload['id'].removeprefix('upload_')[:24]}"
 
 
 def _seconds_left(upload: dict[str, Any]) -> float:

@@ -12,7 +12,7 @@ from addon.exchange import Exchange
 from addon.file_records import file_records_of, seconds_of
 from addon.multipart import parse_form
 from addon.thinking_memory import scope_of
-from addon.upload_records import UploadRecords
+from addon.upload_records import UploadRecords, file_id_of
 from translators.errors import OpenAIError
 from translators.request_errors import check_range, missing_parameter
 from translators.upload_requests import MOST_PART_BYTES, parse_completion, parse_upload
@@ -66,8 +66,9 @@ async def answer_upload_completion(exchange: Exchange) -> None:
     # In a thread: the streams need not wait for half a gigabyte.
     if request.md5 is not None and await asyncio.to_thread(_md5_of, content) != request.md5.lower():
         raise OpenAIError(400, "The parts do not have this checksum.", code="invalid_value", param="md5")
+    # The file has its id from the upload: one that was made before work was cut off is not made twice.
     file = await file_records_of(exchange).create(
-        upload["filename"], upload["purpose"], content, upload["file_seconds"]
+        upload["filename"], upload["purpose"], content, upload["file_seconds"], file_id_of(upload)
     )
     completed = {**upload, "status": "completed", "file": file}
     await records.save(completed)

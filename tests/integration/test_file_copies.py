@@ -235,6 +235,32 @@ async def test_a_deleted_file_is_deleted_at_claude_too(proxy: RunningProxy, simu
         assert (await client.files.delete(other)).deleted
 
 
+async def test_a_file_that_is_deleted_while_it_is_copied_leaves_no_copy(
+    proxy: RunningProxy, simulation: RunningSimulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = proxy.addon._gateway
+    assert gateway is not None
+    take, is_taken, goes_on = gateway.claude.files.upload, asyncio.Event(), asyncio.Event()
+
+    async def take_slowly(*given: Any) -> str:
+        claude_file_id = await take(*given)
+        is_taken.set()
+        await goes_on.wait()
+        return claude_file_id
+
+    monkeypatch.setattr(gateway.claude.files, "upload", take_slowly)
+    async with client_of(proxy) as client:
+        file_id = await upload(client)
+        asking = asyncio.create_task(ask_chat(client, file_id))
+        await is_taken.wait()
+        assert len(kept(simulation)) == 1
+        await client.files.delete(file_id)
+        goes_on.set()
+        with pytest.raises(openai.NotFoundError, match="No such File"):
+            await asking
+    assert kept(simulation) == []
+
+
 async def test_no_copy_outlives_its_file(proxy: RunningProxy, simulation: RunningSimulation) -> None:
     async with client_of(proxy) as client:
         for seconds in (3600, 7200):

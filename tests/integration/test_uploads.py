@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from addon.simulated_claude.server import RunningSimulation
+from addon.store import StoreUnavailableError
 from tests.integration.batch_api import chat, ended, line
 from tests.integration.responses_api import REVERSE, client_of, http_of, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
@@ -106,6 +107,28 @@ async def test_a_file_is_made_of_the_whole_alone(client: openai.AsyncOpenAI) -> 
     completed = await client.uploads.complete(upload.id, part_ids=[first.id, rest.id])
     assert completed.file is not None
     assert completed.file.expires_at == completed.file.created_at + 3600
+
+
+async def test_a_completion_that_was_cut_off_and_is_asked_for_again_makes_one_file(
+    proxy: RunningProxy, client: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    part = await client.uploads.parts.create(upload.id, data=CONTENT)
+    store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+    save = type(store).save
+
+    async def save_but_no_end(self: Any, values: Any, seconds: float | None = None) -> None:
+        if any(key.kind == "upload" for key in values):
+            raise StoreUnavailableError("locked")
+        await save(self, values, seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "save", save_but_no_end)
+        with pytest.raises(openai.InternalServerError):
+            await client.uploads.complete(upload.id, part_ids=[part.id])
+    completed = await client.uploads.complete(upload.id, part_ids=[part.id])
+    assert completed.file is not None
+    assert [file.id async for file in client.files.list()] == [completed.file.id]
 
 
 async def test_an_upload_is_found_by_its_own_client_alone(proxy: RunningProxy, client: openai.AsyncOpenAI) -> None:
