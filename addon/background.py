@@ -5,6 +5,7 @@ So every process that shares the store can answer for it, and one that died is f
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -172,6 +173,8 @@ class BackgroundResponse:
         kept = await self.prepared.keep(self._final)
         self._add(ending)
         kept = await self._store_events() and kept
+        if kept:
+            await self._end_lease()
         self.done = True
         self._wake()
         self._forget(kept=kept)
@@ -219,6 +222,11 @@ class BackgroundResponse:
     async def _renew_lease(self) -> None:
         lease = Key("run", self.prepared.owner, self.prepared.response_id)
         await self.gateway.store.save({lease: b""}, LEASE_SECONDS)
+
+    async def _end_lease(self) -> None:
+        """Say that nothing more will be stored: those who follow it from another process wait for that."""
+        with contextlib.suppress(StoreUnavailableError):  # then it runs out
+            await self.gateway.store.delete([Key("run", self.prepared.owner, self.prepared.response_id)])
 
     async def _store_events(self) -> bool:
         key = Key("events", self.prepared.owner, self.prepared.response_id)

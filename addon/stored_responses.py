@@ -117,6 +117,8 @@ class _StoredResponse:
         if self._made_here or (await self._load()).fields["status"] in _UNFINISHED:
             await self.cancel()
         await self.records.delete(self.id)
+        # One that could not be stored at first is still there.
+        self._gateway.background.pop((self._owner, self.id), None)
 
     async def follow(self, start: int) -> AsyncIterator[bytes]:
         """Find the events from number `start` on."""
@@ -135,11 +137,13 @@ class _StoredResponse:
     async def _poll(self, record: ResponseRecord, start: int) -> AsyncIterator[bytes]:
         key = Key("events", self._owner, self.id)
         while True:
+            # Asked for before the events: the last ones are stored after the response and before the lease ends.
+            is_made = await self._has_lease()
             events = await self._gateway.store.read_list(key, start)
             if events:
                 start += len(events)
                 yield b"".join(events)
-            elif record.fields["status"] not in _UNFINISHED:
+            elif record.fields["status"] not in _UNFINISHED and not is_made:
                 return
             else:
                 await asyncio.sleep(_POLL_SECONDS)
@@ -151,8 +155,7 @@ class _StoredResponse:
         fields = record.fields
         if fields["status"] not in _UNFINISHED:
             return record
-        lease = Key("run", self._owner, self.id)
-        if await self._gateway.store.load([lease]):
+        if await self._has_lease():
             return record
         record = await self.records.load(self.id)
         fields = record.fields
@@ -163,6 +166,10 @@ class _StoredResponse:
         await self._append_failure(failed, message)
         await self.records.save(msgspec.json.encode(failed), record.input_items, record.chain)
         return await self.records.load(self.id)
+
+    async def _has_lease(self) -> bool:
+        """Say whether a process makes the response, and gives signs of life."""
+        return bool(await self._gateway.store.load([Key("run", self._owner, self.id)]))
 
     async def _append_failure(self, failed: dict[str, Any], message: str) -> None:
         key = Key("events", self._owner, self.id)

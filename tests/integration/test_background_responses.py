@@ -12,6 +12,7 @@ import pytest
 
 from addon.settings import Settings
 from addon.simulated_claude.server import RunningSimulation
+from addon.store import Key, StoreUnavailableError
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
 from tests.integration.responses_api import REVERSE, check, client_of, http_of, parse_events, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
@@ -185,6 +186,53 @@ async def test_what_is_deleted_while_another_process_makes_it_does_not_come_back
         for each in (maker, client):
             with pytest.raises(openai.NotFoundError):
                 await each.responses.retrieve(made.id)
+
+
+async def test_who_follows_it_in_another_process_is_told_of_its_end_however_late_that_is_stored(
+    proxy: RunningProxy,
+) -> None:
+    gateway = proxy.addon._gateway
+    assert gateway is not None
+    store = gateway.store
+    async with client_of(proxy) as client:
+        queued = await client.responses.create(model="gpt-5", input=SLOWLY, background=True)
+        ((owner, _),) = gateway.background
+        await ended(client, queued.id)
+    # As the store is between the response and its last event, when another process makes it.
+    events, lease = Key("events", owner, queued.id), Key("run", owner, queued.id)
+    async with asyncio.timeout(10):
+        while gateway.background:
+            await asyncio.sleep(0.01)
+    assert await store.load([lease]) == {}
+    await store.save({lease: b""}, 30)
+    last = (await store.read_list(events))[-1]
+    await store.remove(events, last)
+    following = asyncio.create_task(_follow(proxy, queued.id))
+    await asyncio.wait([following], timeout=1)
+    await store.append(events, [last])
+    await store.delete([lease])
+    assert check_stream(parse_events(await following))["status"] == "completed"
+
+
+async def test_what_could_not_be_stored_is_gone_when_it_is_deleted(
+    proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+    save = type(store).save
+
+    async def save_no_end(self: Any, values: Any, seconds: float | None = None) -> None:
+        if any(b'"status":"completed","background":true' in value for value in values.values()):
+            raise StoreUnavailableError("locked")
+        await save(self, values, seconds)
+
+    async with client_of(proxy) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store), "save", save_no_end)
+            made = await client.responses.create(model="gpt-5", input="Hello.", background=True)
+            assert (await ended(client, made.id)).status == "completed"
+        await client.responses.delete(made.id)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(made.id)
 
 
 async def test_a_response_whose_process_was_killed_has_failed(simulation: RunningSimulation, tmp_path: Path) -> None:
