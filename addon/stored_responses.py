@@ -12,6 +12,7 @@ from addon.exchange import Exchange
 from addon.pages import read_page
 from addon.response_records import ResponseRecord, ResponseRecords
 from addon.store import Key
+from addon.store_lock import hold
 from addon.thinking_memory import scope_of
 from translators.errors import OpenAIError
 from translators.responses.response import encode_response
@@ -152,20 +153,22 @@ class _StoredResponse:
     async def _load(self) -> ResponseRecord:
         """Load the response. One whose process has died has failed."""
         record = await self.records.load(self.id)
-        fields = record.fields
-        if fields["status"] not in _UNFINISHED:
+        if record.fields["status"] not in _UNFINISHED or await self._has_lease():
             return record
-        if await self._has_lease():
-            return record
+        async with hold(self._gateway.store, Key("run", self._owner, self.id)) as is_held:
+            if is_held:  # else another is at it
+                await self._note_failure()
+        return await self.records.load(self.id)
+
+    async def _note_failure(self) -> None:
         record = await self.records.load(self.id)
         fields = record.fields
         if fields["status"] not in _UNFINISHED:
-            return record
+            return
         message = "The proxy ended while it made the response."
         failed = {**fields, "status": "failed", "error": {"code": "server_error", "message": message}}
         await self._append_failure(failed, message)
         await self.records.save(msgspec.json.encode(failed), record.input_items, record.chain)
-        return await self.records.load(self.id)
 
     async def _has_lease(self) -> bool:
         """Say whether a process makes the response, and gives signs of life."""

@@ -245,6 +245,7 @@ async def test_a_response_whose_process_was_killed_has_failed(simulation: Runnin
         # Its last sign of life runs out: a month later, as far as the store can tell.
         with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite3")) as store, store:
             store.execute("UPDATE entries SET expires_at = 0 WHERE kind = 'run'")
+        await asyncio.gather(*(observer.responses.retrieve(queued.id) for _ in range(4)))
         failed = await observer.responses.retrieve(queued.id)
         assert failed.status == "failed"
         assert failed.error is not None
