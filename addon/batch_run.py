@@ -76,15 +76,9 @@ class _Run:
         except OpenAIError as error:
             reason = error.reason if isinstance(error, StoreUnavailableError) else error.message
             log.warning("batch_not_advanced", batch_id=self._batch_id, reason=reason, cause=cause_of(error))
-            self._try_again()
+            _try_again(self._gateway, self._owner, self._batch_id, self._retry_seconds)
         except Exception:
             log.exception("batch_failed", batch_id=self._batch_id)
-
-    def _try_again(self) -> None:
-        # A batch that is not with Claude loses its day, and one that is unwanted costs; others wait for their client.
-        later = min(self._retry_seconds * 2, _LONGEST_RETRY_SECONDS)
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._retry_seconds, _start_if_urgent, self._gateway, self._owner, self._batch_id, later)
 
     async def _take_steps(self) -> None:
         record = await self._records.load(self._batch_id)
@@ -183,14 +177,25 @@ async def _free_of_charge() -> Figures:
     return Figures()
 
 
+def _try_again(gateway: Gateway, owner: str, batch_id: str, seconds: float) -> None:
+    # A batch that is not with Claude loses its day, and one that is unwanted costs; others wait for their client.
+    later = min(seconds * 2, _LONGEST_RETRY_SECONDS)
+    asyncio.get_running_loop().call_later(seconds, _start_if_urgent, gateway, owner, batch_id, later)
+
+
 def _start_if_urgent(gateway: Gateway, owner: str, batch_id: str, retry_seconds: float) -> None:
     async def start() -> None:
-        with suppress(OpenAIError):
-            records = batch_records_of(gateway, owner)
+        records = batch_records_of(gateway, owner)
+        try:
             status = (await records.load(batch_id)).batch.status
             wished = await records.cancel_wished_at(batch_id)
-            if status == "validating" or (status == "in_progress" and wished is not None):
-                _start(gateway, owner, batch_id, retry_seconds)
+        except StoreUnavailableError:
+            _try_again(gateway, owner, batch_id, retry_seconds)
+            return
+        except OpenAIError:  # it is not there any more
+            return
+        if status == "validating" or (status == "in_progress" and wished is not None):
+            _start(gateway, owner, batch_id, retry_seconds)
 
     if not gateway.draining:
         asyncio_utils.create_task(start(), name=f"batch {batch_id} again", keep_ref=True)

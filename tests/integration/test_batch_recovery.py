@@ -87,6 +87,28 @@ async def test_claude_out_of_reach_at_creation_is_waited_for(
     assert reason == "Claude could not be reached."
 
 
+async def test_a_batch_is_sent_without_anybody_who_asks_though_the_store_was_away_at_an_attempt(
+    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        made = await create(client, LINES)
+        assert (await client.batches.retrieve(made.id)).status == "validating"
+        store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+        load, is_asked = type(store).load, asyncio.Event()
+
+        async def load_nothing(_self: Any, _keys: Any) -> Any:
+            is_asked.set()
+            raise StoreUnavailableError("locked")
+
+        monkeypatch.setattr(type(store), "load", load_nothing)
+        await asyncio.wait_for(is_asked.wait(), 30)
+        monkeypatch.setattr(type(store), "load", load)
+        async with simulated_claude(0.0, unused_tcp_port) as simulation, asyncio.timeout(30):
+            while not made_at(simulation):
+                await asyncio.sleep(0.1)
+
+
 async def test_claude_out_of_reach_at_polling_takes_nothing_away(
     start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
 ) -> None:
