@@ -26,6 +26,8 @@ __all__ = ["read_lines", "send_batch"]
 _MAX_WARNINGS = 50
 _BATCH_SECONDS = 26 * 3600.0
 """When Claude has looked at the files of a batch that it takes within the next two hours."""
+_PAUSES_BETWEEN_NOTES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds until it is tried again to keep what was sent: less than the lease of the lock in all."""
 _ENVELOPE_BYTES = 64
 """Generously, what a body has besides its requests."""
 
@@ -207,6 +209,18 @@ class _Sending:
         self._window = _Window()
         claude_batches = (*self.record.claude_batches, *made)
         self.record = msgspec.structs.replace(self.record, claude_batches=claude_batches, sent_lines=last)
+        await self._note_sent()
+
+    async def _note_sent(self) -> None:
+        """Keep what is sent. What cannot be kept is sent again, and paid for twice."""
+        for seconds in _PAUSES_BETWEEN_NOTES:
+            try:
+                await self._records.save(self.record, self._sent)
+            except StoreUnavailableError as error:
+                log.warning("batch_not_noted", batch_id=self.record.id, reason=error.reason)
+                await asyncio.sleep(seconds)
+            else:
+                return
         await self._records.save(self.record, self._sent)
 
 

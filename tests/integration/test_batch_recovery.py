@@ -374,6 +374,29 @@ async def test_what_was_sent_before_the_rest_could_not_be_is_cancelled_and_sent_
     assert sum(count["succeeded"] for count in counts) == 2
 
 
+async def test_what_was_sent_and_could_not_be_noted_at_once_is_not_sent_again(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulated_claude(0.3) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+            save, failures = type(store).save, 0
+
+            async def save_at_the_third_attempt(self: Any, values: Any, seconds: float | None = None) -> None:
+                nonlocal failures
+                if failures < 2 and any(b'"claude_batches":["' in value for value in values.values()):
+                    failures += 1
+                    raise StoreUnavailableError("locked")
+                await save(self, values, seconds)
+
+            monkeypatch.setattr(type(store), "save", save_at_the_third_attempt)
+            batch = await ended(client, (await create(client, LINES)).id)
+            output, _ = await outcome(client, batch)
+        assert (failures, made_at(simulation)) == (2, 1)
+    assert [answer["custom_id"] for answer in output] == IDS
+
+
 async def test_a_batch_is_split_where_claude_takes_no_more(
     start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
