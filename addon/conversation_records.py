@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from addon.item_places import ItemPlace, places_to_forget
 from addon.store import Key, Store
 from translators.errors import OpenAIError
 from translators.responses.conversation import normalise_item
@@ -55,8 +56,8 @@ class ConversationRecords:
 
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation and its items."""
-        await self.load(conversation_id)
-        await self._store.delete([self._key(conversation_id)])
+        item_ids = [item["id"] for item in await self.items(conversation_id)]
+        await self._store.delete([self._key(conversation_id), *await self._places(conversation_id, item_ids)])
 
     async def items(self, conversation_id: str) -> list[dict[str, Any]]:
         """Load the items of a conversation, in their order."""
@@ -76,7 +77,7 @@ class ConversationRecords:
         added = [normalise_item(item, f"{seed}:{index}") for index, item in enumerate(items)]
         if added:
             await self._store.append(self._key(conversation_id), [msgspec.json.encode(item) for item in added])
-            place = msgspec.json.encode({"kind": "conversation", "id": conversation_id})
+            place = msgspec.json.encode(ItemPlace("conversation", conversation_id))
             await self._store.save({Key("item", self._owner, item["id"]): place for item in added})
         return added
 
@@ -84,11 +85,15 @@ class ConversationRecords:
         """Delete one item; return the conversation."""
         item = await self.item(conversation_id, item_id)
         await self._store.remove(self._key(conversation_id), msgspec.json.encode(item))
+        await self._store.delete(await self._places(conversation_id, [item_id]))
         return await self.load(conversation_id)
 
     async def _save(self, conversation: dict[str, Any]) -> dict[str, Any]:
         await self._store.save({self._key(conversation["id"]): msgspec.json.encode(conversation)})
         return conversation
+
+    async def _places(self, conversation_id: str, item_ids: Sequence[str]) -> list[Key]:
+        return await places_to_forget(self._store, self._owner, ItemPlace("conversation", conversation_id), item_ids)
 
     def _key(self, conversation_id: str) -> Key:
         return Key("conversation", self._owner, conversation_id)

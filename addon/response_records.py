@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from addon.item_places import ItemPlace, load_places, places_to_forget
 from addon.store import Key, Store, StoreUnavailableError
 from translators.errors import OpenAIError
 
@@ -32,16 +33,6 @@ class ResponseRecord(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(ResponseRecord)
-
-
-class _ItemPlace(msgspec.Struct, frozen=True):
-    """Which response or conversation holds an item."""
-
-    kind: str
-    id: str
-
-
-_place_decoder = msgspec.json.Decoder(_ItemPlace)
 
 
 class ResponseRecords:
@@ -98,12 +89,7 @@ class ResponseRecords:
             OpenAIError: 503 if the store is not there.
         """
         wanted = dict.fromkeys(item_ids)
-        places = {
-            key: _place_decoder.decode(place)
-            for key, place in (
-                await self._store.load([Key("item", self._owner, item_id) for item_id in wanted])
-            ).items()
-        }
+        places = await load_places(self._store, self._owner, wanted)
         self._used.update(dict.fromkeys(places))
         responses = {place.id: None for place in places.values() if place.kind == "response"}
         records = await self._store.load([self._key(response_id) for response_id in responses])
@@ -127,14 +113,15 @@ class ResponseRecords:
         """
         record = ResponseRecord(msgspec.Raw(response), tuple(map(dict, input_items)), tuple(chain))
         fields = record.fields
-        place = msgspec.json.encode(_ItemPlace("response", fields["id"]))
+        place = msgspec.json.encode(ItemPlace("response", fields["id"]))
         outputs = {Key("item", self._owner, item["id"]): place for item in fields["output"]}
-        inputs = [Key("item", self._owner, item["id"]) for item in input_items]
         # An item that is sent again stays where it is, so that it is not lost with this response.
-        known = await self._store.load(inputs)
+        known = await load_places(self._store, self._owner, (item["id"] for item in input_items))
+        inputs = (Key("item", self._owner, item["id"]) for item in input_items)
         places = {key: place for key in inputs if key not in known}
         await self._store.save({self._key(fields["id"]): msgspec.json.encode(record), **places, **outputs})
-        await self._store.renew([*self._used, *known])
+        holders = dict.fromkeys(found.holder(self._owner) for found in known.values())
+        await self._store.renew([*self._used, *known, *holders])
 
     async def save_or_report(
         self, response: bytes, input_items: Sequence[Mapping[str, Any]], chain: Sequence[str] = ()
@@ -170,8 +157,9 @@ class ResponseRecords:
         Raises:
             OpenAIError: 404 if it is not there, 503 if the store is not.
         """
-        await self.load(response_id)
-        await self._store.delete([self._key(response_id), Key("events", self._owner, response_id)])
+        item_ids = [item["id"] for item in _items_of(await self.load(response_id))]
+        places = await places_to_forget(self._store, self._owner, ItemPlace("response", response_id), item_ids)
+        await self._store.delete([self._key(response_id), Key("events", self._owner, response_id), *places])
 
     def _key(self, response_id: str) -> Key:
         return Key("response", self._owner, response_id)

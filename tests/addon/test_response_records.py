@@ -1,0 +1,73 @@
+"""Stored responses and conversations, and where their items are found again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from addon.conversation_records import ConversationRecords
+from addon.response_records import ResponseRecords
+from addon.sqlite_store import IN_MEMORY, SqliteStore
+from addon.store import Key, Store
+
+ITEM: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "user", "content": [], "status": "completed"}
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    opened = SqliteStore(IN_MEMORY, 60, 10_000_000)
+    yield opened
+    await opened.close()
+
+
+def response(response_id: str, *output: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({"id": response_id, "output": output})
+
+
+async def delete_response(store: Store) -> None:
+    records = ResponseRecords(store, "ada")
+    await records.save(response("resp_1", ITEM), [])
+    await records.delete("resp_1")
+
+
+async def delete_conversation(store: Store) -> None:
+    conversations = ConversationRecords(store, "ada")
+    conversation = await conversations.create({})
+    await conversations.append(conversation["id"], [ITEM])
+    await conversations.delete(conversation["id"])
+
+
+async def delete_item(store: Store) -> None:
+    conversations = ConversationRecords(store, "ada")
+    conversation = await conversations.create({})
+    await conversations.append(conversation["id"], [ITEM])
+    await conversations.delete_item(conversation["id"], ITEM["id"])
+
+
+@pytest.mark.parametrize("delete", [delete_response, delete_conversation, delete_item])
+async def test_an_item_that_is_sent_again_after_its_deletion_is_found(
+    store: Store, delete: Callable[[Store], Awaitable[None]]
+) -> None:
+    await delete(store)
+    assert await ResponseRecords(store, "ada").find_items(["msg_1"]) == {}
+    await ResponseRecords(store, "ada").save(response("resp_2"), [ITEM])
+    assert await ResponseRecords(store, "ada").find_items(["msg_1"]) == {"msg_1": ITEM}
+
+
+async def test_an_item_is_found_where_it_was_last_when_what_held_it_before_is_deleted(store: Store) -> None:
+    records, conversations = ResponseRecords(store, "ada"), ConversationRecords(store, "ada")
+    await records.save(response("resp_1"), [ITEM])
+    await conversations.append((await conversations.create({}))["id"], [ITEM])
+    await records.delete("resp_1")
+    assert await records.find_items(["msg_1"]) == {"msg_1": ITEM}
+
+
+async def test_what_holds_an_item_that_is_sent_again_is_kept_as_long_as_its_place(store: Store) -> None:
+    records, key = ResponseRecords(store, "ada"), Key("response", "ada", "resp_1")
+    await records.save(response("resp_1", ITEM), [])
+    await store.save(await store.load([key]), 0.3)
+    await records.save(response("resp_2"), [ITEM])
+    await asyncio.sleep(0.4)
+    assert await ResponseRecords(store, "ada").find_items(["msg_1"]) == {"msg_1": ITEM}
