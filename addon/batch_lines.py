@@ -32,6 +32,7 @@ from translators.completions.request import translate_request as translate_compl
 from translators.completions.request_body import parse_request as parse_completion
 from translators.completions.response import CompletionBuilder
 from translators.completions.stream import CompletionStream
+from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.responses.request import ResponsesContext, TranslatedResponsesRequest
 from translators.responses.request import translate_request as translate_response
@@ -221,9 +222,15 @@ async def _answer_response(
 
 
 async def _has_answer(prepared: PreparedResponse, conversation_id: str) -> bool:
-    """Whether work that was cut off has added the answer already."""
+    """Whether work that was cut off has added the answer already, or there is nothing any more to add it to."""
     added = {item.id for item in prepared.stream.response.output}
-    return any(item["id"] in added for item in await prepared.conversations.items(conversation_id))
+    try:
+        items = await prepared.conversations.items(conversation_id)
+    except OpenAIError as error:
+        if error.status != 404:
+            raise
+        return True
+    return any(item["id"] in added for item in items)
 
 
 _ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(

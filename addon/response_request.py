@@ -127,12 +127,19 @@ class PreparedResponse:
             items = since_compaction([*self.named.history, *self._said(response)])
             self.remember(RecentResponse(response.id, (*self.named.chain, response.id), items))
         if self.conversation_id is not None:
-            try:
-                await self.conversations.append(self.conversation_id, self._said(response))
-            except StoreUnavailableError as error:
-                log.warning("conversation_not_stored", reason=error.reason)
-                kept = False
+            kept = await self._add_to_conversation(self.conversation_id, response) and kept
         return kept
+
+    async def _add_to_conversation(self, conversation_id: str, response: Response) -> bool:
+        try:
+            await self.conversations.load(conversation_id)
+            await self.conversations.append(conversation_id, self._said(response))
+        except StoreUnavailableError as error:
+            log.warning("conversation_not_stored", reason=error.reason)
+            return False
+        except OpenAIError:
+            pass  # it was deleted meanwhile, and does not come back
+        return True
 
     def _said(self, response: Response) -> list[dict[str, Any]]:
         """Return the items of the request and of its answer."""

@@ -312,6 +312,22 @@ async def test_a_batch_whose_end_could_not_be_stored_at_first_is_charged_for_onc
     assert sum(charged) == sum(counted) == batch.usage.total_tokens
 
 
+async def test_an_answer_is_there_though_its_conversation_was_deleted_meanwhile(
+    start_proxy: ProxyStarter, tmp_path: Path
+) -> None:
+    url = "/v1/responses"
+    async with simulated_claude(1.0) as simulation:
+        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+            conversation = await client.conversations.create()
+            body = {"model": "gpt-5.5", "input": "Hello", "conversation": conversation.id}
+            made = await create(client, [line("a", body, url)], url)
+            await sent(client, made.id)
+            await client.conversations.delete(conversation.id)
+            output, errors = await outcome(client, await ended(client, made.id))
+    assert ([answer["custom_id"] for answer in output], errors) == (["a"], [])
+
+
 def _without_seals(text: str) -> list[Any]:
     """Take out the sealed thinking, which is sealed anew each time."""
     answers = [json.loads(one) for one in text.splitlines()]

@@ -1,5 +1,6 @@
 """/v1/conversations with the stock client, and responses that belong to one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,22 @@ async def test_a_failed_response_adds_nothing(proxy: RunningProxy) -> None:
             ):
                 pass
         assert (await client.conversations.items.list(conversation.id)).data == []
+
+
+async def test_a_conversation_that_is_deleted_while_it_is_answered_stays_deleted(proxy: RunningProxy) -> None:
+    script = '[[simulate: {"text": "one two three", "event_interval": 0.1}]]'
+    async with client_of(proxy) as client:
+        conversation = await client.conversations.create()
+        answering = asyncio.create_task(
+            client.responses.create(model="gpt-5", input=script, conversation=conversation.id, store=False)
+        )
+        await asyncio.sleep(0.3)
+        await client.conversations.delete(conversation.id)
+        answer = await answering
+        assert answer.output_text == "one two three"
+        reference: Any = {"type": "item_reference", "id": answer.output[-1].id}
+        with pytest.raises(openai.NotFoundError, match="Item with id"):
+            await client.responses.create(model="gpt-5", input=[reference, message("What was it?")])
 
 
 async def test_nothing_of_one_client_is_found_by_another(proxy: RunningProxy) -> None:
