@@ -1,5 +1,7 @@
 """Uploads in parts: what they are, and their parts, until they become a file."""
 
+import asyncio
+import hashlib
 import time
 import uuid
 from dataclasses import dataclass
@@ -59,16 +61,19 @@ class UploadRecords:
         await self.store.save({self._key(upload["id"]): msgspec.json.encode(upload)}, _seconds_left(upload))
 
     async def add_part(self, upload: dict[str, Any], data: bytes) -> str:
-        """Keep a part; return its id.
+        """Keep a part; return its id. The same data has the same one, so that what is sent again counts once.
 
         Raises:
             OpenAIError: 400 too, if there are more bytes than the upload is to have.
         """
+        # In a thread: the streams need not wait for 64 MB.
+        part_id = f"part_{await asyncio.to_thread(_digest_of, data)}"
         sizes = await self._sizes(upload["id"])
+        if part_id in sizes:
+            return part_id
         if sum(sizes.values()) + len(data) > upload["bytes"]:
             message = f"The parts have more than the {upload['bytes']} bytes that the upload was created with."
             raise OpenAIError(400, message, code="invalid_value", param="data")
-        part_id = f"part_{uuid.uuid4().hex}"
         # The data first: a part that is listed can be read.
         await self.store.save({self._part_key(upload["id"], part_id): data}, _seconds_left(upload))
         await self.store.append(self._key(upload["id"]), [f"{part_id} {len(data)}".encode()], _seconds_left(upload))
@@ -113,6 +118,10 @@ class UploadRecords:
 def file_id_of(upload: dict[str, Any]) -> str:
     """Name the file that an upload becomes."""
     return f"file-{upload['id'].removeprefix('upload_')[:24]}"
+
+
+def _digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _seconds_left(upload: dict[str, Any]) -> float:

@@ -109,6 +109,22 @@ async def test_a_file_is_made_of_the_whole_alone(client: openai.AsyncOpenAI) -> 
     assert completed.file.expires_at == completed.file.created_at + 3600
 
 
+async def test_a_part_that_is_sent_again_because_its_answer_was_lost_counts_once(client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    await client.uploads.parts.create(upload.id, data=CONTENT)
+    again = await client.uploads.parts.create(upload.id, data=CONTENT)
+    assert (await client.uploads.complete(upload.id, part_ids=[again.id])).status == "completed"
+
+
+async def test_parts_that_are_equal_are_all_parts_of_the_whole(client: openai.AsyncOpenAI) -> None:
+    upload = await client.uploads.create(**{**UPLOAD, "bytes": 3000})
+    parts = [await client.uploads.parts.create(upload.id, data=data * 1000) for data in (b"a", b"b", b"a")]
+    completed = await client.uploads.complete(upload.id, part_ids=[part.id for part in parts])
+    assert completed.file is not None
+    content = (await client.files.content(completed.file.id)).read()
+    assert content == b"a" * 1000 + b"b" * 1000 + b"a" * 1000
+
+
 async def test_a_completion_that_was_cut_off_and_is_asked_for_again_makes_one_file(
     proxy: RunningProxy, client: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
