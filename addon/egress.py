@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 
 from cachetools import TTLCache
+from mitmproxy.net.check import is_valid_host
 
 from translators.errors import OpenAIError
 
@@ -52,9 +53,12 @@ class Egress:
         """Find the address to connect to: the first that is allowed, in the order of the system's resolver.
 
         Raises:
-            EgressRefusedError: none is.
+            EgressRefusedError: none is, or the name is none.
             OSError: the name cannot be resolved.
         """
+        # A resolver written in C would read "127.0.0.1\0.example.com" to its NUL, and the rules to its end.
+        if not (host.isprintable() and is_valid_host(host)):
+            raise EgressRefusedError(host, port, "that is no name of a host")
         loop = asyncio.get_running_loop()
         # As RFC 8305 has it for hosts without IPv6: their resolver leaves those addresses out.
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)

@@ -132,6 +132,27 @@ async def test_a_name_that_takes_longer_to_resolve_than_a_verdict_is_kept_gets_o
     assert (await egress().refusal(host, 443) is not None) is refused
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1\0.example.com",
+        "127.0.0.1\n.example.com",
+        "127.0.0.1 .example.com",
+        "a..example.com",
+        ".",
+        "\ufffd.com",
+        f"{'a' * 64}.example.com",
+    ],
+    ids=ascii,
+)
+async def test_what_is_no_name_of_a_host_is_refused_whatever_a_resolver_reads_in_it(host):
+    """Through SOCKS anything may come as a name. A resolver in C ends it at its first NUL, the pattern does not."""
+    allowing = egress("public", "*.example.com", "*.com")
+    assert isinstance(await allowing.refusal(host, 443), EgressRefusedError)
+    with pytest.raises(EgressRefusedError, match="no name of a host"):
+        await allowing.resolve(host, 443)
+
+
 async def test_names_that_another_proxy_resolves_are_left_to_it():
     assert await egress().refusal("localhost", 443, resolves=False) is None
     assert await egress().refusal("127.0.0.1", 443, resolves=False) is not None

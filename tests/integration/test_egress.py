@@ -108,6 +108,23 @@ async def test_raw_bytes_through_socks_do_not_get_there(
     assert inside.connections == 0
 
 
+async def test_a_name_with_a_nul_does_not_lead_to_the_address_before_it(
+    start_proxy: ProxyStarter, allowing: Any, inside: Inside
+) -> None:
+    name = b"127.0.0.1\0.example.com"
+    async with start_proxy(SOCKS, settings=allowing(egress={"allow": ["*.example.com"]})) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"\x05\x01\x00")
+        assert await reader.readexactly(2) == b"\x05\x00"
+        writer.write(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + inside.port.to_bytes(2, "big"))
+        await reader.readexactly(10)
+        writer.write(b"\x00\x01 no HTTP at all, no TLS either " * 10)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+    assert inside.connections == 0
+
+
 async def test_a_host_of_ours_that_leads_inside_is_no_way_there(
     start_proxy: ProxyStarter, allowing: Any, inside: Inside
 ) -> None:
