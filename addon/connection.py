@@ -15,13 +15,15 @@ from itertools import pairwise
 from typing import Protocol, override
 from weakref import WeakSet
 
+from h11 import Data, EndOfMessage
+from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp, is_h3_alpn
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream, SendHttp, _http1, is_h3_alpn
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -422,6 +424,21 @@ class BoundedHttp1Server(Http1Server):
             transport = self._handler.transports.get(self.conn)
             if transport and transport.writer:
                 transport.writer.close()
+
+
+class ChunksWithoutTrailers(ChunkedReader):
+    """Reads a chunked body, and passes its trailers over, as any recipient may (RFC 9110, 6.5.1).
+
+    mitmproxy fails at them without a word to anybody, be they of a request or of an answer: the client waits on.
+    """
+
+    @override
+    def __call__(self, buf: ReceiveBuffer) -> Data | EndOfMessage | None:
+        found = super().__call__(buf)
+        return EndOfMessage() if isinstance(found, EndOfMessage) else found
+
+
+_http1.ChunkedReader = ChunksWithoutTrailers  # type: ignore[attr-defined] # mitmproxy makes its readers by itself
 
 
 class VirtualConnection(layer.Layer):

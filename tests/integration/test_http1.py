@@ -60,6 +60,21 @@ async def test_expect_100_continue_is_met(start_proxy: ProxyStarter) -> None:
         writer.close()
 
 
+async def test_extensions_of_chunks_and_trailers_are_passed_over(start_proxy: ProxyStarter) -> None:
+    head, _, body = request_bytes("hi").partition(b"\r\n\r\n")
+    head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.startswith(b"content-length"))
+    chunks = b"%x;name=value\r\n%b\r\n0\r\nx-checksum: 1\r\nhost: y\r\n\r\n" % (len(body), body)
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        for path in (b"/v1/chat/completions", b"/no/such/path", b"/v1/chat/completions"):
+            named = head.replace(b"/v1/chat/completions", path)
+            writer.write(named + b"\r\ntransfer-encoding: chunked\r\ntrailer: x-checksum\r\n\r\n" + chunks)
+            async with asyncio.timeout(5):
+                answer, _ = await read_response(reader)
+            assert answer.split()[1] == (b"404" if path == b"/no/such/path" else b"200")
+        writer.close()
+
+
 @pytest.mark.parametrize(
     "smuggled",
     [

@@ -68,6 +68,19 @@ async def test_uploads_and_answers_pass_byte_for_byte_with_the_apps_own_key(
     assert APPS_KEY not in str(logs)
 
 
+async def test_an_answer_with_trailers_passes_without_them(proxy: RunningProxy) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-checksum: 1\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}", timeout=5) as http_client:
+            assert (await http_client.get(f"http://127.0.0.1:{port}/v1/fine_tuning/jobs")).text == "hello"
+
+
 async def test_an_error_and_a_query_pass_as_they_are(proxy: RunningProxy, backend: OpenAIBackend) -> None:
     with capture_logs() as logs:
         async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as http_client:
