@@ -8,12 +8,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from addon.app_environment import JAVA_TRUST_STORE, app_environment, ca_bundle
 from addon.java_trust_store import encode_trust_store
 from addon.serving import ready_or_ended
 from addon.settings import Settings
+from addon.start_error import StartError
 
 __all__ = ["for_one_app", "run_app", "run_with_proxy", "upstream_mode"]
 
@@ -62,7 +63,11 @@ def run_with_proxy(settings: Settings, command: Sequence[str], confdir: Path | N
 
 
 def for_one_app(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """Fit the settings to one app: its own output stands out (warnings only, as text), its own proxy is used."""
+    """Fit the settings to one app: its own output stands out (warnings only, as text), its own proxy is used.
+
+    Raises:
+        StartError: the environment names a proxy that cannot be used.
+    """
     defaults = {"level": "WARNING", "format": "console"}
     logging = settings.logging.model_copy(
         update={name: value for name, value in defaults.items() if name not in settings.logging.model_fields_set}
@@ -73,7 +78,8 @@ def for_one_app(settings: Settings, environment: Mapping[str, str]) -> Settings:
     if "requests_per_minute" not in limits.model_fields_set:
         limits = limits.model_copy(update={"requests_per_minute": 0})
     # The proxy that the app would have used without us leads to Claude as well.
-    proxy = settings.claude.proxy or environment.get("HTTPS_PROXY") or environment.get("https_proxy") or None
+    existing = _existing_proxy(environment)
+    proxy = settings.claude.proxy or (existing.geturl() if existing else None)
     claude = settings.claude.model_copy(update={"proxy": proxy})
     # Nor is the proxy a way to anywhere that the app could not go by itself.
     egress = settings.egress
@@ -116,14 +122,30 @@ def _cannot_start(name: str, reason: str, status: int) -> int:
 
 
 def upstream_mode(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Choose mitmproxy's mode, and its options: through the proxy that the environment names already, if any."""
-    existing = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
-    if not existing:
+    """Choose mitmproxy's mode, and its options: through the proxy that the environment names already, if any.
+
+    Raises:
+        StartError: it names one that cannot be used.
+    """
+    parts = _existing_proxy(environment)
+    if parts is None:
         return ["regular@0"], []
-    parts = urlsplit(existing if "://" in existing else f"http://{existing}")
     credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-    address = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    address = f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
     return [f"upstream:{parts.scheme}://{address}@0"], [f"upstream_auth={credentials}"] if credentials else []
+
+
+def _existing_proxy(environment: Mapping[str, str]) -> SplitResult | None:
+    """Parse the proxy that the environment names, with its scheme or without."""
+    written = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
+    if not written:
+        return None
+    with contextlib.suppress(ValueError):  # a port that is none, brackets that do not close
+        parts = urlsplit(written if "://" in written else f"http://{written}")
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    raise StartError(["HTTPS_PROXY names no proxy that the traffic could go through: http://host:port is one."])
 
 
 @contextlib.contextmanager

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from addon.app_environment import PLACEHOLDER_KEY, app_environment, ca_bundle
-from addon.app_runner import upstream_mode
+from addon.app_runner import for_one_app, upstream_mode
+from addon.claude import open_transport
+from addon.listening import open_sockets
+from addon.settings import load_settings
+from addon.start_error import StartError
 
 PROXY = "http://127.0.0.1:5000"
 CA, BUNDLE = Path("/x/ca.pem"), Path("/x/bundle.pem")
@@ -74,7 +78,32 @@ def test_the_bundle_holds_the_systems_the_users_and_our_roots_once(tmp_path):
         ({"HTTPS_PROXY": "http://corp:3128"}, ["upstream:http://corp:3128@0"], []),
         ({"https_proxy": "corp:3128"}, ["upstream:http://corp:3128@0"], []),
         ({"HTTPS_PROXY": "http://me:p%40ss@corp:3128/"}, ["upstream:http://corp:3128@0"], ["upstream_auth=me:p@ss"]),
+        ({"HTTPS_PROXY": "http://[fd00::1]:3128"}, ["upstream:http://[fd00::1]:3128@0"], []),
     ],
 )
 def test_a_proxy_that_was_there_before_stays_in_the_way(environment, modes, options):
     assert upstream_mode(environment) == (modes, options)
+    for listening in open_sockets(modes, "127.0.0.1"):  # mitmproxy knows the mode
+        listening.close()
+
+
+@pytest.mark.parametrize(
+    ("found", "taken"),
+    [
+        ("corp:3128", "http://corp:3128"),
+        ("http://me:p%40ss@corp:3128", "http://me:p%40ss@corp:3128"),
+        ("[fd00::1]:3128", "http://[fd00::1]:3128"),
+        ("", None),
+    ],
+)
+def test_the_calls_to_claude_go_through_that_proxy_too(found, taken):
+    claude = for_one_app(load_settings({"claude": {"api_key": "k"}}), {"HTTPS_PROXY": found}).claude
+    assert claude.proxy == taken
+    open_transport(claude, proxy=claude.proxy)
+
+
+@pytest.mark.parametrize("found", ["socks5://corp:1080", "http://corp:99999", "http://:3128", "http://[fd00::1:3128"])
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(found):
+    with pytest.raises(StartError, match="HTTPS_PROXY") as refused:
+        upstream_mode({"HTTPS_PROXY": found.replace("://", "://me:secret@")})
+    assert "secret" not in str(refused.value)
