@@ -49,6 +49,8 @@ _SECRETS = (
     re.compile(rf"(cookie){_BETWEEN}[^\"')}}\]]+", re.IGNORECASE),
 )
 _SUSPICIOUS = re.compile(r"sk-|://[^\s/@]*@|bearer|api[-_]key|authorization|cookie", re.IGNORECASE)
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys instead of showing them, but for tabs and the line breaks of tracebacks."""
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -132,15 +134,25 @@ def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
         return _ENCODER.encode({name: ascii(value) for name, value in event.items()}).decode()
 
 
+def _escape_commands(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape in text what a terminal would obey: a model's name is whatever a client says."""
+    return {name: _COMMANDS.sub(_escape, value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
+
+
 def _final_processors(format: str) -> list[Processor]:  # noqa: A002 - the setting is called logging.format
     # `format_exc_info` renders plain tracebacks: local variables, which hold keys and prompts, never appear.
     # It runs before `redact`, so that exception text is masked as well.
-    renderer: Processor = _render_json
+    renderers: list[Processor] = [_render_json]
     if format == "console":
-        renderer = structlog.dev.ConsoleRenderer(
+        console = structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
-    return [structlog.processors.format_exc_info, redact, renderer]
+        renderers = [_escape_commands, console]
+    return [structlog.processors.format_exc_info, redact, *renderers]
 
 
 class _StandardOutput:

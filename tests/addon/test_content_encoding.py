@@ -32,6 +32,24 @@ def test_E12_deflate_without_its_zlib_frame_is_undone() -> None:
     assert decode_body(compressor.compress(BODY) + compressor.flush(), "deflate", len(BODY)) == BODY
 
 
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_a_body_of_several_members_is_all_of_them(compress: Callable[[bytes], bytes]) -> None:
+    """RFC 1952, 2.2, and RFC 8878, 3: what was compressed piece by piece."""
+    name = "gzip" if compress is gzip.compress else "zstd"
+    body = compress(BODY[:100]) + compress(b"") + compress(BODY[100:])
+    assert decode_body(body, name, len(BODY)) == BODY
+    with pytest.raises(OpenAIError) as refused:
+        decode_body(body, name, len(BODY) - 1)
+    assert refused.value.status == 413
+
+
+def test_what_follows_a_gzip_member_and_is_none_is_refused() -> None:
+    for rest in (b"garbage", gzip.compress(BODY)[:-1]):
+        with pytest.raises(OpenAIError) as refused:
+            decode_body(gzip.compress(BODY) + rest, "gzip", 3 * len(BODY))
+        assert refused.value.status == 400
+
+
 def test_E12_stacked_encodings_are_undone_from_the_last_to_the_first() -> None:
     assert decode_body(zstandard.compress(brotli.compress(gzip.compress(BODY))), "gzip, br,zstd", 10_000) == BODY
 

@@ -171,6 +171,17 @@ def test_a_console_traceback_holds_no_local_variables(capsys):
     assert "AbCdEf" not in out
 
 
+@pytest.mark.parametrize(
+    "write", [lambda text: structlog.get_logger().info("event", model=text), logging.getLogger("x").info]
+)
+def test_what_a_client_names_cannot_command_the_terminal(capsys, write):
+    configure_logging("INFO", "console")
+    write("gpt-4o\x1b[2J\x1b]0;owned\x07\x9b31m\u2028\u202eend\x7f")
+    out = capsys.readouterr().out
+    assert r"gpt-4o\x1b[2J\x1b]0;owned\x07\x9b31m\u2028\u202eend\x7f" in out
+    assert all(character.isprintable() for character in out.rstrip("\n"))
+
+
 def test_a_value_that_json_cannot_hold_does_not_lose_the_line(lines):
     configure_logging("INFO", "json")
     structlog.get_logger().info("event", text="\ud800", size=2**70, thing=object())

@@ -153,6 +153,11 @@ OTHERS = ("/v1/embeddings", "/v1/audio/speech", "/v1/audio/*", "/openai/deployme
         ("OPTIONS", "/v1/embeddings", None),
         ("POST", "/v1/audio/../embeddings", None),
         ("POST", "/v1/audio/%2E%2e", None),
+        ("POST", "/v1/audio/..%2fembeddings", None),
+        ("POST", "/v1/audio%2F..%5C..%2fadmin", None),
+        ("POST", "/v1/audio/x\\..\\..", None),
+        ("POST", "/v1/audio/..;x/embeddings", None),
+        ("POST", "/v1/audio/a%2F...", "/v1/audio/*"),
     ],
 )
 def test_other_backends_are_found_by_pattern_standalone(method: str, path: str, pattern: str | None) -> None:
