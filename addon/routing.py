@@ -89,7 +89,8 @@ class Refuse:
 type Route = Claim | Pass | Refuse
 
 _FORWARDED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_DOT_SEGMENTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_DOT_SEGMENTS = re.compile(r"(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|%3b|$)", re.IGNORECASE)
+"""Also where a server takes an encoded slash, or a backslash, for a slash, or cuts parameters (`/..;x/`) off."""
 _SLASHES = re.compile(r"//+")
 _ENCODED_UNRESERVED = re.compile(r"%(?:2[DE]|3\d|[46][1-9A-F]|[57][\dA]|5F|7E)", re.IGNORECASE)
 """Letters, digits and `-._~`, which mean the same encoded (RFC 3986, 6.2.2.2)."""
