@@ -5,7 +5,6 @@ client from another, and who gets in is a matter of `proxyauth` or of `access.pr
 """
 
 import base64
-import binascii
 import hmac
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -196,7 +195,7 @@ class Access:
         if scheme.lower() == "basic":
             try:
                 key = base64.b64decode(encoded, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # what is no base64, no ASCII or no text
                 return None
         self._look_again()
         return self._known(key)

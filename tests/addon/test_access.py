@@ -205,9 +205,10 @@ def test_a_first_key_that_cannot_be_kept_holds_for_the_process(tmp_path):
         ("Basic " + base64.b64encode(b"anybody:wrong").decode(), False),
         ("Basic !!!", False),
         ("Basic " + base64.b64encode(b"\xff\xfe").decode(), False),
+        ("Basic é", False),
         ("", False),
     ],
-    ids=["basic", "bearer", "wrong", "no-base64", "no-text", "nothing"],
+    ids=["basic", "bearer", "wrong", "no-base64", "no-text", "no-ascii", "nothing"],
 )
 def test_a_key_is_the_password_of_the_proxy(tmp_path, value, known):
     client = access_of(tmp_path, keys=[KEPT]).proxy_client_of(Headers(proxy_authorization=value))
