@@ -17,7 +17,7 @@ import msgspec
 from addon.access import Client
 from addon.exchange import Exchange
 from addon.figures import Figures
-from addon.forwarding import folded, forwarded_headers, returned_headers
+from addon.forwarding import folded, forwarded_headers, forwarded_target, returned_headers
 from addon.routing import normalise_path
 from addon.workspace import WorkspaceShare, share_of
 from addon.workspace_lists import list_own
@@ -72,7 +72,8 @@ async def answer_anthropic(exchange: Exchange) -> None:
     forward = exchange.gateway.claude.forward
     with figures.asking():
         if share is None or share.does != "list":
-            response = await forward(request.method, path + question_mark + query, exchange.body, headers, key)
+            target = forwarded_target(path + question_mark + query)
+            response = await forward(request.method, target, exchange.body, headers, key)
             await _send_on(exchange, response, share)
             return
 

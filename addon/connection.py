@@ -63,6 +63,7 @@ VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
 
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one HTTP/1 connection, besides a head: a body is read as it comes, and counts by itself."""
+_WITHOUT_CONTENT = frozenset({204, 304})
 _POLL_SECONDS = 0.02
 _UNSENT_LIMIT = 64 * 1024
 """Bytes of one HTTP/2 stream that may wait for the client's window: as much as asyncio lets wait for a socket."""
@@ -153,7 +154,9 @@ class ClientStream:
         Raises:
             ClientGoneError: the client has left.
         """
-        fields = http.Headers([*headers, (b"content-length", str(len(body)).encode())])
+        # RFC 9110, 8.6: nothing says how long an answer is that has no content.
+        length = [] if status in _WITHOUT_CONTENT else [(b"content-length", str(len(body)).encode())]
+        fields = http.Headers([*headers, *length])
         await self._deliver(
             ResponseHeaders(self._stream_id, _response(status, fields)),
             ResponseData(self._stream_id, body),

@@ -1,10 +1,11 @@
 """Which headers of a request go on to another server as they came, and which of its answer come back."""
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from mitmproxy import http
 
-__all__ = ["folded", "forwarded_headers", "returned_headers"]
+__all__ = ["folded", "forwarded_headers", "forwarded_target", "returned_headers"]
 
 _CREDENTIALS = b"authorization x-api-key api-key openai-organization openai-project cookie".split()
 _PROXY = b"proxy-authenticate proxy-authorization proxy-connection".split()
@@ -14,14 +15,19 @@ _ON_THE_WAY = b"forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto
 _NOT_FORWARDED = frozenset([*_CREDENTIALS, *_PROXY, *_CONNECTION, *_ON_THE_WAY])
 _NOT_RETURNED = frozenset(b"connection keep-alive transfer-encoding content-length trailer upgrade set-cookie".split())
 
+_ASCII = bytes(range(0x21, 0x7F))
+
+
+def forwarded_target(target: str) -> str:
+    """Write a path and query as they are spelled, but for what is no ASCII: its bytes are encoded (RFC 3986, 2.1)."""
+    return target if target.isascii() else quote(target, safe=_ASCII, errors="surrogateescape")
+
 
 def forwarded_headers(request: http.Request) -> list[tuple[str, str]]:
     """Return the headers that go on: not the client's credentials and cookies, and none of its own connection."""
     dropped = _NOT_FORWARDED | _named_by_connection(request.headers.fields)
     return [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in request.headers.fields
-        if name.lower() not in dropped
+        (name.decode("latin-1"), _text(value)) for name, value in request.headers.fields if name.lower() not in dropped
     ]
 
 
@@ -39,6 +45,13 @@ def folded(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         key = name.lower()
         by_name[key] = f"{by_name[key]}, {value}" if key in by_name else value
     return by_name
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()  # HTTP libraries write it the same way
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from addon.exchange import Exchange
-from addon.forwarding import forwarded_headers, returned_headers
+from addon.forwarding import forwarded_headers, forwarded_target, returned_headers
 from addon.request_stream import RequestStream
 from translators.errors import OpenAIError
 
@@ -38,7 +38,7 @@ async def answer_from_other_backend(exchange: Exchange) -> None:
         with figures.asking():
             async with backend.session.request(
                 request.method,
-                backend.url(request.path),
+                backend.url(forwarded_target(request.path)),
                 headers=headers,
                 data=body.chunks() if has_body else None,
                 allow_redirects=False,

@@ -113,6 +113,19 @@ async def test_a_header_that_comes_in_several_lines_goes_on_with_all_of_them(
     assert simulation.journal[-1].headers["anthropic-beta"] == "one-2026-01-01, two-2026-01-01"
 
 
+async def test_what_is_no_ascii_goes_on_with_its_bytes(proxy: RunningProxy, simulation: RunningSimulation) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(
+        b"GET /v1/models?after_id=\xc3\xa9%2F\xff HTTP/1.1\r\nhost: x\r\n"
+        b"anthropic-version: 2023-06-01\r\nx-title: \xc3\xa9\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        status = int((await reader.readline()).split()[1])
+    writer.close()
+    assert status < 500
+    assert simulation.journal[-1].headers["x-title"] == "é"
+
+
 async def test_claudes_errors_come_through_as_they_are(client: AsyncAnthropic) -> None:
     with pytest.raises(anthropic.BadRequestError) as refused:
         await client.messages.create(model="claude-opus-4-8", max_tokens=10, messages=[])

@@ -97,6 +97,42 @@ async def test_the_backend_is_asked_with_the_operators_key_alone(proxy: RunningP
     assert not sent.keys() & {"api-key", "openai-organization", "cookie", "x-hop", "x-forwarded-for"}
 
 
+async def test_what_is_no_ascii_goes_on_with_its_bytes(proxy: RunningProxy, backend: OpenAIBackend) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(
+        b"POST /v1/embeddings?a=\xc3\xa9&b=\xff&c=%2F HTTP/1.1\r\nhost: x\r\n"
+        b"x-title: \xc3\xa9\r\ncontent-length: 0\r\n\r\n"
+    )
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).split()[1] == b"200"
+    writer.close()
+    # A target has no other way to be written (RFC 3986, 2.1).
+    assert backend.last.target == "/v1/embeddings?a=%C3%A9&b=%FF&c=%2F"
+    assert backend.last.header("x-title") == "é"
+
+
+async def test_an_answer_without_content_has_no_length(start_proxy: ProxyStarter) -> None:
+    """RFC 9110, 8.6, forbids it; of a 304 it would be that of another answer."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %b x\r\netag: e\r\nconnection: close\r\n\r\n" % request.split()[1][-3:])
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with start_proxy(REVERSE, settings=settings_for(base_url)) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            for status in (b"204", b"304", b"204"):
+                writer.write(b"GET /v1/audio/%b HTTP/1.1\r\nhost: x\r\n\r\n" % status)
+                async with asyncio.timeout(5):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                assert head.split()[1] == status
+                assert b"etag" in head
+                assert b"content-length" not in head
+            writer.close()
+
+
 async def test_the_clients_own_key_goes_on_where_the_operator_wants_it(
     start_proxy: ProxyStarter, backend: OpenAIBackend
 ) -> None:
