@@ -155,17 +155,27 @@ def _final_processors(format: str) -> list[Processor]:  # noqa: A002 - the setti
     return [structlog.processors.format_exc_info, redact, *renderers]
 
 
+def _write_line(text: str) -> None:
+    """Write to standard output. A reader that has gone away must not break an exchange."""
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            sys.stdout.write(text + "\n")
+        except UnicodeEncodeError:
+            # A code page of Windows, a lone surrogate in a path: nobody must be able to keep out of the log.
+            encoding = sys.stdout.encoding or "ascii"
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+
+
 class _StandardOutput:
-    """The end of our own events. A reader of standard output that has gone away must not break an exchange."""
+    """The end of our own events."""
 
     def __init__(self, *_names: object) -> None:
         pass
 
     def msg(self, message: str) -> None:
         """Write one line, whole and at once."""
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(message + "\n")
-            sys.stdout.flush()
+        _write_line(message)
 
     debug = info = warning = error = critical = exception = fatal = log = msg
 
@@ -188,9 +198,7 @@ class _StructuredHandler(logging.StreamHandler[Any]):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(self.format(record) + "\n")
-            sys.stdout.flush()
+        _write_line(self.format(record))
 
 
 def _configure_standard_library(threshold: int, format: str) -> None:  # noqa: A002 - the setting is called logging.format

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 
 import pytest
 import structlog
@@ -180,6 +182,21 @@ def test_what_a_client_names_cannot_command_the_terminal(capsys, write):
     out = capsys.readouterr().out
     assert r"gpt-4o\x1b[2J\x1b]0;owned\x07\x9b31m\u2028\u202eend\x7f" in out
     assert all(character.isprintable() for character in out.rstrip("\n"))
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("cp1252", "模型"), ("utf-8", "\udcff")], ids=["code-page", "surrogate"]
+)
+def test_a_character_that_standard_output_cannot_hold_does_not_lose_the_line(monkeypatch, format_, encoding, text):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    configure_logging("INFO", format_)
+    structlog.get_logger().info("exchange", model=text)
+    logging.getLogger("x").info("record %s", text)
+    lines = written.getvalue().decode(encoding).splitlines()
+    assert len(lines) == 2
+    assert all(ascii(text)[1:-1].lstrip("\\") in line for line in lines)
 
 
 def test_a_value_that_json_cannot_hold_does_not_lose_the_line(lines):
