@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import httpx2
 import msgspec
 
 from addon.claude import ClaudeClient
@@ -81,6 +82,9 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
         except OpenAIError as error:
             advice = "check the network, claude.base_url and claude.proxy (CLAUDE_PROXY_EGRESS_PROXY)"
             return [failed("Claude", f"{base_url}: {error.message.removesuffix('.')}", advice)]
+        except (httpx2.RequestError, httpx2.StreamError):
+            advice = "check the network, and that claude.base_url leads to Claude's API"
+            return [failed("Claude", f"{base_url}: its answer breaks off, or cannot be read", advice)]
     reached = fine("Claude", f"{base_url} answers")
     return [reached, _judge_key(response.status_code, body), *_check_clock(response.headers.get("date"), now)]
 
@@ -114,7 +118,7 @@ def _check_clock(date: str | None, now: dt.datetime) -> list[Finding]:
         theirs = email.utils.parsedate_to_datetime(date or "")
     except ValueError:
         return []
-    skew = now - theirs
+    skew = now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=dt.UTC))  # "-0000" (RFC 5322, 3.3)
     if abs(skew) <= _SKEW:
         return [fine("clock", "it agrees with Claude's")]
     seconds = round(skew.total_seconds())

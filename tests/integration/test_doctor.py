@@ -85,6 +85,25 @@ async def test_what_claude_says_of_key_and_time_is_understood(
     assert said in finding.detail
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-encoding: gzip\r\n\r\nnone",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ndate: Thu, 26 Nov 2026 10:00:00 -0000\r\n\r\n{}",
+    ],
+    ids=["cut", "no-gzip", "no-zone"],
+)
+async def test_an_answer_that_cannot_be_read_is_a_finding(answer: bytes) -> None:
+    async def reply(call: Call) -> None:
+        await call.send(answer)
+        call.writer.close()
+
+    async with raw_upstream(reply, lists_models=True) as upstream:
+        claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": upstream.base_url}
+        assert only(await check_claude(settings_with(claude=claude), NOW), "failed")
+
+
 async def test_a_missing_key_and_an_address_where_nobody_is_are_found() -> None:
     assert only(await check_claude(load_settings(), NOW), "failed").check == "key"
     claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": "http://127.0.0.1:1"}
