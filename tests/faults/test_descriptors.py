@@ -21,13 +21,16 @@ def descriptors(pid: int) -> int:
 
 async def test_when_descriptors_run_out_streams_go_on_and_the_process_recovers(tmp_path: Path) -> None:
     goes_on = asyncio.Event()
+    calls = itertools.count()
 
-    async def paused(call: Call) -> None:
+    async def answer(call: Call) -> None:
+        is_first = next(calls) == 0
         await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
-        await goes_on.wait()
+        if is_first:
+            await goes_on.wait()
         await call.send(text_delta(" more") + message_end())
 
-    async with raw_upstream(paused) as upstream, serving_process(upstream.base_url, tmp_path) as proxy:
+    async with raw_upstream(answer) as upstream, serving_process(upstream.base_url, tmp_path) as proxy:
         running = await Http1Client.connect(proxy.port)
         running.send(STREAMED[0].path, STREAMED[0].body)
         await running.reader.readuntil(b"Once")
@@ -39,27 +42,31 @@ async def test_when_descriptors_run_out_streams_go_on_and_the_process_recovers(t
             client.send(encoding.path, encoding.body)
         received = await asyncio.gather(*map(receive_if_answered, clients))
         answered = [(each, way) for each, way in zip(received, itertools.cycle(WHOLE)) if each is not None]
-        # Who was accepted cannot be answered for want of a connection to Claude, the others are turned away at once.
+        # Who was accepted may find no descriptor for a connection to Claude, the others are turned away at once.
         assert 0 < len(answered) <= ROOM
         for each, encoding in answered:
-            encoding.check_error(each, 502, "server_error", "upstream_unreachable")
-        assert len(upstream.calls) == 1
+            if each.status == 200:
+                assert encoding.text(each) == "Once more"
+            else:
+                encoding.check_error(each, 502, "server_error", "upstream_unreachable")
+        # Connections to Claude are kept for the next requests.
+        kept = sum(each.status == 200 for each, _ in answered)
         goes_on.set()
         rest = await asyncio.wait_for(running.reader.readuntil(b"[DONE]"), 10)
         assert b" more" in rest
         for client in clients:
             await client.close()
-        await until_closed(proxy, before)
+        await until_closed(proxy, before + kept)
         # Still with as little room as before: whoever comes now is answered.
         last = await Http1Client.connect(proxy.port)
         for encoding in WHOLE:
             assert encoding.text(await last.ask(encoding.path, encoding.body)) == "Once more"
         for client in (running, last):
             await client.close()
-        await until_closed(proxy, before)
+        await until_closed(proxy, before + kept)
         exchanges = proxy.events("exchange")
         assert len(exchanges) == len(answered) + 1 + len(WHOLE)
-        assert {line["cause"] for line in exchanges if line["status"] == 502} == {"OSError: Too many open files"}
+        assert {line["cause"] for line in exchanges if line["status"] != 200} <= {"OSError: Too many open files"}
         assert proxy.process.returncode is None
 
 
