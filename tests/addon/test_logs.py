@@ -191,6 +191,8 @@ def test_what_a_client_names_cannot_command_the_terminal(capsys, write):
 def test_a_character_that_standard_output_cannot_hold_does_not_lose_the_line(monkeypatch, format_, encoding, text):
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    # pytest's own keep the record for its report, which xdist cannot send.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     configure_logging("INFO", format_)
     structlog.get_logger().info("exchange", model=text)
     logging.getLogger("x").info("record %s", text)
