@@ -9,6 +9,7 @@ import pytest
 from addon.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.simulated_claude.server import start as start_simulated_claude
+from tests.integration.responses_api import REVERSE, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy, run_proxy
 
 
@@ -38,3 +39,13 @@ def start_proxy(settings: Settings, confdir: Path) -> ProxyStarter:
         return run_proxy(settings, confdir, *modes, **more_options)
 
     return start
+
+
+@pytest.fixture
+async def proxy(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
+) -> AsyncIterator[RunningProxy]:
+    """A standalone endpoint with a store of its own. Files of tests that need another one define it."""
+    store_settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=store_settings) as running:
+        yield running

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -17,8 +15,8 @@ from structlog.testing import capture_logs
 
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.batch_api import CHAT, chat, create, ended, line, lines_of, outcome, script, sent, upload
-from tests.integration.responses_api import REVERSE, WEATHER, client_of, http_of, settings_with_store
-from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.integration.responses_api import WEATHER, client_of, http_of
+from tests.integration.running_proxy import RunningProxy
 
 
 def created_at_claude(simulation: RunningSimulation) -> list[dict[str, Any]]:
@@ -28,15 +26,6 @@ def created_at_claude(simulation: RunningSimulation) -> list[dict[str, Any]]:
         for entry in simulation.journal
         if (entry.method, entry.path) == ("POST", "/v1/messages/batches") and entry.body is not None
     ]
-
-
-@pytest.fixture
-async def proxy(
-    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
-) -> AsyncIterator[RunningProxy]:
-    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-    async with start_proxy(REVERSE, settings=settings) as running:
-        yield running
 
 
 async def test_a_batch_goes_from_its_upload_to_its_download(proxy: RunningProxy, simulation: RunningSimulation) -> None:

@@ -1,8 +1,6 @@
 """/v1/conversations with the stock client, and responses that belong to one."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -10,25 +8,14 @@ import pytest
 
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.responses_api import (
-    REVERSE,
     WEATHER,
     check,
     client_of,
     http_of,
     results_of,
-    settings_with_store,
     thinking_in,
 )
-from tests.integration.running_proxy import ProxyStarter, RunningProxy
-
-
-@pytest.fixture
-async def proxy(
-    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
-) -> AsyncIterator[RunningProxy]:
-    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-    async with start_proxy(REVERSE, settings=settings) as running:
-        yield running
+from tests.integration.running_proxy import RunningProxy
 
 
 def message(text: str) -> Any:

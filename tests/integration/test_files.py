@@ -2,16 +2,14 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
 from addon.simulated_claude.server import RunningSimulation
-from tests.integration.responses_api import REVERSE, client_of, http_of, settings_with_store
-from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.integration.responses_api import client_of, http_of
+from tests.integration.running_proxy import RunningProxy
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 GIF = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAA7")
@@ -20,15 +18,6 @@ GIF = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAA7")
 def bodies(simulation: RunningSimulation) -> list[dict[str, Any]]:
     """What reached Claude."""
     return [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]
-
-
-@pytest.fixture
-async def proxy(
-    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
-) -> AsyncIterator[RunningProxy]:
-    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-    async with start_proxy(REVERSE, settings=settings) as running:
-        yield running
 
 
 async def test_a_file_is_uploaded_read_and_deleted(proxy: RunningProxy) -> None:

@@ -1,6 +1,5 @@
 """Tools that Claude runs itself, with the stock client: code in a container, remote MCP servers."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import pytest
 
 from addon.simulated_claude.server import RunningSimulation
 from tests.contract.simulated_upstream import simulate
-from tests.integration.responses_api import REVERSE, check, client_of, settings_with_store
-from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.integration.responses_api import check, client_of
+from tests.integration.running_proxy import RunningProxy
 
 CODE: Any = {"type": "code_interpreter", "container": {"type": "auto"}}
 TOKEN = "mcp-token-of-the-client"
@@ -22,15 +21,6 @@ SERVER: Any = {
     "allowed_tools": ["ask_question"],
     "require_approval": "never",
 }
-
-
-@pytest.fixture
-async def proxy(
-    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
-) -> AsyncIterator[RunningProxy]:
-    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-    async with start_proxy(REVERSE, settings=settings) as running:
-        yield running
 
 
 def bodies(simulation: RunningSimulation) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """/v1/chat/completions/{id} with the stock client: completions that are kept because `store` was asked."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,6 @@ from tests.integration.responses_api import REVERSE, client_of, http_of, setting
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 HI: Any = [{"role": "user", "content": "Hi"}]
-
-
-@pytest.fixture
-async def proxy(
-    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
-) -> AsyncIterator[RunningProxy]:
-    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-    async with start_proxy(REVERSE, settings=settings) as running:
-        yield running
 
 
 async def test_a_stored_completion_is_got_changed_and_deleted(proxy: RunningProxy) -> None:

@@ -5,17 +5,15 @@ import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
-from addon.simulated_claude.server import RunningSimulation
 from addon.store import StoreUnavailableError
 from tests.integration.batch_api import chat, ended, line
-from tests.integration.responses_api import REVERSE, client_of, http_of, settings_with_store
-from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.integration.responses_api import client_of, http_of
+from tests.integration.running_proxy import RunningProxy
 
 CONTENT = bytes(range(256)) * 1000
 UPLOAD: dict[str, Any] = {
@@ -24,15 +22,6 @@ UPLOAD: dict[str, Any] = {
     "mime_type": "application/octet-stream",
     "purpose": "user_data",
 }
-
-
-@pytest.fixture
-async def proxy(
-    start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_path: Path
-) -> AsyncIterator[RunningProxy]:
-    settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-    async with start_proxy(REVERSE, settings=settings) as running:
-        yield running
 
 
 @pytest.fixture
