@@ -101,10 +101,12 @@ class ClaudeSdk(SendsBytes, AsyncAnthropic):
         request = httpx2.Request(
             template.method,
             template.url,
-            headers=[*template.headers.raw, (b"Content-Length", b"%d" % len(body))],
+            headers=template.headers,
             stream=httpx2.ByteStream(body),
             extensions=template.extensions,
         )
+        request.headers.encoding = template.headers.encoding  # else it tries each header
+        request.headers["Content-Length"] = str(len(body))
         request.read()
         return await self._send_for_success(request, api_key)
 

@@ -72,6 +72,30 @@ class ClaudeHttpClient(DefaultAioHttpClient):
         return _adapted(super()._init_transport(*arguments, **options))
 
     @override
+    async def send(
+        self,
+        request: httpx2.Request,
+        *,
+        stream: bool = False,
+        auth: Any = httpx2.USE_CLIENT_DEFAULT,
+        follow_redirects: Any = httpx2.USE_CLIENT_DEFAULT,
+    ) -> httpx2.Response:
+        """Send a request straight to the connections where httpx2 itself would do nothing else of use.
+
+        Its own way passes generators for authentication and redirects, and looks for cookies: a tenth of the time to
+        the first token, where code that has not run for a while is slow. Credentials in a URL are aiohttp's to send.
+        """
+        options = {"stream": stream, "auth": auth, "follow_redirects": follow_redirects}
+        if not stream or auth is not httpx2.USE_CLIENT_DEFAULT or self.is_closed:
+            return await super().send(request, **options)
+        self._set_timeout(request)
+        response = await self._transport_for_url(request.url).handle_async_request(request)
+        if response.has_redirect_location:
+            await response.aclose()
+            return await super().send(request, **options)
+        return response
+
+    @override
     def _init_proxy_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
         return _adapted(super()._init_proxy_transport(*arguments, **options))
 
@@ -94,10 +118,13 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
 
     def make_adapted_session() -> aiohttp.ClientSession:
         session: aiohttp.ClientSession = make_session()
-        assert session.connector is not None  # noqa: S101 - for the type checker: it is new
+        connector = session.connector
+        assert connector is not None  # noqa: S101 - for the type checker: it is new
         connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
-        session.connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
-        return session
+        connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
+        session.detach()
+        # What Claude's edge has one client keep is nothing to the next.
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
         response: httpx2.Response = await send(request)

@@ -1,6 +1,7 @@
 """The HTTP client of the calls to Claude, against a real socket."""
 
 import asyncio
+import contextlib
 import time
 from contextlib import asynccontextmanager
 
@@ -91,3 +92,58 @@ async def test_a_reader_that_stops_and_goes_on_gets_every_byte():
             size += len(read_bytes)
         await response.aclose()
     assert size == 64 * 0x10000
+
+
+@asynccontextmanager
+async def answering_with(*heads: bytes):
+    """Answer each request with the next head, and keep what was asked, in lower case."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while len(asked) < len(heads):
+                asked.append((await reader.readuntil(b"\r\n\r\n")).lower())
+                writer.write(heads[len(asked) - 1] + b"content-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        async with ClaudeHttpClient(timeout=httpx2.Timeout(5), trust_env=False) as client:
+            yield client, f"127.0.0.1:{port}", asked
+
+
+async def statuses(client: httpx2.AsyncClient, *urls: str) -> list[int]:
+    found = []
+    for url in urls:
+        response = await client.send(client.build_request("POST", url), stream=True)
+        await response.aread()
+        found.append(response.status_code)
+    return found
+
+
+async def test_a_redirect_is_followed():
+    moved = b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /there\r\n"
+    async with answering_with(moved, moved, b"HTTP/1.1 200 OK\r\n") as (client, address, asked):
+        assert await statuses(client, f"http://{address}/here") == [200]
+    assert [head.split()[1] for head in asked] == [b"/here", b"/here", b"/there"]
+
+
+async def test_an_answers_cookies_do_not_come_back_with_the_next_request():
+    cookies = b"HTTP/1.1 200 OK\r\nset-cookie: who=one; path=/\r\n"
+    async with answering_with(cookies, cookies) as (client, address, asked):
+        assert await statuses(client, *[f"http://localhost:{address.partition(':')[2]}/"] * 2) == [200, 200]
+    assert not any(b"cookie" in head for head in asked)
+
+
+async def test_the_credentials_of_a_url_are_sent():
+    async with answering_with(b"HTTP/1.1 200 OK\r\n") as (client, address, asked):
+        assert await statuses(client, f"http://me:secret@{address}/") == [200]
+    assert b"authorization: basic bwu6c2vjcmv0" in asked[0]
+
+
+async def test_a_closed_client_sends_nothing():
+    async with answering_with(b"HTTP/1.1 200 OK\r\n") as (client, address, asked):
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await statuses(client, f"http://{address}/")
+    assert asked == []
