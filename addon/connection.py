@@ -125,6 +125,7 @@ class ClientStream:
         self._stream_id = stream_id
         client_connection = http_layer.connections.get(handler.client)
         self._http2 = client_connection if isinstance(client_connection, Http2Server) else None
+        self._http1 = client_connection if isinstance(client_connection, BoundedHttp1Server) else None
         self._is_bare_http1 = isinstance(client_connection, Http1Server) and _is_plain(http_layer)
         self._is_chunked = False
         self._socket: asyncio.WriteTransport | None = None
@@ -157,6 +158,7 @@ class ClientStream:
         # RFC 9110, 8.6: nothing says how long an answer is that has no content.
         length = [] if status in _WITHOUT_CONTENT else [(b"content-length", str(len(body)).encode())]
         fields = http.Headers([*headers, *length])
+        self._join_head(body)
         await self._deliver(
             ResponseHeaders(self._stream_id, _response(status, fields)),
             ResponseData(self._stream_id, body),
@@ -175,8 +177,13 @@ class ClientStream:
             headers = [*headers, (b"transfer-encoding", b"chunked")]
             self._is_chunked = True
         begun = ResponseHeaders(self._stream_id, _response(status, http.Headers(headers)))
+        self._join_head(data)
         # An empty chunk would be the last one.
         await self._deliver(begun, *([ResponseData(self._stream_id, data)] if data else []))
+
+    def _join_head(self, data: bytes) -> None:
+        if self._http1 is not None and data:
+            self._http1.data_follows = True
 
     async def write(self, data: bytes) -> None:
         """Send the next bytes of a streamed response, or frames of a WebSocket.
@@ -412,9 +419,31 @@ class BoundedHttp1Server(Http1Server):
     by `limit_request_heads`.
     """
 
+    data_follows = False
+    """The next response's head is sent in one write with what comes after it.
+
+    A write that wakes its reader costs as much as a chunk, and the first token would wait for it.
+    """
+
     def __init__(self, context: Context, handler: ConnectionHandler) -> None:
         super().__init__(context)
         self._handler = handler
+        self._head = b""
+
+    @override
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        for command in super().send(event):
+            if not isinstance(command, commands.SendData):
+                if self._head:
+                    yield commands.SendData(self.conn, self._head)
+                    self._head = b""
+                yield command
+            elif self.data_follows and isinstance(event, ResponseHeaders):
+                self.data_follows = False
+                self._head = command.data
+            else:
+                yield commands.SendData(self.conn, self._head + command.data) if self._head else command
+                self._head = b""
 
     @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
@@ -269,21 +269,16 @@ class ClaudeProxyAddon:
         """Keep credentials out of what mitmproxy shows of a tunnel that was refused."""
         self._mask_secrets(flow)
 
-    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
         if flow.response or flow.error or not flow.live:
-            return
+            return None
         _mask_password(flow)
         if not self._admit_to_proxy(flow):
-            return
+            return None
         match self._route(flow):
             case Pass():
-                if not await self._admit_to_destination(flow):
-                    return
-                if self._router.is_ours(self._host_of(flow)):
-                    self._passing[flow.id] = flow
-                if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
-                    flow.request.stream = True
+                return self._let_pass(flow)
             case Refuse(error=error):
                 self._refuse(flow, error)
             case Claim() if self._gateway is None:
@@ -297,6 +292,15 @@ class ClaudeProxyAddon:
                 if flow.is_replay != "request":
                     exchange.restore_destination = direct_to_claude(flow)
                     flow.request.stream = True
+        return None
+
+    async def _let_pass(self, flow: http.HTTPFlow) -> None:
+        if not await self._admit_to_destination(flow):
+            return
+        if self._router.is_ours(self._host_of(flow)):
+            self._passing[flow.id] = flow
+        if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
+            flow.request.stream = True
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         """Let a connection go where it may: the last gate, for all that is no HTTP too."""
@@ -312,13 +316,12 @@ class ClaudeProxyAddon:
         """Name the server as the client did."""
         self._egress_gate.settle(data)
 
-    async def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Answer a replayed flow, which has no connection of its own, in one piece."""
         if flow.response or flow.error or not flow.live:
-            return
+            return None
         exchange = self._exchanges.get(flow.id)
-        if exchange is not None and flow.is_replay == "request":
-            await answer_replayed(exchange)
+        return answer_replayed(exchange) if exchange is not None and flow.is_replay == "request" else None
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Let a streamed answer through piece by piece. The request has been sent: its keys need not be kept."""

@@ -5,7 +5,6 @@ mitmdump carries about forty addons and every hook walks them all; this master c
 
 import asyncio
 import gc
-import inspect
 import logging
 import os
 import socket
@@ -19,8 +18,7 @@ from addon.few_addons import few_addons  # before mitmproxy's own master, which 
 # isort: split
 
 from mitmproxy import exceptions
-from mitmproxy.addonmanager import AddonManager, safecall
-from mitmproxy.hooks import Hook
+from mitmproxy.addonmanager import AddonManager
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance, WireGuardServerInstance
@@ -28,6 +26,7 @@ from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance, 
 from addon.connection import skip_type_checks
 from addon.interceptor import ClaudeProxyAddon
 from addon.listening import BACKLOG, Listener, Listening
+from addon.listening_addons import ListeningAddons, PromptHooks
 from addon.settings import Settings
 from addon.start_error import StartError
 
@@ -67,39 +66,6 @@ class ErrorCheck(logging.Handler):
         logging.getLogger().removeHandler(self)
 
 
-class ListeningAddons(AddonManager):
-    """Calls the hooks that there are. mitmproxy looks for each in all addons, eight times a request.
-
-    For a chain that does not change once events come: no scripts.
-    """
-
-    def __init__(self, master: Master) -> None:
-        super().__init__(master)  # type: ignore[no-untyped-call] # mitmproxy has no annotations here
-        self._hooks: dict[str, list[Callable[..., Any]]] = {}
-
-    @override
-    def register(self, addon: Any) -> Any:
-        self._hooks.clear()
-        return super().register(addon)  # type: ignore[no-untyped-call] # see __init__
-
-    @override
-    async def trigger_event(self, event: Hook) -> None:
-        hooks = self._hooks.get(event.name)
-        if hooks is None:
-            hooks = [hook for addon in self.chain for _, hook in self._iter_hooks(addon, event)]
-            self._hooks[event.name] = hooks
-        for hook in hooks:
-            try:
-                called = hook(*event.args())
-                if called is not None and inspect.isawaitable(called):
-                    await called
-            except exceptions.AddonHalt:
-                return
-            except Exception:
-                with safecall():
-                    raise
-
-
 class ProxyMaster(Master):
     """Runs the proxy until `stop`. `ready` is set once it listens and answers."""
 
@@ -114,7 +80,7 @@ class ProxyMaster(Master):
         self._legacy_log_events.uninstall()
         self.ready = asyncio.Event()
         self.proxy = ClaudeProxyAddon(settings, keeps_bodies=full)
-        self.addons.add(*_addons(full=full))
+        self.addons.add(*_addons(self.addons))
         self._servers: Servers = self.addons.get("proxyserver").servers
         self._sockets: Mapping[str, Sequence[socket.socket]] = {each.mode: each.sockets for each in listening}
         self._with_udp = with_udp
@@ -213,6 +179,8 @@ def build_master(  # noqa: PLR0913 - each is one thing that a user may choose
             **({"confdir": str(confdir)} if confdir else {}),
         )
         master.options.set(*more_options)
+        # By itself it reads its certificates when everything runs: whoever waits at a socket comes before that.
+        master.addons.get("tlsconfig").configure({"confdir"})
     except exceptions.OptionsError as error:
         raise StartError([str(error)]) from error
     if master.options.listen_host != settings.server.host or master.options.listen_port is not None:
@@ -221,9 +189,9 @@ def build_master(  # noqa: PLR0913 - each is one thing that a user may choose
     return master
 
 
-def _addons(*, full: bool) -> list[Any]:
-    if not full:
-        return few_addons()
+def _addons(chain: AddonManager) -> list[Any]:
+    if isinstance(chain, ListeningAddons):
+        return [PromptHooks(chain), *few_addons()]
     from mitmproxy.addons import default_addons  # noqa: PLC0415 - see addon.few_addons
 
     return list(default_addons())

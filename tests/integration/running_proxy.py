@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mitmproxy import options
+from mitmproxy.master import Master
 from mitmproxy.tools.dump import DumpMaster
 
+from addon.few_addons import few_addons
 from addon.interceptor import ClaudeProxyAddon
+from addon.listening_addons import ListeningAddons, PromptHooks
 from addon.settings import Settings
 
 
@@ -17,7 +20,7 @@ from addon.settings import Settings
 class RunningProxy:
     """A proxy that listens; `ports` in the order of its modes."""
 
-    master: DumpMaster
+    master: Master
     addon: ClaudeProxyAddon
     ports: list[int]
     confdir: Path
@@ -39,10 +42,22 @@ class RunningProxy:
 
 @contextlib.asynccontextmanager
 async def run_proxy(
-    settings: Settings | None, confdir: Path, *modes: str, keeps_bodies: bool = True, **more_options: object
+    settings: Settings | None,
+    confdir: Path,
+    *modes: str,
+    full: bool = False,
+    keeps_bodies: bool = True,
+    **more_options: object,
 ) -> AsyncIterator[RunningProxy]:
+    """Run the few addons of `claude-proxy`, or with `full` all those of mitmdump, whose options are more."""
     listening = options.Options(mode=list(modes), listen_host="127.0.0.1", listen_port=0, confdir=str(confdir))
-    master = DumpMaster(listening, with_termlog=False, with_dumper=False)
+    master: Master
+    if full:
+        master = DumpMaster(listening, with_termlog=False, with_dumper=False)
+    else:
+        master = Master(listening)
+        master.addons = chain = ListeningAddons(master)
+        chain.add(PromptHooks(chain), *few_addons())
     addon = ClaudeProxyAddon(settings, keeps_bodies=keeps_bodies)
     master.addons.add(addon)
     master.options.update(**more_options)

@@ -265,7 +265,8 @@ def guarded(
 ) -> tuple[contextlib.AbstractAsyncContextManager[RunningProxy], str]:
     """A proxy that asks for credentials, in mitmproxy's way and in ours, and a URL's part with right ones."""
     if request.param == "proxyauth":
-        return start_proxy(REGULAR, settings=settings_of(claude, tmp_path), proxyauth="app:secret"), "app:secret@"
+        settings = settings_of(claude, tmp_path)
+        return start_proxy(REGULAR, settings=settings, full=True, proxyauth="app:secret"), "app:secret@"
     settings = settings_of(claude, tmp_path, keys=[KEPT], proxy_keys=True)
     return start_proxy(REGULAR, settings=settings), f"anybody:{KEY}@"
 

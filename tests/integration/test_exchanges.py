@@ -186,7 +186,7 @@ async def test_a_large_chunked_body_never_reaches_the_original_host(start_proxy:
 
 
 async def test_a_flow_replayed_from_a_view_is_answered_in_one_piece(start_proxy: ProxyStarter) -> None:
-    async with start_proxy(REGULAR) as proxy:
+    async with start_proxy(REGULAR, full=True) as proxy:
         watcher = Watcher()
         proxy.master.addons.add(watcher)
         async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as client:
@@ -205,7 +205,7 @@ async def test_a_flow_replayed_from_a_view_is_answered_in_one_piece(start_proxy:
 
 
 async def test_proxyauth_cannot_be_bypassed(start_proxy: ProxyStarter, simulation: RunningSimulation) -> None:
-    async with start_proxy(REGULAR, proxyauth="me:secret") as proxy:
+    async with start_proxy(REGULAR, full=True, proxyauth="me:secret") as proxy:
         async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as client:
             assert (await client.post(URL, json=body())).status_code == 407
         assert [entry for entry in simulation.journal if entry.path == "/v1/messages"] == []

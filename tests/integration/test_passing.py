@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from mitmproxy import http
 from mitmproxy import io as mitmproxy_io
+from mitmproxy.addons import save
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 from structlog.testing import capture_logs
 
@@ -35,8 +36,9 @@ def settings() -> Settings:
 
 @pytest.fixture(params=[True, False], ids=["in-mitmdump", "in-our-own-master"])
 async def proxy(start_proxy: ProxyStarter, request: pytest.FixtureRequest) -> AsyncIterator[RunningProxy]:
-    async with start_proxy(REGULAR) as running:
-        running.addon._keeps_bodies = request.param
+    async with start_proxy(REGULAR, full=request.param, keeps_bodies=request.param) as running:
+        if not request.param:
+            running.master.addons.add(save.Save())  # to see what a flow holds
         yield running
 
 

@@ -133,7 +133,7 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-key")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", simulation.base_url)
     reverse = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
-    async with run_proxy(None, confdir, reverse) as proxy:
+    async with run_proxy(None, confdir, reverse, full=True) as proxy:
         options = proxy.master.options
         options.update(claude_default_model="claude-haiku-5-5")
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:

@@ -10,7 +10,7 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.layers.http import HttpRequestHook
 from mitmproxy.test.tflow import tflow
 
-from addon.master import ListeningAddons
+from addon.listening_addons import ListeningAddons
 
 
 class Listener:
@@ -34,11 +34,14 @@ class Deaf:
     name = "deaf"
 
 
-@pytest.fixture(params=[AddonManager, ListeningAddons], ids=["mitmproxy", "ours"])
+CHAINS = {"mitmproxy": AddonManager, "ours": ListeningAddons}
+
+
+@pytest.fixture(params=CHAINS)
 async def chain(request):
     """mitmproxy's own chain and ours, of which the same is asked."""
     master = Master(Options())
-    master.addons = request.param(master)
+    master.addons = CHAINS[request.param](master)
     yield master.addons
     master._legacy_log_events.uninstall()
 
@@ -75,3 +78,15 @@ async def test_a_hook_can_end_the_chain(chain):
     chain.add(Listener("halting", exceptions.AddonHalt()), after)
     await chain.trigger_event(HttpRequestHook(flow))
     assert after.calls == []
+
+
+@pytest.mark.parametrize("chain", ["ours"], indirect=True)
+async def test_hooks_that_are_done_leave_nothing_to_wait_for(chain):
+    flow, listener, awaited, last = tflow(), Listener("first"), Awaited("second"), Listener("last")
+    chain.add(listener)
+    assert chain.call(HttpRequestHook(flow)) is None
+    chain.add(awaited, last)
+    rest = chain.call(HttpRequestHook(flow))
+    assert [len(each.calls) for each in (listener, awaited, last)] == [2, 0, 0]
+    await rest
+    assert [len(each.calls) for each in (listener, awaited, last)] == [2, 1, 1]

@@ -1,0 +1,121 @@
+"""Hooks of the few addons that `claude-proxy` has, and what goes out in one write."""
+
+import asyncio
+import json
+
+from mitmproxy import http
+from mitmproxy.master import Master
+
+from tests.integration.running_proxy import ProxyStarter
+
+REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode()
+
+
+def ask(*, stream: bool) -> bytes:
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+async def answer_to(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+class Waiting:
+    """Holds the requests up whose path says so."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.waits = asyncio.Event()
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        if flow.request.path.endswith("?wait"):
+            self.waits.set()
+            await self.go_on.wait()
+
+
+class WriteLog:
+    """Notes what is written to clients, and which hooks are tasks."""
+
+    def __init__(self, master: Master) -> None:
+        self._master = master
+        self.writes: list[bytes] = []
+        self.hook_tasks: list[str] = []
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        handler = self._master.addons.get("proxyserver").connections[flow.client_conn.id]
+        writer = handler.transports[flow.client_conn].writer
+        write = writer.write
+
+        def note(data: bytes) -> None:
+            self.writes.append(bytes(data))
+            write(data)
+
+        writer.write = note
+
+    def request(self, _flow: http.HTTPFlow) -> None:
+        self.hook_tasks += [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("handle_hook")]
+
+
+class Swallowing:
+    """Lets nothing of a streamed answer through."""
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.response and flow.response.stream:
+            flow.response.stream = lambda _data: []
+
+
+async def test_a_hook_that_waits_holds_its_own_request_up_alone(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        waiting = Waiting()
+        proxy.master.addons.add(waiting)
+        first = asyncio.create_task(answer_to(proxy.port, get("/health?wait")))
+        await asyncio.wait_for(waiting.waits.wait(), 5)
+        assert b" 200 OK" in await answer_to(proxy.port, get("/health"))
+        assert not first.done()
+        waiting.go_on.set()
+        assert b" 200 OK" in await first
+
+
+async def test_hooks_that_are_done_at_once_are_no_tasks(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        log = WriteLog(proxy.master)
+        proxy.master.addons.add(log)
+        assert b" 200 OK" in await answer_to(proxy.port, ask(stream=True))
+        assert log.hook_tasks == []
+
+
+async def test_a_whole_answer_is_one_write(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        log = WriteLog(proxy.master)
+        proxy.master.addons.add(log)
+        answer = await answer_to(proxy.port, ask(stream=False))
+        assert log.writes == [answer]
+
+
+async def test_the_head_of_a_stream_goes_out_with_the_first_chunk(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        log = WriteLog(proxy.master)
+        proxy.master.addons.add(log)
+        await answer_to(proxy.port, ask(stream=True))
+        assert log.writes[0].startswith(b"HTTP/1.1 200 OK")
+        assert b"\r\n\r\n" in log.writes[0]
+        assert b"\r\ndata: {" in log.writes[0]
+
+
+async def test_a_head_goes_out_where_another_addon_keeps_all_chunks_back(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        proxy.master.addons.add(Swallowing())
+        head, _, rest = (await answer_to(proxy.port, ask(stream=True))).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        assert rest == b"0\r\n\r\n"
