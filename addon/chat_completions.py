@@ -15,7 +15,14 @@ from addon.setting_sections import ClaudeSettings
 from addon.stored_completions import store_completion
 from addon.thinking_memory import scope_of
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
-from translators.chat_completions.request import TranslatedRequest, TranslationContext, called_tools, translate_request
+from translators.chat_completions.request import (
+    Recall,
+    TranslatedRequest,
+    TranslationContext,
+    called_tools,
+    recall_nothing,
+    translate_request,
+)
 from translators.chat_completions.request_body import parse_request
 from translators.chat_completions.request_types import ChatCompletionRequest
 from translators.chat_completions.response import ChatCompletionBuilder, encode_usage_chunk
@@ -42,14 +49,17 @@ async def answer_chat_completion(exchange: Exchange) -> None:
     await answer_with_fallbacks(exchange, lambda: _Completion(exchange, request).answer())
 
 
-def translation_context(settings: ClaudeSettings, catalog: ModelCatalog) -> TranslationContext:
-    """Gather what a translation needs of the settings; it recalls no thinking."""
+def translation_context(
+    settings: ClaudeSettings, catalog: ModelCatalog, recall: Recall = recall_nothing
+) -> TranslationContext:
+    """Gather what a translation needs of the settings."""
     return TranslationContext(
         catalog=catalog,
         default_max_tokens=settings.max_tokens,
         max_tokens_limit=settings.max_tokens_limit,
         show_thinking=settings.show_thinking,
         prompt_caching=settings.prompt_caching,
+        recall=recall,
     )
 
 
@@ -66,9 +76,8 @@ class _Completion:
 
     def _translate(self, request: ChatCompletionRequest) -> TranslatedRequest:
         exchange, gateway = self._exchange, self._exchange.gateway
-        context = translation_context(gateway.settings.claude, exchange.catalog)
         recall = partial(gateway.memory.recall, self._scope)
-        translated = translate_request(request, replace(context, recall=recall))
+        translated = translate_request(request, translation_context(gateway.settings.claude, exchange.catalog, recall))
         figures = exchange.figures
         figures.model = translated.reply.model
         figures.claude_model = translated.params["model"]
@@ -107,7 +116,8 @@ class _Completion:
             await exchange.respond(completion)
 
     async def _put_files(self) -> TranslatedRequest:
-        return replace(self._with_ids, params=await self._files.put(self._with_ids.params))
+        params = await self._files.put(self._with_ids.params)
+        return self._with_ids if params is self._with_ids.params else replace(self._with_ids, params=params)
 
     async def _revise(self, request: TranslatedRequest, error: OpenAIError) -> TranslatedRequest | None:
         return await self._put_files() if await self._files.forget_refused(request.params, error) else None

@@ -141,6 +141,8 @@ def declare_tools(
     Raises:
         OpenAIError: 400 for two different tools of one name.
     """
+    if not declarations:
+        return DeclaredTools()
     tools: list[dict[str, Any]] = []
     kept: dict[str, ToolDeclaration] = {}
     wrapped: set[str] = set()

@@ -39,11 +39,22 @@ from translators.translation_warning import Action, TranslationWarning
 if TYPE_CHECKING:
     from translators.content import Block
 
-__all__ = ["TranslatedRequest", "TranslationContext", "called_tools", "translate_request"]
+__all__ = [
+    "Recall",
+    "TranslatedRequest",
+    "TranslationContext",
+    "called_tools",
+    "recall_nothing",
+    "translate_request",
+]
 
 
-def _recall_nothing(_: str) -> None:
-    return None
+type Recall = Callable[[str], Sequence[Mapping[str, Any]] | None]
+"""Finds the content blocks of the answer that made a tool call, by the call's id, exactly as Claude sent them."""
+
+
+def recall_nothing(_: str) -> None:
+    """Remember no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +66,7 @@ class TranslationContext:
     """Cap in tokens for requests that have none; None: the model's own maximum."""
     max_tokens_limit: int | None = None
     """Largest cap that a client may ask; None: the model's own maximum."""
-    recall: Callable[[str], Sequence[Mapping[str, Any]] | None] = _recall_nothing
-    """Finds the content blocks of the answer that made a tool call, by the call's id, exactly as Claude sent them."""
+    recall: Recall = recall_nothing
     show_thinking: Literal["asked", "always", "never"] = "asked"
     """Whom thinking is shown. Claude has to summarise it for that, which costs time: `asked` does it for clients that
     send a `reasoning_effort`, and shows others what comes unasked."""
@@ -260,9 +270,9 @@ class _Translation:
         searches = read_web_search(self.request, declared.tools, self.capabilities)
         if self.request.web_search_options is not None and not searches:
             self._warn("web_search_options", "ignored", "a tool of the client has Claude's name for it")
-        params, allowed, warnings = build_tools(
-            replace(declared, server=tuple(searches)), decision, conversation.called
-        )
+        if searches:
+            declared = replace(declared, server=tuple(searches))
+        params, allowed, warnings = build_tools(declared, decision, conversation.called)
         self.warnings.extend(warnings)
         return params, allowed
 
