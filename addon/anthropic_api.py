@@ -15,6 +15,7 @@ import httpx2
 import msgspec
 
 from addon.access import Client
+from addon.claude_errors import UNREADABLE
 from addon.exchange import Exchange
 from addon.figures import Figures
 from addon.forwarding import folded, forwarded_headers, forwarded_target, returned_headers
@@ -43,9 +44,6 @@ _KINDS = {
 }
 
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
 async def answer_anthropic(exchange: Exchange) -> None:
     """Forward one request.
 
@@ -62,7 +60,7 @@ async def answer_anthropic(exchange: Exchange) -> None:
     path, (_, question_mark, query) = _path_of(exchange), request.path.partition("?")
     asked = _Asked()
     if request.method == "POST":
-        with contextlib.suppress(*_UNREADABLE, OpenAIError):  # Claude says what is wrong with it
+        with contextlib.suppress(*UNREADABLE, OpenAIError):  # Claude says what is wrong with it
             asked = msgspec.json.decode(exchange.decoded_body(), type=_Asked)
         _require_models(exchange.client, asked, path)
     figures.model = figures.claude_model = asked.model
@@ -137,7 +135,7 @@ async def _chunks(response: httpx2.Response, counter: "_Counter | None", figures
             if counter is not None:
                 counter.feed(chunk)
             yield chunk
-    except (httpx2.TransportError, httpx2.StreamError) as error:
+    except UNREADABLE as error:
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
 
 
@@ -149,7 +147,7 @@ async def _with_own_url(body: bytes) -> AsyncIterator[bytes]:
 async def _read(response: httpx2.Response) -> bytes:
     try:
         return await response.aread()
-    except (httpx2.TransportError, httpx2.StreamError) as error:
+    except UNREADABLE as error:
         raise OpenAIError(502, "The answer was cut off.", "server_error", "upstream_broken") from error
 
 
@@ -225,7 +223,7 @@ class _Counter:
 
     def finish(self) -> Usage:
         if self._parser is None:
-            with contextlib.suppress(*_UNREADABLE):
+            with contextlib.suppress(*UNREADABLE):
                 whole = msgspec.json.decode(self._body, type=_Whole)
                 self.content = whole.content if self._keeps_content else []
                 return whole.usage

@@ -12,14 +12,15 @@ from typing import Any, Protocol, Self
 
 import anthropic
 import httpx2
+import msgspec
 from anthropic.resources.messages import AsyncMessages
 from anthropic.types import MessageCountTokensParams
 
 from addon.claude_batches import ClaudeBatches
-from addon.claude_errors import translated_errors
+from addon.claude_errors import UNREADABLE, translated_errors
 from addon.claude_files import ClaudeFiles
 from addon.claude_sdk import ClaudeSdk, key_headers
-from addon.claude_transport import BROKEN, SILENT, ClaudeHttpClient, reader_of
+from addon.claude_transport import SILENT, ClaudeHttpClient, reader_of
 from addon.event_stream import EVENT_STREAM, read_event_stream
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
@@ -55,6 +56,16 @@ _LONGEST_BACKOFF_SECONDS = 8.0
 
 class UpstreamBrokenError(Exception):
     """The connection to Claude failed, or brought what is no event stream. The text says which, without content."""
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
+class _ModelPage(msgspec.Struct):
+    data: list[dict[str, Any]]
+    has_more: bool = False
+    last_id: str | None = None
 
 
 class ClaudeStream:
@@ -126,7 +137,7 @@ class ClaudeStream:
                     raise UpstreamBrokenError("Claude's answer could not be read") from unreadable
         except SILENT as error:
             raise UpstreamBrokenError("Claude fell silent") from error
-        except BROKEN as error:
+        except UNREADABLE as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
 
     async def _read_frames(self) -> AsyncIterator[list[Event]]:
@@ -140,7 +151,7 @@ class ClaudeStream:
             raise UpstreamBrokenError("Claude's answer could not be read") from error
         except SILENT as error:
             raise UpstreamBrokenError("Claude fell silent") from error
-        except BROKEN as error:
+        except UNREADABLE as error:
             raise UpstreamBrokenError("the connection to Claude broke") from error
 
     async def _pieces(self) -> AsyncIterator[bytes]:
@@ -279,13 +290,15 @@ class MessagesClient:
         """Ask how many tokens the input of a Messages request has.
 
         Raises:
-            OpenAIError: Claude's refusal, translated, or its being out of reach.
+            OpenAIError: Claude's refusal, its being out of reach, or a count that cannot be read.
         """
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
         beta = {name: params[name] for name in ("mcp_servers",) if name in params}
         more = {**headers, **key_headers(key)}
         with translated_errors(self._on_upstream):
-            count = await self._sdk.messages.count_tokens(**counted, extra_headers=more, extra_body=beta)
+            count_tokens = self._sdk.messages.with_raw_response.count_tokens
+            response = await count_tokens(**counted, extra_headers=more, extra_body=beta)
+            count = msgspec.json.decode(await response.read(), type=_Count)
         self._on_upstream("200")
         return count.input_tokens
 
@@ -347,9 +360,19 @@ class ClaudeClient(MessagesClient):
 
         Raises:
             anthropic.AnthropicError: Claude refused, or is out of reach.
+            Exception: one of `addon.claude_errors.UNREADABLE`.
         """
-        models = self._claude_sdk.models.list(limit=1000, extra_headers=key_headers(key))
-        return [model.to_dict(mode="json") async for model in models]
+        models: list[dict[str, Any]] = []
+        after: str | anthropic.Omit = anthropic.omit
+        while True:
+            response = await self._claude_sdk.models.with_raw_response.list(
+                limit=1000, after_id=after, extra_headers=key_headers(key)
+            )
+            page = msgspec.json.decode(await response.read(), type=_ModelPage)
+            models += page.data
+            if not page.has_more or page.last_id is None:
+                return models
+            after = page.last_id
 
 
 def _own_key(claude: ClaudeSettings) -> str:

@@ -1,14 +1,20 @@
-"""What the SDK raises, as errors that clients know."""
+"""What the SDK raises, and answers that cannot be read, as errors that clients know."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import anthropic
+import httpx2
+import msgspec
 
+from addon.claude_transport import BROKEN
 from translators.errors import OpenAIError, translate_claude_error
 
-__all__ = ["translated_errors"]
+__all__ = ["UNREADABLE", "translated_errors"]
+
+UNREADABLE = (*BROKEN, httpx2.DecodingError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised where the body of an answer breaks off, is packed wrongly, or is not the JSON that it should be."""
 
 
 @contextlib.contextmanager
@@ -19,7 +25,7 @@ def translated_errors(on_upstream: Callable[[str], None]) -> Iterator[None]:
         on_upstream: told the status, or the word that takes its place.
 
     Raises:
-        OpenAIError: Claude's refusal, or its being out of reach.
+        OpenAIError: Claude's refusal, its being out of reach, or an answer that cannot be read.
     """
     try:
         yield
@@ -35,3 +41,6 @@ def translated_errors(on_upstream: Callable[[str], None]) -> Iterator[None]:
     except anthropic.APIConnectionError as error:
         on_upstream("unreachable")
         raise OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable") from error
+    except UNREADABLE as error:
+        on_upstream("broken")
+        raise OpenAIError(502, "Claude's answer could not be read.", "server_error", "upstream_broken") from error

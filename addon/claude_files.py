@@ -5,6 +5,8 @@ https://platform.claude.com/docs/en/build-with-claude/files.
 
 from collections.abc import Callable
 
+import msgspec
+
 from addon.claude_errors import translated_errors
 from addon.claude_sdk import ClaudeSdk, key_headers
 from addon.thinking_memory import scope_of
@@ -16,8 +18,12 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 3600, 7_776_000
 """How long Claude may be told to keep a file (`anthropic.resources.files`)."""
 
 
+class _Made(msgspec.Struct):
+    id: str
+
+
 class ClaudeFiles:
-    """The calls about files. Each raises OpenAIError: Claude's refusal, translated, or its being out of reach.
+    """The calls about files. Each raises OpenAIError: Claude's refusal, its being out of reach or unreadable.
 
     Args:
         sdk: the official SDK.
@@ -35,13 +41,15 @@ class ClaudeFiles:
     async def upload(self, file: FileForClaude, seconds: int, key: str | None) -> str:
         """Send a file that is to be kept for a time; return Claude's id of it."""
         sent = (file.filename, file.content, file.media_type)
+        upload = self._sdk.files.with_raw_response.upload
         with translated_errors(self._on_upstream):
-            made = await self._sdk.files.upload(file=sent, expires_in_seconds=seconds, extra_headers=key_headers(key))
+            response = await upload(file=sent, expires_in_seconds=seconds, extra_headers=key_headers(key))
+            made = msgspec.json.decode(await response.read(), type=_Made)
         self._on_upstream("200")
         return made.id
 
     async def delete(self, claude_file_id: str, key: str | None) -> None:
         """Delete a file."""
         with translated_errors(self._on_upstream):
-            await self._sdk.files.delete(claude_file_id, extra_headers=key_headers(key))
+            await self._sdk.files.with_raw_response.delete(claude_file_id, extra_headers=key_headers(key))
         self._on_upstream("200")

@@ -6,6 +6,7 @@ its own, which are noted when they are made. One that brings its own key for Cla
 there are no keys, all clients are the operator's.
 """
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from addon.claude_errors import UNREADABLE
 from addon.exchange import Exchange
 from addon.listed_records import ListedRecords
 from addon.routing import normalise_path
@@ -56,8 +58,10 @@ class WorkspaceShare:
         await self.owned.store.renew([self.owned.key(resource_id)])
 
     async def note(self, body: bytes) -> None:
-        """Note what was made, by Claude's answer."""
-        made = msgspec.json.decode(body, type=_Made)
+        """Note what was made, by Claude's answer. One that cannot be read is the client's to judge."""
+        made = _Made()
+        with contextlib.suppress(*UNREADABLE):
+            made = msgspec.json.decode(body, type=_Made)
         if made.id is not None:
             await self.owned.add({"id": made.id, "created_at": time.time()})
 

@@ -7,13 +7,14 @@ those that are noted as the client's are asked for; then the list does not grow 
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx2
 import msgspec
 from mitmproxy.coretypes.multidict import MultiDictView
 
+from addon.claude_errors import UNREADABLE
 from addon.workspace import WorkspaceShare
 from translators.errors import OpenAIError
 
@@ -32,9 +33,15 @@ class _Item(msgspec.Struct):
     id: str
 
 
-class _Page(msgspec.Struct):
+class _EncodedPage(msgspec.Struct):
     data: list[msgspec.Raw]
     has_more: bool = False
+
+
+class _Page(NamedTuple):
+    data: list[tuple[str, msgspec.Raw]]
+    """Each with its id."""
+    has_more: bool
 
 
 async def list_own(share: WorkspaceShare, query: MultiDictView[str, str], ask: Ask) -> tuple[httpx2.Response, bytes]:
@@ -62,7 +69,7 @@ async def _list_batches(
         if not response.is_success:
             return response, response.content
         page = _read_page(response)
-        batches = [(_id_of(raw), raw) for raw in page.data]
+        batches = page.data
         known = await share.owned.known([batch_id for batch_id, _ in batches])
         found = [batch for batch in batches if batch[0] in known]
         own = [*found, *own] if is_backwards else [*own, *found]
@@ -94,7 +101,7 @@ async def _list_files(share: WorkspaceShare, query: MultiDictView[str, str], ask
         response = await ask(_encode([*rest, *wanted]))
         if not response.is_success:
             return response, response.content
-        given = {_id_of(raw): raw for raw in _read_page(response).data}
+        given = dict(_read_page(response).data)
         files += [(record, given[record["id"]]) for record in records if record["id"] in given]
         after = records[-1] if records else None
     last = files[limit - 1][0] if len(files) > limit else None
@@ -109,7 +116,7 @@ async def _list_named_files(
     response = await ask(_encode(query.items(multi=True)))
     if not response.is_success:
         return response, response.content
-    files = [(_id_of(raw), raw) for raw in _read_page(response).data]
+    files = _read_page(response).data
     known = await share.owned.known([file_id for file_id, _ in files])
     own = [raw for file_id, raw in files if file_id in known]
     return response, msgspec.json.encode({"data": own, "next_page": None})
@@ -146,10 +153,8 @@ def _encode(query: Iterable[tuple[str, str]]) -> str:
 
 def _read_page(response: httpx2.Response) -> _Page:
     try:
-        return msgspec.json.decode(response.content, type=_Page)
-    except msgspec.DecodeError as error:
-        raise OpenAIError(502, "Claude answered with something that is not a list.", "server_error") from error
-
-
-def _id_of(raw: msgspec.Raw) -> str:
-    return msgspec.json.decode(raw, type=_Item).id
+        page = msgspec.json.decode(response.content, type=_EncodedPage)
+        return _Page([(msgspec.json.decode(raw, type=_Item).id, raw) for raw in page.data], page.has_more)
+    except UNREADABLE as error:
+        message = "Claude answered with something that is not a list."
+        raise OpenAIError(502, message, "server_error", "upstream_broken") from error

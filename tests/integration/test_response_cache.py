@@ -253,6 +253,31 @@ async def test_the_one_who_asked_first_may_leave_the_others_get_their_answer(
         assert (await whole(client, text))[1] == "hit"
 
 
+@pytest.mark.parametrize("when", ["before_it_begins", "in_the_middle"])
+async def test_who_stays_pays_for_an_answer_that_the_first_one_left(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, make_settings: Make, when: str
+) -> None:
+    text = simulate("Hello.", **({"delay": 0.5} if when == "before_it_begins" else SLOW))
+    async with start_proxy(REVERSE, settings=make_settings()) as proxy, client_of(proxy) as client:
+        first = asyncio.create_task(whole(client, text))
+        while not calls(simulation):
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(whole(client, text))
+        while proxy.running < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0 if when == "before_it_begins" else 0.2)
+        first.cancel()
+        completion, _ = await second
+        assert completion.usage.completion_tokens > 1
+        tokens = [
+            metric(proxy, "claude_proxy_tokens_total", model="claude-sonnet-5-5", kind=kind)
+            for kind in ("input", "output")
+        ]
+        assert tokens == [completion.usage.prompt_tokens, completion.usage.completion_tokens]
+        outcomes = [metric(proxy, "claude_proxy_cache_requests_total", outcome=name) for name in ("miss", "shared")]
+        assert outcomes == [1, 1]
+
+
 async def test_when_the_last_one_leaves_the_call_to_claude_ends(
     start_proxy: ProxyStarter, simulation: RunningSimulation, make_settings: Make
 ) -> None:

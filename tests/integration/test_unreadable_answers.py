@@ -1,0 +1,117 @@
+"""Answers of Claude that cannot be read, to messages, lists, counts, batches and files: never a failure of our own."""
+
+import base64
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.claude import ClaudeClient
+from addon.client_keys import digest_of
+from addon.settings import load_settings
+from tests.integration.raw_upstream import Call, RawUpstream, Script, raw_upstream
+from tests.integration.responses_api import REVERSE, http_of, settings_with_store
+from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from translators.errors import OpenAIError
+from translators.uploaded_files import FileForClaude
+
+JSON = {"content-type": "application/json"}
+GZIP = {**JSON, "content-encoding": "gzip"}
+
+
+def sending(body: bytes, headers: dict[str, str], missing: int = 0) -> Script:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 200 OK\r\n{fields}content-length: {len(body) + missing}\r\n\r\n".encode()
+
+    async def script(call: Call) -> None:
+        await call.send(head + body)
+        if missing:
+            call.writer.transport.abort()
+
+    return script
+
+
+UNREADABLE = {
+    "no_gzip": sending(b'{"id": "x"}', GZIP),
+    "half_a_gzip": sending(
+        gzip.compress(json.dumps({"id": base64.b85encode(bytes(200)).decode()}).encode())[:20], GZIP
+    ),
+    "no_json": sending(b"{]", JSON),
+    "nothing": sending(b"", JSON),
+    "no_unicode": sending(b'{"id": "\xff"}', JSON),
+    "a_page": sending(b"<html>Welcome</html>", {"content-type": "text/html"}),
+    "a_list": sending(b"[]", JSON),
+    "nothing_of_it": sending(b"{}", JSON),
+    "another_kind": sending(b'{"id": 1, "data": 1, "input_tokens": "many", "processing_status": null}', JSON),
+    "nested_too_deeply": sending(b'{"data":' + b"[" * 100_000, JSON),
+    "cut": sending(b'{"id": "x"', JSON, missing=10),
+}
+
+
+@pytest.fixture(params=UNREADABLE)
+async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[RawUpstream]:
+    async with raw_upstream(UNREADABLE[request.param], lists_models=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def proxy(start_proxy: ProxyStarter, upstream: RawUpstream, tmp_path: Path) -> AsyncIterator[RunningProxy]:
+    keys = [{"name": "one", "sha256": digest_of("sk-one")}]
+    settings = settings_with_store(upstream.base_url, tmp_path / "store.sqlite3", access={"keys": keys})
+    async with start_proxy(REVERSE, settings=settings) as running:
+        yield running
+
+
+ANTHROPIC = {"anthropic-version": "2023-06-01"}
+HELLO: Any = {"model": "claude-sonnet-5-5", "input": "Hello"}
+CHAT: Any = {"model": "claude-sonnet-5-5", "messages": [{"role": "user", "content": "Hello"}]}
+BATCH: Any = {"requests": [{"custom_id": "a", "params": {"model": "claude-sonnet-5-5"}}]}
+ASKED = {
+    "models": ("GET", "/v1/models", {}, None),
+    "a_model": ("GET", "/v1/models/gpt-4o", {}, None),
+    "a_count": ("POST", "/v1/responses/input_tokens", {}, HELLO),
+    "own_batches": ("GET", "/v1/messages/batches", ANTHROPIC, None),
+    "own_files": ("GET", "/v1/files", ANTHROPIC, None),
+    "a_chat": ("POST", "/v1/chat/completions", {}, CHAT),
+}
+
+
+async def test_a_client_is_told_that_claude_answered_nothing_readable(proxy: RunningProxy) -> None:
+    async with http_of(proxy) as http:
+        for method, path, headers, body in ASKED.values():
+            answer = await http.request(method, path, headers=headers, json=body)
+            assert (path, answer.status_code) == (path, 502)
+            error = answer.json()["error"]
+            assert error["type"] == ("api_error" if headers else "server_error")
+            assert headers or error["code"] in ("upstream_broken", "upstream_unreachable")
+
+
+@pytest.mark.parametrize(("name", "status"), [("no_gzip", 502), ("cut", 502), ("no_json", 200), ("another_kind", 200)])
+async def test_what_a_client_makes_is_answered_as_claude_does(
+    start_proxy: ProxyStarter, tmp_path: Path, name: str, status: int
+) -> None:
+    keys = [{"name": "one", "sha256": digest_of("sk-one")}]
+    async with raw_upstream(UNREADABLE[name], lists_models=True) as upstream:
+        settings = settings_with_store(upstream.base_url, tmp_path / "store.sqlite3", access={"keys": keys})
+        async with start_proxy(REVERSE, settings=settings) as proxy, http_of(proxy) as http:
+            answer = await http.post("/v1/messages/batches", headers=ANTHROPIC, json=BATCH)
+    assert answer.status_code == status
+
+
+async def test_calls_about_batches_and_files_fail_for_the_moment(upstream: RawUpstream) -> None:
+    settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
+    file = FileForClaude("a.txt", "text/plain", b"text", "document")
+    async with ClaudeClient(settings) as claude:
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "create": lambda: claude.batches.create(b"{}", {}),
+            "retrieve": lambda: claude.batches.retrieve("msgbatch_1"),
+            "results": lambda: anext(claude.batches.results("msgbatch_1")),
+            "upload": lambda: claude.files.upload(file, 3600, None),
+        }
+        for call in calls.values():
+            with pytest.raises(OpenAIError) as failed:
+                await call()
+            assert (failed.value.status, failed.value.type) == (502, "server_error")
