@@ -12,7 +12,7 @@ from addon.access import Client
 from addon.claude import UpstreamBrokenError
 from addon.figures import Figures
 from addon.gateway import Gateway
-from addon.response_cache import CACHE_HEADER, Answer, CacheUse, name_request
+from addon.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
 from translators.backends import ANTHROPIC, parse_target
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError
@@ -157,6 +157,9 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         self._on_retry = on_retry
         self._revise = revise
         self._cache_use: CacheUse = caller.cache_use if may_reuse else "off"
+        self._cached: CachedAnswer | None = None
+        self._cache_outcome: CacheOutcome | None = None
+        """Of the segments that have ended."""
 
     async def run(self) -> None:
         """Have the whole answer translated, its continuations included.
@@ -228,6 +231,14 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 raise _cut_off(str(error)) from error
         finally:
             await answer.close()
+            if self._cached is not None:
+                self._cache_outcome = self._note_outcome(self._cached)
+
+    def _note_outcome(self, answer: CachedAnswer) -> CacheOutcome:
+        """Note what the cache has to do with the turn, which counts as made if one of its segments was."""
+        outcome: CacheOutcome = "miss" if self._cache_outcome == "miss" else answer.outcome
+        self._caller.figures.cache = outcome
+        return outcome
 
     async def _ask(self, params: dict[str, Any]) -> Answer:
         caller = self._caller
@@ -274,11 +285,9 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             return await claude.stream(body, headers, key)
         owner = "" if gateway.settings.cache.shared else caller.scope
         name = name_request(owner, body, headers)
-        answer, outcome = await gateway.cache.answer(name, lambda: claude.stream(body, headers, key), self._cache_use)
-        # A turn of several segments counts as made if one of them was.
-        if caller.figures.cache != "miss":
-            caller.figures.cache = outcome
-        return answer
+        self._cached = await gateway.cache.answer(name, lambda: claude.stream(body, headers, key), self._cache_use)
+        self._note_outcome(self._cached)
+        return self._cached
 
 
 def _cut_off(reason: str) -> OpenAIError:

@@ -2,7 +2,7 @@
 
 What is kept are Claude's events, under the very request that Claude was asked with: so whole and streamed answers serve
 each other, and every client gets ids and times of its own. Equal requests that come while the first is being answered
-share its answer.
+share its answer, and one of them pays for it: the first of those who stay.
 """
 
 import asyncio
@@ -22,7 +22,16 @@ from addon.setting_sections import CacheSettings
 from addon.store import Key, Store, StoreUnavailableError
 from translators.claude_events import Event
 
-__all__ = ["CACHE_HEADER", "Answer", "CacheOutcome", "CacheUse", "ResponseCache", "cache_use", "name_request"]
+__all__ = [
+    "CACHE_HEADER",
+    "Answer",
+    "CacheOutcome",
+    "CacheUse",
+    "CachedAnswer",
+    "ResponseCache",
+    "cache_use",
+    "name_request",
+]
 
 CACHE_HEADER = "x-claude-proxy-cache"
 """In a request `on`, `off` or `refresh`; in an answer what came of it."""
@@ -30,7 +39,7 @@ CACHE_HEADER = "x-claude-proxy-cache"
 type CacheUse = Literal["off", "on", "refresh"]
 """Whether kept answers are given and answers kept; `refresh` only keeps."""
 type CacheOutcome = Literal["hit", "shared", "miss"]
-"""The answer was kept, was being made for another request, or was made for this one."""
+"""The answer was kept, was being made for another request, or was made for this one, which pays for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +64,14 @@ class Answer(Protocol):
 
     async def close(self) -> None:
         """End the call."""
+
+
+class CachedAnswer(Answer, Protocol):
+    """One that others may have too."""
+
+    @property
+    def outcome(self) -> CacheOutcome:
+        """What the cache has to do with it: settled when it is closed, because who pays may leave before its end."""
 
 
 def cache_use(settings: CacheSettings, key: ClientKey | None, asked: str | None) -> CacheUse:
@@ -106,10 +123,8 @@ class ResponseCache:
         self._kept: TTLCache[str, bytes] = TTLCache(settings.max_bytes, settings.seconds_to_live, getsizeof=len)
         self._under_way: dict[str, _AnswerUnderWay] = {}
 
-    async def answer(
-        self, name: str, ask: Callable[[], Awaitable[Answer]], use: CacheUse
-    ) -> tuple[Answer, CacheOutcome]:
-        """Find the answer, or have it made; say which.
+    async def answer(self, name: str, ask: Callable[[], Awaitable[Answer]], use: CacheUse) -> CachedAnswer:
+        """Find the answer, or have it made.
 
         Args:
             name: of the request (`name_request`).
@@ -122,13 +137,13 @@ class ResponseCache:
         if use == "on":
             encoded = await self._load(name)
             if encoded is not None:
-                return _GivenAgain(_decoder.decode(encoded).events), "hit"
+                return _GivenAgain(_decoder.decode(encoded).events)
             if (under_way := self._under_way.get(name)) is not None:
-                return await under_way.follow(), "shared"
+                return await under_way.follow()
         made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), lambda: self._forget(name, made))
         self._under_way[name] = made
         made.begin()
-        return await made.follow(), "miss"
+        return await made.follow()
 
     async def _load(self, name: str) -> bytes | None:
         if self._store is None:
@@ -162,6 +177,7 @@ class _GivenAgain:
 
     headers = _NO_HEADERS
     retries = 0
+    outcome: CacheOutcome = "hit"
 
     def __init__(self, events: list[Event]) -> None:
         self._events = events
@@ -189,7 +205,9 @@ class _AnswerUnderWay:
         self.batches: list[list[Event]] = []
         self.failure: Exception | None = None
         self.done = False
-        self.followers = 0
+        self.paid = False
+        self.followers: list[_Followed] = []
+        """In the order of their coming: the first one pays, unless somebody has."""
         self._grown = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -219,10 +237,15 @@ class _AnswerUnderWay:
         """Wait for the next events, or the end."""
         await self._grown.wait()
 
-    async def leave(self) -> None:
+    @property
+    def is_whole(self) -> bool:
+        """Whether Claude has said all of it."""
+        return bool(self.batches) and self.batches[-1][-1].type == "message_stop"
+
+    async def leave(self, followed: "_Followed") -> None:
         """Note that one who follows does not any more."""
-        self.followers -= 1
-        if self.followers == 0 and not self.done and self._task is not None:
+        self.followers.remove(followed)
+        if not self.followers and not self.done and self._task is not None:
             self._forget()
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -242,7 +265,7 @@ class _AnswerUnderWay:
         finally:
             # Those who come from now on find the kept answer, or have it made anew.
             self.done = True
-            if self.failure is None and self.batches and self.batches[-1][-1].type == "message_stop":
+            if self.failure is None and self.is_whole:
                 with contextlib.suppress(asyncio.CancelledError):
                     await self._keep([event for events in self.batches for event in events])
             self._forget()
@@ -258,8 +281,9 @@ class _Followed:
 
     def __init__(self, under_way: _AnswerUnderWay) -> None:
         self._under_way = under_way
-        self._is_open = True
-        under_way.followers += 1
+        self._read = 0
+        self._settled: CacheOutcome | None = None
+        under_way.followers.append(self)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -273,12 +297,20 @@ class _Followed:
         answer = self._under_way.answer
         return answer.retries if answer is not None else 0
 
+    @property
+    def outcome(self) -> CacheOutcome:
+        """Whether this one pays for the answer."""
+        if self._settled is not None:
+            return self._settled
+        under_way = self._under_way
+        return "miss" if under_way.followers[0] is self and not under_way.paid else "shared"
+
     async def events(self) -> AsyncIterator[list[Event]]:
-        under_way, number = self._under_way, 0
+        under_way = self._under_way
         while True:
-            if number < len(under_way.batches):
-                number += 1
-                yield under_way.batches[number - 1]
+            if self._read < len(under_way.batches):
+                self._read += 1
+                yield under_way.batches[self._read - 1]
             elif under_way.failure is not None:
                 raise under_way.failure
             elif under_way.done:
@@ -287,7 +319,12 @@ class _Followed:
                 await under_way.grown()
 
     async def close(self) -> None:
-        """Leave the answer to the others."""
-        if self._is_open:
-            self._is_open = False
-            await self._under_way.leave()
+        """Leave the answer to the others; before its end, to be paid for by the next of them."""
+        if self._settled is not None:
+            return
+        under_way, outcome = self._under_way, self.outcome
+        if outcome == "miss":
+            has_all = self._read == len(under_way.batches) and (under_way.done or under_way.is_whole)
+            under_way.paid = has_all or len(under_way.followers) == 1
+        self._settled = "miss" if outcome == "miss" and under_way.paid else "shared"
+        await under_way.leave(self)
