@@ -20,6 +20,7 @@ from addon.exchange import Exchange
 from addon.failure_cause import cause_of
 from addon.figures import Figures
 from addon.gateway import Gateway
+from addon.limits import Admission
 from addon.response_cache import CacheUse
 from addon.response_making import make_response
 from addon.response_request import PreparedResponse
@@ -55,6 +56,7 @@ async def start_in_background(exchange: Exchange, prepared: PreparedResponse) ->
         exchange.client,
         prepared,
         Figures(model=exchange.figures.model, claude_model=prepared.request.plan.claude_model),
+        exchange.admission,
     )
     queued = await run.start()
     if not prepared.request.plan.stream:
@@ -73,6 +75,8 @@ class BackgroundResponse:
     client: Client
     prepared: PreparedResponse
     figures: Figures
+    admission: Admission
+    """That of the request; once the response is begun, what is left for it to release."""
     response_headers: dict[str, str] = field(default_factory=dict)
     cache_use: CacheUse = "off"
     events: list[bytes] = field(default_factory=list)
@@ -113,6 +117,7 @@ class BackgroundResponse:
         await self._renew_lease()
         await prepared.records.save(encode_response(queued), prepared.request.input_items, prepared.named.chain)
         self._add(beginning)
+        self.admission = self.admission.hand_over()
         self.gateway.background[prepared.owner, prepared.response_id] = self
         self._task = asyncio_utils.create_task(self._make(), name=f"background {prepared.response_id}", keep_ref=True)
         return queued
@@ -166,6 +171,7 @@ class BackgroundResponse:
             ending = stream.fail(OpenAIError(500, "The proxy had an error while making the response.", "server_error"))
         self._is_ending = True
         self._ended.set()
+        self.admission.release()  # before anybody can know of the end, and asks for more
         await asyncio.wait([watch])
         self._final = stream.response
         if self._is_cancelled and self._final.status == "failed":

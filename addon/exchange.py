@@ -19,6 +19,7 @@ from addon.failure_cause import cause_of
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.keep_alive import KeepAlive
+from addon.limits import Admission
 from addon.metrics import Ending, Outcome, refusal_reason
 from addon.request_stream import RequestStream, too_large
 from addon.response_cache import CacheUse
@@ -63,6 +64,9 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 _TELLING_SECONDS = 10.0
 """How long a client may take to read what went before, to be told of a failure; then its answer is broken off."""
 
+_ALWAYS_ADMITTED = OPEN_ENDPOINTS | {Endpoint.RESPONSE_CANCEL, Endpoint.RESPONSE_DELETION, Endpoint.BATCH_CANCEL}
+"""What ends work is let in too, or a client without a place could not get one back."""
+
 _LIMITED_GETS = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC, Endpoint.RESPONSES})
 """What is read from Claude, and not from the store, and responses on a connection that a GET has opened."""
 
@@ -97,8 +101,8 @@ class Exchange:
     """How errors are written, for an endpoint that is not OpenAI's."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """What Claude's answer adds to the headers of ours: its rate limits."""
-    limit_headers: Mapping[str, str] = field(default_factory=dict)
-    """The proxy's own rate limits."""
+    admission: Admission = field(default_factory=lambda: Admission({}))
+    """What the limits let in: its headers tell the proxy's own, its places are taken until the end."""
     encode_failure: Callable[[OpenAIError], bytes] = lambda error: encode_data(error.encode())
     """Writes an error after the stream has begun, the way that the endpoint's streams end with one."""
     keep_alive: bytes = KEEP_ALIVE
@@ -349,7 +353,7 @@ class Exchange:
             "openai-version": "2020-10-01",
             "openai-processing-ms": str(int((time.perf_counter() - self.started) * 1000)),
             **self.response_headers,
-            **tighter_limits(self.limit_headers, self.response_headers),
+            **tighter_limits(self.admission.headers, self.response_headers),
             **(more or {}),
         }
         if self.figures.fallback is not None:
@@ -407,18 +411,17 @@ class Exchange:
         if self._refused or not self._is_limited():
             await answer(self)
             return
-        admission = await self.gateway.limits.admit(self.client)
-        self.limit_headers = admission.headers
+        self.admission = await self.gateway.limits.admit(self.client)
         try:
             await answer(self)
         finally:
-            admission.release()
+            self.admission.release()
 
     def _is_limited(self) -> bool:
         # What only reads the store asks for nothing that costs: a response in the background may be polled. On a
         # WebSocket each response counts, and not the GET that opened it.
         endpoint = self.claim.endpoint
-        return endpoint not in OPEN_ENDPOINTS and (self.flow.request.method != "GET" or endpoint in _LIMITED_GETS)
+        return endpoint not in _ALWAYS_ADMITTED and (self.flow.request.method != "GET" or endpoint in _LIMITED_GETS)
 
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error

@@ -82,6 +82,11 @@ class Admission:
     give_back: Callable[[], Coroutine[Any, Any, None]] | None = None
     """Gives the places back that it has taken, if it has taken any."""
 
+    def hand_over(self) -> "Admission":
+        """Give the places to what goes on after the request, and releases them when it ends."""
+        handed_over, self.give_back = Admission(self.headers, self.give_back), None
+        return handed_over
+
     def release(self) -> None:
         """Say that the request has ended."""
         if self.give_back is not None:

@@ -153,6 +153,40 @@ async def test_a_client_that_leaves_gives_its_place_back(start_proxy: ProxyStart
             await chat(client)
 
 
+async def test_a_response_in_the_background_keeps_its_place_to_its_end(start_proxy: ProxyStarter, limited: Any) -> None:
+    slow: Any = {"model": "gpt-4o", "input": SLOW, "background": True}
+    settings = limited(concurrent_requests=2)
+    async with start_proxy(STANDALONE, settings=settings) as proxy, asking(proxy) as client:
+        polled = await client.responses.create(**slow)
+        streamed = await client.responses.create(**slow, stream=True)
+        async with asyncio.timeout(10):
+            await anext(aiter(streamed))
+        await streamed.close()
+        for _ in range(2):
+            with pytest.raises(RateLimitError, match="concurrent requests: Limit 2"):
+                await client.responses.create(**slow)
+        async with asyncio.timeout(10):
+            while (await client.responses.retrieve(polled.id)).status != "completed":
+                await asyncio.sleep(0.05)
+            while proxy.addon._gateway is None or proxy.addon._gateway.background:
+                await asyncio.sleep(0.05)
+        await asyncio.gather(chat(client), chat(client))
+
+
+@pytest.mark.parametrize("end", ["cancel", "delete"])
+async def test_what_runs_can_be_ended_when_all_places_are_taken(
+    start_proxy: ProxyStarter, limited: Any, end: str
+) -> None:
+    settings = limited(concurrent_requests=1, requests_per_minute=2)
+    async with start_proxy(STANDALONE, settings=settings) as proxy, asking(proxy) as client:
+        response = await client.responses.create(model="gpt-4o", input=SLOW, background=True)
+        if end == "cancel":
+            assert (await client.responses.cancel(response.id)).status == "cancelled"
+        else:
+            await client.responses.delete(response.id)
+        await chat(client)
+
+
 async def test_polling_is_not_counted(start_proxy: ProxyStarter, limited: Any) -> None:
     async with start_proxy(STANDALONE, settings=limited(requests_per_minute=1)) as proxy, asking(proxy) as client:
         response = await client.responses.create(model="gpt-4o", input="Hello")
