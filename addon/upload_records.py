@@ -103,6 +103,10 @@ class UploadRecords:
         """Forget the parts."""
         await self.store.delete([self._part_key(upload["id"], part_id) for part_id in await self._sizes(upload["id"])])
 
+    def run_key(self, upload_id: str) -> Key:
+        """Name the lock of the request that ends an upload."""
+        return Key("run", self.owner, upload_id)
+
     async def _sizes(self, upload_id: str) -> dict[str, int]:
         """Find the sizes of the parts by their ids."""
         members = [member.decode().split() for member in await self.store.read_list(self._key(upload_id))]

@@ -1,9 +1,10 @@
 """/v1/uploads: files that come in parts, because they are larger than one request may be."""
 
 import asyncio
+import contextlib
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,11 +12,12 @@ import msgspec
 from addon.exchange import Exchange
 from addon.file_records import file_records_of, seconds_of
 from addon.multipart import parse_form
+from addon.store_lock import hold
 from addon.thinking_memory import scope_of
 from addon.upload_records import UploadRecords, file_id_of
 from translators.errors import OpenAIError
 from translators.request_errors import check_range, missing_parameter
-from translators.upload_requests import MOST_PART_BYTES, parse_completion, parse_upload
+from translators.upload_requests import MOST_PART_BYTES, UploadCompletionRequest, parse_completion, parse_upload
 
 __all__ = ["answer_new_part", "answer_new_upload", "answer_upload_cancel", "answer_upload_completion"]
 
@@ -53,14 +55,20 @@ async def answer_upload_completion(exchange: Exchange) -> None:
     """Make a file of the parts. What is complete already is answered again: a client may not have seen the answer.
 
     Raises:
-        OpenAIError: 400 for parts that are not the whole, or not what the checksum is of; 404, 503.
+        OpenAIError: 400 for parts that are not the whole, or not what the checksum is of; 404, 409, 503.
     """
     records = _records(exchange)
     request = parse_completion(exchange.decoded_body())
-    upload = await records.load(exchange.claim.name or "")
-    if upload["status"] == "completed":
-        await _respond(exchange, upload)
-        return
+    async with _alone_at_its_end(records, exchange):
+        upload = await records.load(exchange.claim.name or "")
+        if upload["status"] != "completed":
+            upload = await _complete(exchange, records, upload, request)
+    await _respond(exchange, upload)
+
+
+async def _complete(
+    exchange: Exchange, records: UploadRecords, upload: dict[str, Any], request: UploadCompletionRequest
+) -> dict[str, Any]:
     _require_pending(upload)
     content = await records.join_parts(upload, request.part_ids)
     # In a thread: the streams need not wait for half a gigabyte.
@@ -73,17 +81,33 @@ async def answer_upload_completion(exchange: Exchange) -> None:
     completed = {**upload, "status": "completed", "file": file}
     await records.save(completed)
     await records.delete_parts(upload)
-    await _respond(exchange, completed)
+    return completed
 
 
 async def answer_upload_cancel(exchange: Exchange) -> None:
-    """Give an upload up."""
+    """Give an upload up.
+
+    Raises:
+        OpenAIError: 400 for one that has ended; 404, 409, 503.
+    """
     records = _records(exchange)
-    upload = await _load_pending(records, exchange)
-    cancelled = {**upload, "status": "cancelled"}
-    await records.save(cancelled)
-    await records.delete_parts(upload)
+    async with _alone_at_its_end(records, exchange):
+        upload = await _load_pending(records, exchange)
+        cancelled = {**upload, "status": "cancelled"}
+        await records.save(cancelled)
+        await records.delete_parts(upload)
     await _respond(exchange, cancelled)
+
+
+@contextlib.asynccontextmanager
+async def _alone_at_its_end(records: UploadRecords, exchange: Exchange) -> AsyncIterator[None]:
+    """Let one request at a time end an upload, in all processes. Stock clients ask again after a 409."""
+    upload_id = exchange.claim.name or ""
+    await records.load(upload_id)
+    async with hold(records.store, records.run_key(upload_id)) as is_held:
+        if not is_held:
+            raise OpenAIError(409, f"The upload {upload_id} is just being completed or cancelled.")
+        yield
 
 
 def _md5_of(content: bytes) -> str:

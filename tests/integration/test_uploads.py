@@ -136,6 +136,46 @@ async def test_a_completion_that_was_cut_off_and_is_asked_for_again_makes_one_fi
     assert [file.id async for file in client.files.list()] == [completed.file.id]
 
 
+async def test_of_two_completions_at_once_one_makes_the_file_and_the_other_may_ask_again(
+    proxy: RunningProxy, client: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await client.uploads.create(**UPLOAD)
+    part = await client.uploads.parts.create(upload.id, data=CONTENT)
+    store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+    load, is_reading, may_read = type(store).load, asyncio.Event(), asyncio.Event()
+
+    async def load_late(self: Any, keys: Any) -> Any:
+        if any(key.kind == "part" for key in keys) and not is_reading.is_set():
+            is_reading.set()
+            await may_read.wait()
+        return await load(self, keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "load", load_late)
+        first = asyncio.create_task(client.uploads.complete(upload.id, part_ids=[part.id]))
+        await is_reading.wait()
+        with pytest.raises(openai.ConflictError):
+            await client.uploads.complete(upload.id, part_ids=[part.id])
+        may_read.set()
+        completed = await first
+    assert await client.uploads.complete(upload.id, part_ids=[part.id]) == completed
+    assert completed.file is not None
+    assert [file.id async for file in client.files.list()] == [completed.file.id]
+
+
+async def test_a_completion_and_a_cancellation_that_come_at_once_agree(client: openai.AsyncOpenAI) -> None:
+    for _ in range(5):
+        upload = await client.uploads.create(**UPLOAD)
+        part = await client.uploads.parts.create(upload.id, data=CONTENT)
+        outcomes = await asyncio.gather(
+            client.uploads.complete(upload.id, part_ids=[part.id]),
+            client.uploads.cancel(upload.id),
+            return_exceptions=True,
+        )
+        [kept] = [outcome for outcome in outcomes if not isinstance(outcome, openai.APIStatusError)]
+        assert {type(outcome) for outcome in outcomes} <= {type(kept), openai.ConflictError, openai.BadRequestError}
+
+
 async def test_an_upload_is_found_by_its_own_client_alone(proxy: RunningProxy, client: openai.AsyncOpenAI) -> None:
     upload = await client.uploads.create(**UPLOAD)
     part = await client.uploads.parts.create(upload.id, data=CONTENT)
