@@ -60,12 +60,11 @@ class BatchRecords:
     store: Store
     owner: str
     """`scope_of` of the client's credentials."""
-    seconds_to_live: float
 
     @property
     def listed(self) -> ListedRecords:
         """The records in plain form."""
-        return ListedRecords(self.store, self.owner, "batch", "batches", self.seconds_to_live)
+        return ListedRecords(self.store, self.owner, "batch", "batches")
 
     async def create(self, record: BatchRecord, content: bytes) -> None:
         """Keep a new batch with its input, which its client may delete meanwhile."""
@@ -85,7 +84,7 @@ class BatchRecords:
 
     async def save(self, record: BatchRecord, sent: SentLines | None = None) -> None:
         """Keep a batch as it stands, together with what was found of its lines."""
-        values = {self.listed.key(record.id): msgspec.json.encode(record)}
+        values = self.listed.entries_of(msgspec.to_builtins(record))
         if sent is not None:
             values[self._key("lines", record.id)] = msgspec.json.encode(sent)
         await self.store.save(values)

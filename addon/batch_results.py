@@ -189,7 +189,7 @@ class _Writing:
     async def _save_file(self, kind: str, content: bytes) -> str | None:
         if not content:
             return None
-        files = FileRecords(self.gateway.store, self.records.owner, self.records.seconds_to_live)
+        files = FileRecords(self.gateway.store, self.records.owner)
         batch = self.record.batch
         file_id = file_id_of(batch.id, "output" if kind == "output" else "error")
         filename = f"{batch.id}_{kind}.jsonl"

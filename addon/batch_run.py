@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 def batch_records_of(gateway: Gateway, owner: str) -> BatchRecords:
     """Find the batches of a client."""
-    return BatchRecords(gateway.store, owner, gateway.settings.store.seconds_to_live)
+    return BatchRecords(gateway.store, owner)
 
 
 async def advance(gateway: Gateway, owner: str, batch_id: str, seconds: float) -> None:

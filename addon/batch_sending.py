@@ -102,7 +102,7 @@ class _Sending:
         self._records = records
         self._sent = SentLines()
         self._window = _Window()
-        files = FileRecords(gateway.store, records.owner, records.seconds_to_live)
+        files = FileRecords(gateway.store, records.owner)
         self._files = NamedFiles(gateway, files, None, lasting=_BATCH_SECONDS)
 
     async def send(self) -> BatchRecord:

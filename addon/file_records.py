@@ -28,12 +28,11 @@ class FileRecords:
     store: Store
     owner: str
     """`scope_of` of the client's credentials."""
-    seconds_to_live: float
 
     @property
     def listed(self) -> ListedRecords:
         """The file objects, as OpenAI has them (`openai.types.FileObject`)."""
-        return ListedRecords(self.store, self.owner, "file", "files", self.seconds_to_live)
+        return ListedRecords(self.store, self.owner, "file", "files")
 
     async def create(
         self, filename: str, purpose: str, content: bytes, seconds: int | None = None, file_id: str | None = None
@@ -76,7 +75,7 @@ class FileRecords:
     async def renew(self, file: Mapping[str, Any]) -> None:
         """Keep a file longer that is used, unless it has a time of its own."""
         if file["expires_at"] is None:
-            await self.store.renew([self._content_key(file["id"]), self.listed.key(file["id"])])
+            await self.store.renew([self._content_key(file["id"]), *self.listed.keys_of(file)])
 
     async def delete(self, file_id: str) -> None:
         """Delete a file."""
@@ -89,8 +88,7 @@ class FileRecords:
 
 def file_records_of(exchange: "Exchange") -> FileRecords:
     """Find the files of an exchange's client."""
-    gateway = exchange.gateway
-    return FileRecords(gateway.store, scope_of(exchange.authorization), gateway.settings.store.seconds_to_live)
+    return FileRecords(exchange.gateway.store, scope_of(exchange.authorization))
 
 
 def seconds_of(purpose: str, expiry: FileExpiry | None) -> int | None:

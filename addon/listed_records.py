@@ -1,11 +1,12 @@
 """Stored objects that are found by their id and listed by the time of their making: stored completions, files, batches.
 
 A list that grows for ever would have to be read whole for each page. So the ids of each day have a list of their own,
-which is forgotten with its objects.
+which is forgotten with the last of its objects. An empty value beside it says that there is one, so that days without
+any need not be read.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,15 +33,13 @@ class ListedRecords:
     """Of the objects."""
     lists: Kind
     """Of the lists of their ids."""
-    seconds_to_live: float
-    """How long objects are kept."""
     created: Literal["created", "created_at"] = "created_at"
     """The field of an object that says when it was made, in seconds since 1970."""
 
     async def add(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep a new object, which has an `id`."""
         await self.save(record, seconds_to_live)
-        await self.store.append(self._day_key(self._day_of(record)), [record["id"].encode()])
+        await self.store.append(self._list_of(record), [record["id"].encode()])
 
     async def put(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep an object that may be there already, because work that was cut off is done again."""
@@ -49,7 +48,22 @@ class ListedRecords:
 
     async def save(self, record: dict[str, Any], seconds_to_live: float | None = None) -> None:
         """Keep an object in the place of the one that has its id."""
-        await self.store.save({self.key(record["id"]): msgspec.json.encode(record)}, seconds_to_live)
+        entries = self.entries_of(record)
+        if seconds_to_live is None:
+            await self.store.save(entries)
+        else:
+            # The list is there for others too.
+            key = self.key(record["id"])
+            await self.store.save({key: entries.pop(key)}, seconds_to_live)
+            await self.store.save(entries)
+
+    def entries_of(self, record: dict[str, Any]) -> dict[Key, bytes]:
+        """Give what is to be saved of an object: itself, and that there is a list with it."""
+        return {self.key(record["id"]): msgspec.json.encode(record), self._list_of(record): b""}
+
+    def keys_of(self, record: Mapping[str, Any]) -> tuple[Key, ...]:
+        """Name what is to be renewed with an object that is used: itself, and the list with it."""
+        return self.key(record["id"]), self._list_of(record)
 
     async def load(self, record_id: str) -> dict[str, Any] | None:
         """Find an object."""
@@ -63,7 +77,7 @@ class ListedRecords:
     async def delete(self, record: dict[str, Any]) -> None:
         """Delete an object."""
         await self.store.delete([self.key(record["id"])])
-        await self.store.remove(self._day_key(self._day_of(record)), record["id"].encode())
+        await self.store.remove(self._list_of(record), record["id"].encode())
 
     async def page(
         self,
@@ -89,13 +103,11 @@ class ListedRecords:
         return found, False
 
     async def _walk(self, order: Literal["asc", "desc"], after: dict[str, Any] | None) -> AsyncIterator[dict[str, Any]]:
-        today = int(time.time()) // _DAY
-        oldest = today - min(int(self.seconds_to_live // _DAY) + 1, _MAX_DAYS)
         start = None if after is None else self._day_of(after)
-        days = range(max(oldest, start or oldest), today + 1)
-        if order == "desc":
-            days = range(today if start is None else start, oldest - 1, -1)
-        for day in days:
+        days = [
+            day for day in await self._days() if start is None or (day >= start if order == "asc" else day <= start)
+        ]
+        for day in days if order == "asc" else reversed(days):
             ids = [member.decode() for member in await self.store.read_list(self._day_key(day))]
             if order == "desc":
                 ids.reverse()
@@ -108,11 +120,20 @@ class ListedRecords:
                         continue
                     yield record
 
+    async def _days(self) -> list[int]:
+        """Find the days that have a list, the oldest first."""
+        today = int(time.time()) // _DAY
+        lists = await self.store.load([self._day_key(day) for day in range(today - _MAX_DAYS, today + 1)])
+        return sorted(int(key.id) for key in lists)
+
     def _comes_later(self, record: dict[str, Any], after: dict[str, Any], order: Literal["asc", "desc"]) -> bool:
         made, known = record[self.created], after[self.created]
         return bool(made < known if order == "desc" else made > known)
 
-    def _day_of(self, record: dict[str, Any]) -> int:
+    def _list_of(self, record: Mapping[str, Any]) -> Key:
+        return self._day_key(self._day_of(record))
+
+    def _day_of(self, record: Mapping[str, Any]) -> int:
         return int(record[self.created] // _DAY)
 
     async def _load(self, record_ids: Sequence[str]) -> list[dict[str, Any]]:

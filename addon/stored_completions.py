@@ -112,14 +112,7 @@ def _records(exchange: Exchange) -> ListedRecords:
 
 
 def _records_of(gateway: Gateway, owner: str) -> ListedRecords:
-    return ListedRecords(
-        gateway.store,
-        owner,
-        "completion",
-        "completions",
-        gateway.settings.store.seconds_to_live,
-        "created",
-    )
+    return ListedRecords(gateway.store, owner, "completion", "completions", "created")
 
 
 def _messages_key(exchange: Exchange, completion_id: str) -> Key:

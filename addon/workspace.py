@@ -53,9 +53,10 @@ class WorkspaceShare:
                 raise OpenAIError(405, "Method Not Allowed")
             return
         resource_id = self.resource_id.encode("utf-8", "replace").decode()  # a store takes no bytes that are no UTF-8
-        if await self.owned.load(resource_id) is None:
+        record = await self.owned.load(resource_id)
+        if record is None:
             raise OpenAIError(404, f"Not found: {resource_id[:64]}")
-        await self.owned.store.renew([self.owned.key(resource_id)])
+        await self.owned.store.renew(self.owned.keys_of(record))
 
     async def note(self, body: bytes) -> None:
         """Note what was made, by Claude's answer. One that cannot be read is the client's to judge."""
@@ -80,12 +81,11 @@ def share_of(exchange: Exchange) -> WorkspaceShare | None:
     found = _RESOURCE.fullmatch(normalise_path(request.path.partition("?")[0]))
     if found is None:
         return None
-    gateway, is_of_files = exchange.gateway, found["collection"] == "files"
-    seconds = gateway.settings.store.seconds_to_live
+    store, is_of_files = exchange.gateway.store, found["collection"] == "files"
     owned = (
-        ListedRecords(gateway.store, exchange.scope, "claude_file", "claude_files", seconds)
+        ListedRecords(store, exchange.scope, "claude_file", "claude_files")
         if is_of_files
-        else ListedRecords(gateway.store, exchange.scope, "claude_batch", "claude_batches", seconds)
+        else ListedRecords(store, exchange.scope, "claude_batch", "claude_batches")
     )
     does: Literal["list", "make", "delete", "other"] = "other"
     match request.method, found["id"], found["rest"]:

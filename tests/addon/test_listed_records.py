@@ -1,5 +1,6 @@
 """Objects listed by the time of their making, over the days that they are kept."""
 
+import asyncio
 import time
 
 import pytest
@@ -18,8 +19,15 @@ async def store():
     await made.close()
 
 
-def records_of(store, owner="one", seconds_to_live=30 * DAY):
-    return ListedRecords(store, owner, "completion", "completions", seconds_to_live)
+@pytest.fixture
+async def forgetful_store():
+    made = SqliteStore(IN_MEMORY, 0.6, 10_000_000)
+    yield made
+    await made.close()
+
+
+def records_of(store, owner="one"):
+    return ListedRecords(store, owner, "completion", "completions")
 
 
 @pytest.fixture
@@ -95,8 +103,42 @@ async def test_nothing_of_one_client_is_found_by_another(records, store):
     assert await other.load("a") is None
 
 
-async def test_lists_go_back_as_far_as_objects_are_kept(records, store):
-    assert await ids_of(records_of(store, seconds_to_live=5 * DAY)) == ("cde", False)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_lists_go_back_to_objects_that_are_older_than_any_unused_one(store, order):
+    records = records_of(store)
+    for name, created in [("z", NOW - 300 * DAY), ("y", NOW - 31 * DAY), ("x", NOW)]:
+        await records.add({"id": name, "created_at": created})
+    assert await ids_of(records, order=order) == ("zyx" if order == "asc" else "xyz", False)
+    assert await ids_of(records, order=order, after=await records.load("y")) == ("x" if order == "asc" else "z", False)
+
+
+async def _save(records, record):
+    await records.save(record)
+
+
+async def _put(records, record):
+    await records.put(record)
+
+
+async def _put_for_a_time(records, record):
+    await records.put(record, 0.6)
+
+
+async def _renew(records, record):
+    await records.store.renew(records.keys_of(record))
+
+
+@pytest.mark.parametrize("keep", [_save, _put, _put_for_a_time, _renew])
+async def test_an_object_is_listed_for_as_long_as_it_is_kept(forgetful_store, keep):
+    records, record = records_of(forgetful_store), {"id": "a", "created_at": NOW}
+    await records.add(record)
+    await asyncio.sleep(0.4)
+    await keep(records, record)
+    await asyncio.sleep(0.4)
+    assert await records.load("a") == record
+    assert await ids_of(records) == ("a", False)
+    await asyncio.sleep(0.4)
+    assert await ids_of(records) == ("", False)
 
 
 async def test_an_object_that_is_put_twice_is_listed_once(store):
