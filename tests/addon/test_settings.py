@@ -172,6 +172,54 @@ def test_a_broken_key_is_refused_without_being_shown(monkeypatch):
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+PORT = "the port of a Redis URL is a number from 1 to 65535"
+DATABASE = "the path of a Redis URL is the number of a database, such as /0"
+ADDRESS = "a Redis URL has the form redis://user:password@host:port/database, with options that redis-py knows"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://host", "a Redis URL starts with redis://, rediss:// or unix://"),
+        ("redis://:secret@host:99999", PORT),
+        ("redis://:secret@host:0/0", PORT),
+        ("redis://:secret@host:abc/0", PORT),
+        ("rediss://:secret@host:-1", PORT),
+        ("redis://:secret@host:secret/word", PORT),
+        ("redis://:secret@host/one", DATABASE),
+        ("redis://:secret@[::1", ADDRESS),
+        ("redis://:secret@host?secret=1", ADDRESS),
+        ("redis://:secret@host?socket_timeout=secret", ADDRESS),
+        ("redis://:secret@host?protocol=9", ADDRESS),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("store", "CLAUDE_PROXY_REDIS_URL"), ("rate_limiting", "CLAUDE_PROXY_LIMITS_REDIS_URL")],
+    ids=["store", "limits"],
+)
+def test_a_redis_url_that_leads_nowhere_is_refused_without_being_shown(monkeypatch, name, variable, url, problem):
+    monkeypatch.setenv(variable, url)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.problems == (f"{name}.redis_url (environment variable {variable}): {problem}.",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://host:6379/",
+        "redis://me:pass%40word@[::1]:6379/15",
+        "rediss://host:6380?ssl_cert_reqs=none&db=2",
+        "unix:///run/redis.sock?db=1",
+    ],
+)
+def test_redis_urls_are_taken_as_redis_py_takes_them(monkeypatch, url):
+    monkeypatch.setenv("CLAUDE_PROXY_REDIS_URL", url)
+    assert load_settings().store.redis_url.get_secret_value() == url
+
+
 def test_two_configuration_files_at_once_are_refused(clean_environment):
     (clean_environment / "config.json").write_text('{"server": {}}')
     (clean_environment / "config.toml").write_text("[server]\n")
