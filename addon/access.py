@@ -7,7 +7,7 @@ client from another, and who gets in is a matter of `proxyauth` or of `access.pr
 import base64
 import hmac
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,7 +29,7 @@ from addon.state_folder import state_folder
 from addon.thinking_memory import scope_of
 from translators.errors import OpenAIError
 
-__all__ = ["Access", "Client", "key_file_of"]
+__all__ = ["Access", "Client", "credentials_of", "key_file_of"]
 
 FIRST_KEY_NAME = "first"
 """The name of the key that a listener beyond loopback makes for itself."""
@@ -154,7 +154,7 @@ class Access:
         Raises:
             OpenAIError: 401 for a client without a key, or with a wrong one.
         """
-        presented = list(_credentials(headers))
+        presented = _presented_keys(headers)
         if self._settings.bring_your_own_key:
             for key in presented:
                 if key.startswith(_OWN_KEY_PREFIX):
@@ -246,14 +246,33 @@ class Access:
         )
 
 
-def _credentials(headers: Mapping[str, str]) -> Iterator[str]:
-    """Give what the client presents: OpenAI's clients as Bearer, Azure's as `api-key`, Anthropic's as `x-api-key`."""
-    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        yield token.strip()
-    for name in ("api-key", "x-api-key"):
-        if key := headers.get(name, "").strip():
-            yield key
+def credentials_of(headers: Mapping[str, str], known: Client | None) -> str | None:
+    """Join all that tells a client from others: what it stores is found again by the same alone.
+
+    A key is the same however it is sent. Each part says what it is, so that no header can stand for another part.
+
+    Args:
+        headers: of the request, names in lower case.
+        known: whose connection to the proxy it is, if that was asked.
+    """
+    authorization = headers.get("authorization", "").strip()
+    parts = [known.id] if known is not None else []
+    if authorization and _bearer_key(authorization) is None:
+        parts.append(f"Authorization: {authorization}")
+    parts += dict.fromkeys(f"Bearer {key}" for key in _presented_keys(headers))
+    return " ".join(parts) or None
+
+
+def _presented_keys(headers: Mapping[str, str]) -> list[str]:
+    """Read what the client presents: OpenAI's clients as Bearer, Azure's as `api-key`, Anthropic's as `x-api-key`."""
+    sent = [_bearer_key(headers.get("authorization", "").strip())]
+    sent += [headers.get(name, "").strip() for name in ("api-key", "x-api-key")]
+    return [key for key in sent if key]
+
+
+def _bearer_key(authorization: str) -> str | None:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def _missing_key() -> OpenAIError:

@@ -18,7 +18,7 @@ from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.utils import asyncio_utils
 
-from addon.access import Access, Client, key_file_of
+from addon.access import Access, Client, credentials_of, key_file_of
 from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.claude_backends import check_backends
@@ -422,7 +422,7 @@ class ClaudeProxyAddon:
             claim,
             gateway,
             ANSWERS[claim.endpoint],
-            authorization=self._credentials_of(flow, headers),
+            authorization=credentials_of(headers, self._proxy_gate.client_of(flow)),
             client=client,
             refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
@@ -435,12 +435,6 @@ class ClaudeProxyAddon:
         self._exchanges[flow.id] = exchange
         self._mask_secrets(flow)
         return exchange
-
-    def _credentials_of(self, flow: http.HTTPFlow, headers: Mapping[str, str]) -> str | None:
-        """Join all that tells the client from others: what it stores is found again by the same alone."""
-        known = self._proxy_gate.client_of(flow)
-        sent = [headers.get(name) for name in ("authorization", "api-key", "x-api-key")]
-        return " ".join(filter(None, [known.id if known else None, *sent])) or None
 
     def _client_of(
         self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]

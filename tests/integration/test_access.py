@@ -362,6 +362,44 @@ async def test_no_key_finds_what_another_one_stored_however_it_is_sent(
     assert found == [200, 404]
 
 
+async def test_a_key_finds_what_it_stored_however_it_is_sent(start_proxy: ProxyStarter, secured: Settings) -> None:
+    ways: list[dict[str, str]] = [
+        {"authorization": f"Bearer {KEY}"},
+        {"authorization": f"bearer  {KEY}"},
+        {"api-key": KEY},
+        {"x-api-key": KEY},
+        {"authorization": f"Bearer {KEY}", "x-api-key": KEY},
+    ]
+    others: list[dict[str, str]] = [
+        {"authorization": f"Bearer {HAIKU_KEY}"},
+        {"authorization": KEY, "x-api-key": HAIKU_KEY},
+        {"authorization": f"Bearer {KEY}", "x-api-key": HAIKU_KEY},
+    ]
+    async with start_proxy(STANDALONE, settings=secured) as proxy, asking(proxy) as client:
+        made = [(await client.post("/v1/conversations", json={}, headers=way)).json()["id"] for way in ways]
+        for conversation in made:
+            path = f"/v1/conversations/{conversation}"
+            assert [(await client.get(path, headers=way)).status_code for way in (*ways, *others)] == [
+                *(200 for _ in ways),
+                *(404 for _ in others),
+            ]
+
+
+async def test_a_header_does_not_make_a_client_of_a_key_for_the_proxy(
+    start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path
+) -> None:
+    settings = settings_of(claude, tmp_path, keys=[KEPT], proxy_keys=True, allow_anonymous=True)
+    async with start_proxy(REGULAR, STANDALONE, settings=settings) as proxy:
+        verify = ssl.create_default_context(cafile=str(proxy.ca))
+        via = f"http://app:{KEY}@127.0.0.1:{proxy.ports[0]}"
+        async with httpx2.AsyncClient(proxy=via, verify=verify, trust_env=False) as known:
+            made = (await known.post("https://api.openai.com/v1/conversations", json={})).json()["id"]
+            assert (await known.get(f"https://api.openai.com/v1/conversations/{made}")).status_code == 200
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.ports[1]}", trust_env=False) as stranger:
+            headers = {"authorization": "key:ci"}
+            assert (await stranger.get(f"/v1/conversations/{made}", headers=headers)).status_code == 404
+
+
 async def test_no_key_for_the_proxy_finds_what_another_one_stored_with_the_same_key_for_openai(
     start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path
 ) -> None:
