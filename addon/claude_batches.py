@@ -4,12 +4,15 @@ https://platform.claude.com/docs/en/build-with-claude/batch-processing. Bodies a
 batch has up to 256 MB of them.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
+import httpx2
 import msgspec
+from anthropic import APIStatusError
 
-from addon.claude_errors import translated_errors
+from addon.claude_errors import UNREADABLE, translated_errors
 from addon.claude_sdk import ClaudeSdk
 from translators.errors import OpenAIError, translate_claude_error
 
@@ -26,6 +29,14 @@ class ClaudeBatch(msgspec.Struct):
 
 class _Created(msgspec.Struct):
     id: str
+
+
+class _Error(msgspec.Struct):
+    type: str
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error
 
 
 class ClaudeBatches:
@@ -55,7 +66,7 @@ class ClaudeBatches:
 
     async def retrieve(self, batch_id: str) -> ClaudeBatch:
         """Ask how a batch stands."""
-        with translated_errors(self._on_upstream):
+        with self._translated_errors():
             response = await self._sdk.messages.batches.with_raw_response.retrieve(batch_id)
             batch = msgspec.json.decode(await response.read(), type=ClaudeBatch)
         self._on_upstream("200")
@@ -63,7 +74,7 @@ class ClaudeBatches:
 
     async def cancel(self, batch_id: str) -> None:
         """Let a batch end with what it has."""
-        with translated_errors(self._on_upstream):
+        with self._translated_errors():
             await self._sdk.messages.batches.with_raw_response.cancel(batch_id)
         self._on_upstream("200")
 
@@ -77,9 +88,8 @@ class ClaudeBatches:
             try:
                 if not response.is_success:
                     self._on_upstream(str(response.status_code))
-                    raise translate_claude_error(
-                        response.status_code, await response.aread(), response.headers, datetime.now(UTC)
-                    )
+                    await response.aread()
+                    raise _translate_refusal(response)
                 rest = b""
                 async for chunk in response.aiter_bytes():
                     *lines, rest = (rest + chunk).split(b"\n")
@@ -91,3 +101,28 @@ class ClaudeBatches:
             finally:
                 await response.aclose()
         self._on_upstream("200")
+
+    @contextlib.contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            with translated_errors(self._on_upstream):
+                yield
+        except OpenAIError as error:
+            if isinstance(error.__cause__, APIStatusError):
+                raise _translate_refusal(error.__cause__.response) from error.__cause__
+            raise
+
+
+def _translate_refusal(response: httpx2.Response) -> OpenAIError:
+    """Translate an answer that is no success. That a batch is gone for ever is Claude's to say.
+
+    What is between us and Claude says 404 too, while it is set up or restarted.
+    """
+    if response.status_code == 404:
+        try:
+            kind = msgspec.json.decode(response.content, type=_Refusal).error.type
+        except UNREADABLE:
+            kind = ""
+        if kind != "not_found_error":
+            return OpenAIError(502, "Claude's answer could not be read.", "server_error", "upstream_broken")
+    return translate_claude_error(response.status_code, response.content, response.headers, datetime.now(UTC))

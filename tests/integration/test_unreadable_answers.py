@@ -115,3 +115,41 @@ async def test_calls_about_batches_and_files_fail_for_the_moment(upstream: RawUp
             with pytest.raises(OpenAIError) as failed:
                 await call()
             assert (failed.value.status, failed.value.type) == (502, "server_error")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"type": "error", "error": {"type": "not_found_error", "message": "gone"}}', 404),
+        (b"<html>no such page</html>", 502),
+        (b'{"error": "no such route"}', 502),
+        (b"", 502),
+    ],
+    ids=["claudes", "a_page", "of_a_gateway", "empty"],
+)
+async def test_that_a_batch_is_gone_for_ever_is_claudes_alone_to_say(body: bytes, status: int) -> None:
+    async def refuse(call: Call) -> None:
+        await call.send(b"HTTP/1.1 404 Not Found\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+
+    async def refuse_results(call: Call) -> None:
+        await (refuse if b"/results " in call.head else sending(ended, JSON))(call)
+
+    async def status_of(upstream: RawUpstream, name: str) -> int:
+        settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
+        async with ClaudeClient(settings) as claude:
+            batches = claude.batches
+            calls = {
+                "retrieve": batches.retrieve,
+                "cancel": batches.cancel,
+                "results": lambda i: anext(batches.results(i)),
+            }
+            with pytest.raises(OpenAIError) as failed:
+                await calls[name]("msgbatch_1")
+        return failed.value.status
+
+    async with raw_upstream(refuse, lists_models=True) as upstream:
+        assert [await status_of(upstream, name) for name in ("retrieve", "cancel", "results")] == [status] * 3
+    async with raw_upstream(refuse_results, lists_models=True) as upstream:
+        url = f"{upstream.base_url}/v1/messages/batches/msgbatch_1/results"
+        ended = json.dumps({"processing_status": "ended", "results_url": url}).encode()
+        assert await status_of(upstream, "results") == status
