@@ -370,7 +370,7 @@ class ClaudeClient(MessagesClient):
             )
             page = msgspec.json.decode(await response.read(), type=_ModelPage)
             models += page.data
-            if not page.has_more or page.last_id is None:
+            if not page.has_more or page.last_id in (None, after):
                 return models
             after = page.last_id
 

@@ -83,7 +83,7 @@ class Admission:
     """Gives the places back that it has taken, if it has taken any."""
 
     def hand_over(self) -> "Admission":
-        """Give the places to what goes on after the request, and releases them when it ends."""
+        """Leave the places to what goes on after the request, which releases them at its own end."""
         handed_over, self.give_back = Admission(self.headers, self.give_back), None
         return handed_over
 

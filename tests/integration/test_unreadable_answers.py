@@ -1,5 +1,6 @@
 """Answers of Claude that cannot be read, to messages, lists, counts, batches and files: never a failure of our own."""
 
+import asyncio
 import base64
 import gzip
 import json
@@ -153,3 +154,16 @@ async def test_that_a_batch_is_gone_for_ever_is_claudes_alone_to_say(body: bytes
         url = f"{upstream.base_url}/v1/messages/batches/msgbatch_1/results"
         ended = json.dumps({"processing_status": "ended", "results_url": url}).encode()
         assert await status_of(upstream, "results") == status
+
+
+async def test_a_list_of_models_is_read_to_its_end_and_no_further() -> None:
+    async def page(call: Call) -> None:
+        name = "claude-b" if b"after_id=claude-" in call.head else "claude-a"
+        body = {"data": [{"id": name}], "has_more": True, "last_id": name}
+        await sending(json.dumps(body).encode(), JSON)(call)
+
+    async with raw_upstream(page, lists_models=True) as upstream:
+        settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
+        async with asyncio.timeout(5), ClaudeClient(settings) as claude:
+            models = await claude.models()
+    assert [model["id"] for model in models] == ["claude-a", "claude-b", "claude-b"]
