@@ -39,15 +39,15 @@ type Kind = Literal[
     "lines",
 ]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
-response's events; `run`: the sign of life of the process that makes it; `cancel`: that it is to stop; `conversation`: a
-conversation, and the list of its items; `completion`: a stored chat completion; `completions`: the list of those of one
-day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
-`content`: the bytes of one, or of a batch's input; `upload`: an upload in parts, and the list of the parts with their
-sizes; `part`: the bytes of one; `copy`: Claude's copy of a file; `claude_file`, `claude_batch`: that a file or a batch
-of Claude's own API is the owner's; `claude_files`, `claude_batches`: the lists of those of one day; `container`:
-Claude's id of the container that code ran in; `cache`: an answer that is given again; `thinking`: the answer that made
-a tool call, with its thinking; `batch`: a batch; `batches`: the list of those of one day; `lines`: what was found of a
-batch's lines when they were sent."""
+response's events; `run`: the sign of life of the process that makes it, and the lock of what is done to a batch or an
+upload alone; `cancel`: that it is to stop; `conversation`: a conversation, and the list of its items; `completion`: a
+stored chat completion; `completions`: the list of those of one day; `messages`: the messages that it answers; `file`:
+an uploaded file; `files`: the list of those of one day; `content`: the bytes of one, or of a batch's input; `upload`:
+an upload in parts, and the list of the parts with their sizes; `part`: the bytes of one; `copy`: Claude's copy of a
+file; `claude_file`, `claude_batch`: that a file or a batch of Claude's own API is the owner's; `claude_files`,
+`claude_batches`: the lists of those of one day; `container`: Claude's id of the container that code ran in; `cache`: an
+answer that is given again; `thinking`: the answer that made a tool call, with its thinking; `batch`: a batch;
+`batches`: the list of those of one day; `lines`: what was found of a batch's lines when they were sent."""
 
 
 class Key(NamedTuple):
