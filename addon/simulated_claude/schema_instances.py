@@ -5,8 +5,8 @@ reader of the value sees every field; where schemas recurse they are left out.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["make_instance"]
@@ -16,6 +16,13 @@ type Schema = Mapping[str, Any] | bool
 MAX_DEPTH = 12
 OPTIONAL_DEPTH = 4
 """Deeper than this only required properties are given."""
+MOST_VALUES = 10_000
+"""A schema that recurses in several required properties asks for more than there is memory."""
+MOST_ITEMS = 1000
+MOST_CHARACTERS = 1_000_000
+"""Nothing that Claude may say is longer."""
+MOST_TRIED = 20
+"""Characters on which a pattern is tried: one that backtracks takes twice as long for each of them."""
 
 FORMATS = {
     "date-time": "2026-11-23T08:00:00Z",
@@ -42,13 +49,15 @@ class _Maker:
     root: Mapping[str, Any]
     """Where references point into."""
     hint: str
+    left: Iterator[int] = field(default_factory=lambda: iter(range(MOST_VALUES)))
+    """Runs out after so many values."""
 
     def make(self, schema: Schema, depth: int, name: str) -> Any:
         """Make a value for a part of the schema, `depth` levels down, in the property `name`."""
+        if depth > MAX_DEPTH or next(self.left, None) is None:
+            return None
         if isinstance(schema, bool) or not schema:
             return _string({}, self.hint, name)
-        if depth > MAX_DEPTH:
-            return None
         if "$ref" in schema:
             return self.make(_resolve(schema["$ref"], self.root), depth + 1, name)
         if "const" in schema:
@@ -91,7 +100,7 @@ class _Maker:
         if items is False:
             return made
         shown = 1 if depth < OPTIONAL_DEPTH and schema.get("maxItems") != 0 else 0
-        wanted = max(int(schema.get("minItems", 0)), shown)
+        wanted = max(min(int(schema.get("minItems", 0)), MOST_ITEMS), shown)
         return made + [self.make(items, depth + 1, name) for _ in range(wanted - len(made))]
 
     def _make_object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
@@ -171,7 +180,7 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> int | float:
 def _string(schema: Mapping[str, Any], hint: str, name: str) -> str:
     if form := FORMATS.get(schema.get("format", "")):
         return form
-    least, most = int(schema.get("minLength", 0)), schema.get("maxLength")
+    least, most = min(int(schema.get("minLength", 0)), MOST_CHARACTERS), schema.get("maxLength")
     text = hint.strip()[:80] or f"a simulated {name.replace('_', ' ')}"
     if pattern := schema.get("pattern"):
         text = _match(pattern, text)
@@ -180,8 +189,12 @@ def _string(schema: Mapping[str, Any], hint: str, name: str) -> str:
 
 
 def _match(pattern: str, text: str) -> str:
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return text  # JSON Schema's patterns are those of JavaScript: Python cannot read each of them
     candidates = (
-        text,
+        text[:MOST_TRIED],
         "a",
         "A",
         "1",
@@ -196,4 +209,4 @@ def _match(pattern: str, text: str) -> str:
         "+1",
         "#000000",
     )
-    return next((candidate for candidate in candidates if re.search(pattern, candidate)), text)
+    return next((candidate for candidate in candidates if compiled.search(candidate)), text)

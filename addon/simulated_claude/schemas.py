@@ -18,9 +18,11 @@ MAX_UNIONS = 16
 PROPERTY_KEY = r"^[a-zA-Z0-9_.-]{1,64}$"
 TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 NOT_A_SCHEMA = (
-    "JSON schema is invalid. It must match JSON Schema draft 2020-12 (https://json-schema.org/draft/2020-12). "
-    "Learn more about tool use at https://docs.claude.com/en/docs/tool-use."
+    "JSON schema is invalid. It must match JSON Schema draft 2020-12 (https://json-schema.org/draft/2020-12)."
 )
+TOOL_HELP = "Learn more about tool use at https://docs.claude.com/en/docs/tool-use."
+
+COUNTS = ("maxItems", "maxLength", "minItems", "minLength")
 
 NUMBER_BOUNDS = ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf")
 UNSUPPORTED = {
@@ -51,6 +53,9 @@ def check_schemas(body: Mapping[str, Any]) -> Iterator[ClaudeError]:
     if output is None and body.get("output_format"):
         output, name = body["output_format"], "output_format.schema"
     narrow = [*strict, (name, output["schema"])] if output else strict
+    if output and not _is_schema(output["schema"]):
+        yield invalid_request(f"{name}: {NOT_A_SCHEMA}")
+        return
     for path, schema in narrow:
         yield from (invalid_request(f"{path}: {fault}") for fault in _faults(schema, schema, ()))
     if len(strict) > MAX_STRICT_TOOLS:
@@ -84,7 +89,7 @@ def _check_tool_schema(tool: Mapping[str, Any], path: str) -> Iterator[ClaudeErr
             f"{path}.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
         )
     if not _is_schema(schema):
-        yield invalid_request(f"{path}.input_schema: {NOT_A_SCHEMA}")
+        yield invalid_request(f"{path}.input_schema: {NOT_A_SCHEMA} {TOOL_HELP}")
         return
     for key in schema.get("properties") or {}:
         if not re.match(PROPERTY_KEY, key):
@@ -110,7 +115,7 @@ def _is_schema(schema: Any) -> bool:
     required = schema.get("required", [])
     if not isinstance(required, list) or any(not isinstance(name, str) for name in required):
         return False
-    if not isinstance(schema.get("enum", []), list) or not isinstance(schema.get("$ref", ""), str):
+    if not isinstance(schema.get("enum", []), list) or not _has_plain_keywords(schema):
         return False
     children: list[Any] = []
     for key in ("properties", "patternProperties", "$defs", "definitions"):
@@ -123,6 +128,18 @@ def _is_schema(schema: Any) -> bool:
         children += schema.get(key, [])
     children += [schema[key] for key in ("items", "additionalProperties", "not") if key in schema]
     return all(_is_schema(child) for child in children)
+
+
+def _has_plain_keywords(schema: Mapping[str, Any]) -> bool:
+    """Whether the keywords that hold a string, a number or a count do."""
+    if any(not isinstance(schema.get(key, ""), str) for key in ("$ref", "format", "pattern")):
+        return False
+    if any(not isinstance(schema.get(key, 1), int | float) for key in NUMBER_BOUNDS):
+        return False
+    if schema.get("multipleOf", 1) <= 0:
+        return False
+    counts = [schema.get(key, 0) for key in COUNTS]
+    return all(isinstance(count, int | float) and count >= 0 and int(count) == count for count in counts)
 
 
 def _faults(schema: Any, root: Mapping[str, Any], references: Sequence[str]) -> Iterator[str]:

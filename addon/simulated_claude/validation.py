@@ -57,7 +57,7 @@ def parse_body(raw: bytes) -> dict[str, Any] | ClaudeError:
     """Read the body as a JSON object."""
     try:
         body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as malformed:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
         return invalid_request(f"The request body is not valid JSON: {malformed}")
     if not isinstance(body, dict):
         return invalid_request("Input should be a valid dictionary or object to extract fields from")

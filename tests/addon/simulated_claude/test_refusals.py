@@ -261,6 +261,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {"x": {"type": "int"}}}}]},
         "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12",
     ),
+    "tool schema with a count that is none": (
+        {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {"x": {"type": "array", "minItems": "2"}}}}]},
+        "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12",
+    ),
+    "tool schema with a pattern that is none": (
+        {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {"x": {"type": "string", "pattern": 3}}}}]},
+        "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12",
+    ),
+    "tool schema with a number that is none": (
+        {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {"x": {"type": "number", "multipleOf": "1"}}}}]},
+        "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12",
+    ),
     "property name outside the alphabet": (
         {"tools": [{"name": "a", "input_schema": {"type": "object", "properties": {"a b": {}}}}]},
         "tools.0.custom.input_schema.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{1,64}$'",
@@ -347,6 +359,23 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         output({**SCHEMA, "properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {**SCHEMA, "properties": {"a": {"$ref": "#/$defs/n"}}}}}),
         "output_config.format.schema: Recursive schemas are not supported",
     ),
+    **{
+        f"schema that is none: {name}": (
+            output({**SCHEMA, **part}),
+            "output_config.format.schema: JSON schema is invalid. It must match JSON Schema draft 2020-12",
+        )
+        for name, part in {
+            "properties": {"properties": ["a"]},
+            "required": {"required": 1},
+            "type": {"type": {"a": 1}},
+            "enum": {"properties": {"a": {"enum": 1}}},
+            "reference": {"properties": {"a": {"$ref": 1}}},
+            "union": {"properties": {"a": {"anyOf": 1}}},
+            "format": {"properties": {"a": {"type": "string", "format": ["date"]}}},
+            "pattern": {"properties": {"a": {"type": "string", "pattern": 1}}},
+            "count": {"properties": {"a": {"type": "array", "items": {"type": "string"}, "minItems": [1]}}},
+        }.items()
+    },
     "lookahead": (
         output({**SCHEMA, "properties": {"a": {"type": "string", "pattern": "^(?=x)"}}}),
         "output_config.format.schema: For 'string' type, this 'pattern' is not supported",
@@ -498,7 +527,7 @@ def test_any_other_key_is_taken_in_either_header_with_either_version(version, ke
     assert check_headers({**key, "anthropic-version": version}) is None
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"{'a': 1}", b"\xff"])
+@pytest.mark.parametrize("raw", [b"", b"{", b"{'a': 1}", b"\xff", b'{"a": "\xff"}', b"[" * 100_000])
 def test_a_body_that_is_no_json_is_named_so(raw):
     error = parse_body(raw)
     assert isinstance(error, ClaudeError)

@@ -55,6 +55,32 @@ def test_the_instance_satisfies_the_schema(schema):
     jsonschema.validate(make_instance(schema, "a hint"), schema)
 
 
+@pytest.mark.parametrize(
+    "pattern", [r"^\p{L}+$", r"^(?<year>\d{4})$", "a{99999999999}"], ids=["class", "group", "count"]
+)
+def test_a_pattern_that_python_cannot_read_is_passed_over(pattern):
+    assert make_instance({"type": "string", "pattern": pattern}, "a hint") == "a hint"
+
+
+BRANCHES = {name: {"$ref": "#"} for name in "abcdefghij"}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "^(a+)+$"},
+        {"type": "array", "minItems": 10**12},
+        {"type": "array", "items": {"type": "array", "minItems": 10**5}, "minItems": 10**5},
+        {"type": "string", "minLength": 10**12},
+        {"type": "object", "properties": BRANCHES, "required": list(BRANCHES)},
+    ],
+    ids=["pattern", "items", "items of items", "length", "recursion"],
+)
+def test_a_schema_that_asks_for_too_much_costs_little(schema):
+    assert len(str(make_instance(schema, "a" * 60 + "!"))) < 2_000_000
+
+
 def test_the_same_schema_gives_the_same_instance():
     assert make_instance(SCHEMAS["required and closed"], "x") == make_instance(SCHEMAS["required and closed"], "x")
 
