@@ -6,6 +6,7 @@ What a request is worth shows only when it is processed: a wrong one is an `erro
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,8 @@ type AnswerRequest = Callable[[Mapping[str, str], dict[str, Any], Script | None]
 """Makes the message that answers parameters, by the headers of the batch; raises ClaudeError."""
 
 _HOURS_TO_LIVE = 24
+_log = logging.getLogger("aiohttp.web")
+"""The log of the server that this is a part of."""
 
 
 def check_batch(headers: Mapping[str, str], body: dict[str, Any]) -> BatchRequest | ClaudeError:
@@ -37,12 +40,20 @@ def check_batch(headers: Mapping[str, str], body: dict[str, Any]) -> BatchReques
 
 
 def messages_of(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Read the messages of parameters that nobody has judged so far."""
+    """Read the messages of parameters that nobody has judged so far; none where they are not well-formed."""
     messages = params.get("messages")
-    well_formed = isinstance(messages, list) and all(
-        isinstance(message, dict) and {"role", "content"} <= message.keys() for message in messages
-    )
-    return list(messages or ()) if well_formed else []
+    return list(messages) if isinstance(messages, list) and all(map(_is_message, messages)) else []
+
+
+def _is_message(message: Any) -> bool:
+    if not isinstance(message, dict) or "role" not in message:
+        return False
+    content = message.get("content")
+    return isinstance(content, str) or (isinstance(content, list) and all(map(_is_block, content)))
+
+
+def _is_block(block: Any) -> bool:
+    return isinstance(block, dict) and (block.get("type") != "text" or isinstance(block.get("text"), str))
 
 
 def _check_batchable(params: Mapping[str, Any]) -> None:
@@ -100,10 +111,15 @@ class SimulatedBatch:
             return {"type": script.batch_result}
         try:
             _check_batchable(params)
-            message = self._answer(self._headers, params, script)
-        except ClaudeError as error:
-            return {"type": "errored", "error": error_body(error.error_type, error.message, error.details, self.id)}
-        return {"type": "succeeded", "message": message}
+            return {"type": "succeeded", "message": self._answer(self._headers, params, script)}
+        except ClaudeError as refused:
+            error = refused
+        except RecursionError:
+            error = invalid_request("params: nested too deeply")
+        except Exception:  # noqa: BLE001 - whatever it is, the batch goes on
+            _log.exception("the simulated Claude failed")
+            error = ClaudeError(500, "Internal server error")
+        return {"type": "errored", "error": error_body(error.error_type, error.message, error.details, self.id)}
 
     def cancel(self) -> None:
         """Let the requests that are not processed be. Raises ClaudeError for a batch that has ended."""

@@ -34,14 +34,18 @@ async def _upload_file(request: web.Request) -> web.StreamResponse:
     filename: str | None = None
     media_type: str | None = None
     content, seconds = b"", None
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader):
-            raise invalid_request("file: nested multipart bodies are not read")
-        if part.name == "file":
-            filename, media_type = part.filename or "", part.headers.get("content-type")
-            content = await _read(part)
-        elif part.name == "expires_in_seconds":
-            seconds = _integer(await part.text(), part.name)
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                raise invalid_request("file: nested multipart bodies are not read")
+            if part.name == "file":
+                filename, media_type = part.filename or "", part.headers.get("content-type")
+                content = await _read(part)
+            elif part.name == "expires_in_seconds":
+                seconds = _integer(await part.text(), part.name)
+    except (AssertionError, LookupError, ValueError, web.RequestPayloadError) as malformed:
+        # What aiohttp raises for a body that breaks off, for boundaries that are missing and for unknown charsets.
+        raise invalid_request("The multipart/form-data body cannot be read") from malformed
     if filename is None:
         raise invalid_request("file: Field required")
     simulation = request.app[SIMULATION]
@@ -64,6 +68,8 @@ async def _list_files(request: web.Request) -> web.StreamResponse:
         if not 1 <= limit <= MAX_LIMIT:
             raise invalid_request(f"limit: must be between 1 and {MAX_LIMIT}")
         start = _integer(request.query.get("page", f"{PAGE_PREFIX}0").removeprefix(PAGE_PREFIX), "page")
+        if start < 0:
+            raise invalid_request("page: Input should be a page that this list has named")
         if len(files) > start + limit:
             next_page = f"{PAGE_PREFIX}{start + limit}"
         files = files[start : start + limit]

@@ -12,7 +12,7 @@ from aiohttp import web
 from addon.simulated_claude.batch_routes import MAX_BATCH_BYTES, add_batch_routes
 from addon.simulated_claude.bodies import lower_headers, read_body
 from addon.simulated_claude.conversation import user_texts
-from addon.simulated_claude.errors import ClaudeError, error_body
+from addon.simulated_claude.errors import ClaudeError, error_body, invalid_request
 from addon.simulated_claude.events import encode_event, make_events, make_message
 from addon.simulated_claude.fast import answer_fast
 from addon.simulated_claude.file_routes import MAX_FILE_BYTES, add_file_routes
@@ -116,10 +116,17 @@ async def _observe(
         response = _error_response(ClaudeError(405, "Method Not Allowed"), request_id)
     except web.HTTPNotFound:
         response = _error_response(ClaudeError(404, "Not Found"), request_id)
+    except RecursionError:  # of JSON that its parser still took
+        response = _error_response(invalid_request("The request body is nested too deeply"), request_id)
     except (asyncio.CancelledError, ConnectionError):
         if not entry.finished:  # by a script that cut the connection
             entry.left_after = clock() - entry.received_at
         raise
+    except Exception:
+        if entry.status is not None:  # the answer has begun: nothing is left but to cut it
+            raise
+        request.app.logger.exception("the simulated Claude failed")
+        response = _error_response(ClaudeError(500, "Internal server error"), request_id)
     entry.status = response.status
     entry.finished = True
     return response

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import anthropic
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
@@ -68,13 +69,20 @@ async def test_a_batch_is_processed_and_its_results_come_in_another_order(client
         ({"max_tokens": 0}, "max_tokens"),
         ({"messages": []}, "messages"),
         ({"messages": "none"}, "messages: Input should be a valid list"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages.0.content: Input should be a valid list"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages.0.content.0"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0.text.text: Field req"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}, "messages.0.content.0.text.text"),
         ({"model": "claude-none"}, "model: claude-none"),
         ({"stream": True}, "stream"),
         ({"speed": "fast"}, "speed"),
         ({"fallbacks": ["x"]}, "fallbacks"),
         ({"temperature": 0.2}, "temperature: Extra inputs are not permitted"),
     ],
-    ids=["max_tokens", "prewarm", "no_messages", "no_list", "model", "stream", "fast", "fallbacks", "temperature"],
+    ids=[
+        *("max_tokens", "prewarm", "no_messages", "no_list", "no_content", "no_block", "no_text", "text", "model"),
+        *("stream", "fast", "fallbacks", "temperature"),
+    ],
 )
 async def test_wrong_parameters_are_an_errored_result_and_not_an_error_at_creation(client, changes, said):
     made = await client.messages.batches.create(requests=[request("good"), request("bad", **changes)])
@@ -83,6 +91,23 @@ async def test_wrong_parameters_are_an_errored_result_and_not_an_error_at_creati
     results = await results_of(client, made.id)
     assert results["good"].type == "succeeded"
     assert said in results["bad"].error.error.message
+
+
+async def test_a_fault_in_an_answer_that_has_begun_cuts_it(simulation, client, http):
+    made = await client.messages.batches.create(requests=[request("one"), request("two")])
+    await ended(client, made.id)
+    simulation.simulation.batches.find(made.id)._results[0] = object()
+    async with http.get(f"/v1/messages/batches/{made.id}/results") as response:
+        assert response.status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+
+
+async def test_a_fault_of_its_own_is_an_errored_result_and_holds_no_batch_up(simulation, client):
+    simulation.simulation.answer = None
+    made = await client.messages.batches.create(requests=[request("one")])
+    await ended(client, made.id)
+    assert (await results_of(client, made.id))["one"].error.error.type == "api_error"
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,29 @@ async def test_a_file_that_is_not_there_is_a_404(client: anthropic.AsyncAnthropi
 async def test_a_time_to_live_beyond_the_bounds_is_refused(client: anthropic.AsyncAnthropic, seconds: int) -> None:
     with pytest.raises(anthropic.BadRequestError, match="expires_in_seconds"):
         await client.files.upload(file=("a", b"x", "text/plain"), expires_in_seconds=seconds)
+
+
+PART = b'--x\r\ncontent-disposition: form-data; name="%b"\r\n%b\r\n%b\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"no boundary"),
+        ("multipart/form-data; boundary=x", PART[:-9] % (b"file", b"", b"cut")),
+        ("multipart/form-data; boundary=x", PART % (b"file", b"content-type: multipart/mixed\r\n", b"nested")),
+        ("multipart/form-data; boundary=x", PART % (b"expires_in_seconds", b"", b"\xff")),
+        ("multipart/form-data; boundary=x", PART % (b"expires_in_seconds", b"content-type: a/b; charset=c\r\n", b"1")),
+    ],
+    ids=["no boundary", "empty", "other boundary", "cut", "nested", "bytes", "charset"],
+)
+async def test_an_upload_that_cannot_be_read_is_refused(http, content_type, body) -> None:
+    async with http.post("/v1/files", data=body, headers={"content-type": content_type}) as response:
+        assert (response.status, (await response.json())["error"]["type"]) == (400, "invalid_request_error")
+
+
+async def test_no_page_comes_before_the_first(http) -> None:
+    async with http.get("/v1/files", params={"page": "page_-1"}) as response:
+        assert response.status == 400

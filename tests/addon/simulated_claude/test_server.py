@@ -55,6 +55,34 @@ async def test_an_answer_carries_claudes_headers(http):
         assert headers[f"anthropic-ratelimit-{name}-reset"].endswith("Z")
 
 
+async def test_a_fault_of_its_own_is_an_error_in_claudes_envelope(simulation, http, caplog):
+    simulation.simulation.answer = None
+    async with http.post("/v1/messages", json=request()) as response:
+        body = await response.json()
+    assert (response.status, body["error"]["type"]) == (500, "api_error")
+    assert body["request_id"] == response.headers["request-id"]
+    assert "TypeError" in caplog.text
+
+
+async def test_a_body_that_cannot_be_decoded_is_refused(http):
+    async with http.post("/v1/messages", data=b"no gzip", headers={"content-encoding": "gzip"}) as response:
+        assert (response.status, (await response.json())["error"]["type"]) == (400, "invalid_request_error")
+
+
+async def test_deep_nesting_is_refused_wherever_it_is_found(http):
+    body = json.dumps(request(tools=[{"name": "deep", "input_schema": {"type": "object", "not": 0}}])).encode()
+    body = body.replace(b'"not": 0', b'"not": ' + b'{"not": ' * 1500 + b"{}" + b"}" * 1500)
+    async with http.post("/v1/messages", data=body) as response:
+        assert (response.status, (await response.json())["error"]["type"]) == (400, "invalid_request_error")
+
+
+async def test_every_line_of_betas_counts(http):
+    body = request(context_management={"edits": []})
+    lines = [("anthropic-beta", "context-management-2025-06-27"), ("anthropic-beta", "output-300k-2026-03-24")]
+    async with http.post("/v1/messages", json=body, headers=lines) as response:
+        assert response.status == 200
+
+
 async def test_ids_differ_from_answer_to_answer(client):
     ids = [(await client.messages.create(**request())).id for _ in range(3)]
     assert len(set(ids)) == 3
