@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from addon.simulated_claude.server import start
@@ -19,11 +20,12 @@ def main() -> None:
     parser.add_argument("--instant", action="store_true", help="no pacing")
     parser.add_argument("--script-file", type=Path, help="JSON file with scripted answers")
     flags = parser.parse_args()
-    settings = (
+    paced = (
         SimulationSettings.instant(flags.script_file)
         if flags.instant
-        else SimulationSettings(script_file=flags.script_file, fast=flags.fast)
+        else SimulationSettings(script_file=flags.script_file)
     )
+    settings = replace(paced, fast=flags.fast)
     try:
         asyncio.run(_serve(flags.host, flags.port, settings))
     except KeyboardInterrupt:

@@ -33,5 +33,5 @@ async def read_body(request: web.Request, max_bytes: int) -> dict[str, Any]:
     body = parse_body(raw)
     if isinstance(body, ClaudeError):
         raise body
-    request[ENTRY].body = body
+    request[ENTRY].body, request[ENTRY].body_bytes = body, len(raw)
     return body

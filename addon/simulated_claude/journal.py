@@ -5,6 +5,8 @@ from typing import Any
 
 __all__ = ["Journal", "ReceivedRequest", "visible_headers"]
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the bodies that are kept: it may run for weeks, and be asked about large files."""
 SECRET_HEADERS = frozenset({"authorization", "x-api-key", "cookie", "proxy-authorization"})
 
 
@@ -20,6 +22,7 @@ class ReceivedRequest:
     query: str = ""
     body: Any = None
     """The parsed body; None while it is being read, and where it is no JSON."""
+    body_bytes: int = 0
     status: int | None = None
     """The status answered; None until then."""
     events_sent: int = 0
@@ -30,17 +33,18 @@ class ReceivedRequest:
 
 
 class Journal(list[ReceivedRequest]):
-    """The received requests, oldest first; the oldest are forgotten beyond the size."""
+    """The received requests, oldest first; the oldest are forgotten beyond the size, and where bodies are too large."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, most_bytes: int = MOST_BYTES) -> None:
         super().__init__()
         self._size = size
+        self._most_bytes = most_bytes
 
     def record(self, entry: ReceivedRequest) -> None:
         """Add a request."""
         self.append(entry)
-        if len(self) > self._size:
-            del self[: len(self) - self._size]
+        while len(self) > self._size or (len(self) > 1 and sum(each.body_bytes for each in self) > self._most_bytes):
+            del self[0]
 
 
 def visible_headers(headers: Any) -> dict[str, str]:

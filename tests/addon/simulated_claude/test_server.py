@@ -108,6 +108,18 @@ async def test_the_journal_forgets_the_oldest():
     await running.close()
 
 
+async def test_the_journal_forgets_the_oldest_bodies_where_they_are_large(simulation, http):
+    simulation.journal._most_bytes = 50_000
+    for number in range(5):
+        async with http.post("/v1/messages", json=request(f"{number} " + "x" * 20_000)) as response:
+            assert response.status == 200
+    # The one that is being received counts as soon as it is read.
+    assert [entry.body["messages"][0]["content"][0] for entry in simulation.journal] == ["2", "3", "4"]
+    async with http.get("/v1/models") as response:
+        assert response.status == 200
+    assert len(simulation.journal) == 3
+
+
 async def test_a_body_above_the_limit_is_too_large(http):
     async with http.post("/v1/messages", data=io.BytesIO(b"x" * (33 * 1024 * 1024))) as response:
         assert response.status == 413
@@ -153,8 +165,15 @@ async def test_many_callers_at_once_are_served(simulation, client):
     assert all(f"caller {n}" in message.content[-1].text for n, message in enumerate(messages))
 
 
-@pytest.mark.parametrize("arguments", [["--instant"], ["--fast"]])
-def test_the_command_prints_its_address_and_serves(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--instant"], "I am a simulated Claude"),
+        (["--fast"], "simulated words"),
+        (["--fast", "--instant"], "simulated w"),
+    ],
+)
+def test_the_command_prints_its_address_and_serves(arguments, says):
     command = [sys.executable, "-m", "addon.simulated_claude", "--port", "0", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -165,7 +184,7 @@ def test_the_command_prints_its_address_and_serves(arguments):
                 headers={"x-api-key": "k", "anthropic-version": "2026-10-21", "content-type": "application/json"},
             )
             with urllib.request.urlopen(asked) as response:
-                assert json.load(response)["type"] == "message"
+                assert says in json.load(response)["content"][-1]["text"]
         finally:
             process.terminate()
 
