@@ -105,14 +105,11 @@ class Load:
 
     def run(self, endpoint: Endpoint, job: dict[str, Any]) -> dict[str, Any]:
         """Do one job; a wrong answer ends the whole run."""
-        result = self._tell(_job(endpoint, job))
-        if result["errors"]:
-            raise SystemExit(f"bench: {endpoint.name}: {len(result['errors'])} answers failed: {result['errors'][0]}")
-        return result
+        return _right(endpoint, self._tell(_job(endpoint, job)))
 
-    def release(self) -> None:
-        """Cut the streams that a job with `hold` has opened."""
-        self._tell({})
+    def release(self, endpoint: Endpoint) -> None:
+        """Cut the streams that a job with `hold` has opened; one that was not open any more ends the whole run."""
+        _right(endpoint, self._tell({}))
 
     def _tell(self, line: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -126,6 +123,12 @@ class Load:
         """End the process."""
         self._process.kill()
         self._process.wait()
+
+
+def _right(endpoint: Endpoint, result: dict[str, Any]) -> dict[str, Any]:
+    if result["errors"]:
+        raise SystemExit(f"bench: {endpoint.name}: {len(result['errors'])} answers failed: {result['errors'][0]}")
+    return result
 
 
 def _job(endpoint: Endpoint, job: dict[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _memory(endpoint: Endpoint, load: Load, streams: int) -> dict[str, list[floa
     after = endpoint.mib()
     load.run(endpoint, {**HELD, "clients": streams})
     held = endpoint.mib()
-    load.release()
+    load.release(endpoint)
     endpoint.settle()
     return {
         "start": [endpoint.start_seconds],

@@ -202,6 +202,12 @@ def _read_stream(api: str, body: bytes) -> tuple[str, int]:
 async def _hold(job: Job, result: Result, lines: asyncio.StreamReader) -> None:
     """Open all streams, report when each has its first text, and cut them when the next line comes."""
     ready = asyncio.Event()
+    opening = set(range(job.clients))
+
+    def settle(number: int) -> None:
+        opening.discard(number)
+        if not opening:
+            ready.set()
 
     async def stay(number: int) -> None:
         await asyncio.sleep(number * 0.004)
@@ -212,14 +218,15 @@ async def _hold(job: Job, result: Result, lines: asyncio.StreamReader) -> None:
                 await _read_head(reader)
                 await reader.readuntil(b"simulated")
                 result.requests += 1
-                if result.requests + len(result.errors) == job.clients:
-                    ready.set()
+                settle(number)
                 while await reader.read(65536):
                     pass
+                raise WrongAnswerError("a stream ended that was to be held open")
             finally:
                 writer.close()
         except (OSError, EOFError, ValueError, WrongAnswerError) as error:
             result.errors.append(repr(error)[:300])
+            settle(number)
 
     streams = [asyncio.create_task(stay(number)) for number in range(job.clients)]
     try:

@@ -73,3 +73,31 @@ async def test_a_wrong_answer_is_an_error(stream, answer, complaint):
     assert result["requests"] == (0 if complaint else 1)
     assert len(result["errors"]) == (1 if complaint else 0)
     assert not complaint or complaint in result["errors"][0]
+
+
+async def test_a_stream_that_does_not_stay_open_is_an_error():
+    ended, noticed = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nb\r\nsimulated\r\n\r\n")
+        await ended.wait()
+        writer.write_eof()
+        while await reader.read(65536):
+            pass
+        writer.close()
+        noticed.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        load = await asyncio.create_subprocess_exec(
+            sys.executable, SCRIPTS / "bench_load.py", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        job = {"api": "openai", "port": port, "stream": True, "chunks": 2, "clients": 1, "hold": True}
+        load.stdin.write(json.dumps(job).encode() + b"\n")
+        opened = json.loads(await load.stdout.readline())
+        ended.set()
+        await noticed.wait()
+        output, _ = await load.communicate(b"{}\n")
+    assert (opened["requests"], opened["errors"]) == (1, [])
+    assert "was to be held open" in json.loads(output)["errors"][0]
