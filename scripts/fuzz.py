@@ -1,7 +1,7 @@
 """Feeds hostile bytes to every parser and translator, and says what came of them.
 
-    scripts/fuzz 100000                       so many cases in all, the same number for each target; of the one that
-                                              takes a listening proxy a tenth
+    scripts/fuzz 100000                       so many cases in all, the same number for each target, at least one; of
+                                              the one that takes a listening proxy a tenth
     scripts/fuzz 5000 --target 'batch input'  for one target
     scripts/fuzz 100000 --coverage            chosen by coverage, with atheris, where it can be installed: a process
                                               for each target, which its first finding ends
@@ -58,9 +58,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Feed hostile bytes to every parser and translator.")
     parser.add_argument("cases", type=int, nargs="?", default=10_000, help="in all (default: %(default)s)")
     parser.add_argument("--target", help="name of one target; all where left out")
-    parser.add_argument("--coverage", action="store_true", help="let atheris choose the cases by coverage")
-    parser.add_argument("--requests", action="store_true", help="send requests to a proxy that is started for it")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--coverage", action="store_true", help="let atheris choose the cases by coverage")
+    way.add_argument("--requests", action="store_true", help="send requests to a proxy that is started for it")
     arguments = parser.parse_args()
+    if arguments.requests and arguments.target:
+        parser.error("--requests has no targets")
     if arguments.requests:
         return _send_requests(arguments.cases)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
@@ -78,9 +81,10 @@ def main() -> int:
     if arguments.coverage:
         if len(chosen) > 1:
             here = [target.name for target in chosen if target.is_here]
-            return _run_each_by_coverage(here, arguments.cases // len(here))
+            return _run_each_by_coverage(here, max(1, arguments.cases // len(here)))
         _run_by_coverage(chosen[0].cases, lambda case: targets.outcome_of(chosen[0], case), arguments.cases)
-    found = [_fuzz(target, targets.outcome_of, arguments.cases // len(chosen) // target.cost) for target in chosen]
+    numbers = [max(1, arguments.cases // len(chosen) // target.cost) for target in chosen]
+    found = [_fuzz(target, targets.outcome_of, number) for target, number in zip(chosen, numbers, strict=True)]
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
     return int(any(found))
 
