@@ -46,6 +46,7 @@ GRID_ROW = 38
 """Pixels of a row of Grafana's grid."""
 COLORS = 128
 LEAST_MINUTES = 3
+END_SECONDS = 60.0
 SERVING = {
     "CLAUDE_PROXY_SIMULATE": "true",
     "CLAUDE_PROXY_ALIASES": "gpt-4o-mini*=claude-haiku-5-5,o3*=claude-opus-5-5,gpt-*=claude-sonnet-5-5",
@@ -83,7 +84,10 @@ def started(command: list[str], folder: Path, **environment: str) -> Iterator[Pa
             yield output
         finally:
             process.terminate()
-            process.wait(60)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+            process.kill()
+            process.wait()
 
 
 def said(output: Path, pattern: str) -> str:

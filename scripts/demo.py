@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import re
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
@@ -152,8 +152,6 @@ def show(text: str) -> None:
 @contextlib.contextmanager
 def running_proxy(confdir: Path) -> Iterator[tuple[str, str]]:
     """Run `claude-proxy serve` as a process of its own; yield the addresses of its proxy and of its endpoint."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     command = [
         sys.executable,
         "-m",
@@ -166,28 +164,33 @@ def running_proxy(confdir: Path) -> Iterator[tuple[str, str]]:
         "--port",
         "0",
     ]
-    command += ["--mode", f"regular@{port}", "--mode", "standalone"]
+    command += ["--mode", "regular@0", "--mode", "standalone"]
     if not os.environ.get("ANTHROPIC_API_KEY"):
         command.append("--simulate")
     log = confdir / "log.json"
     with log.open("w") as stdout, (confdir / "messages").open("w+") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=confdir)  # noqa: S603 - our own command, made above
         try:
-            yield f"http://127.0.0.1:{port}", _endpoint(process, Path(stderr.name))
+            yield _addresses(process, Path(stderr.name))
         finally:
             process.terminate()
-            process.wait(START_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(START_SECONDS)
+            process.kill()
+            process.wait()
     note(
         f"the proxy ended with status {process.returncode} and logged {len(log.read_text().splitlines())} lines of JSON"
     )
     expect(process.returncode == 0, "the proxy ended cleanly")
 
 
-def _endpoint(process: subprocess.Popen[bytes], messages: Path) -> str:
+def _addresses(process: subprocess.Popen[bytes], messages: Path) -> tuple[str, str]:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if found := re.search(r"OPENAI_BASE_URL=(\S+)", messages.read_text()):
-            return found[1]
+        proxy = re.search(r"regular@(\d+) on ", messages.read_text())
+        endpoint = re.search(r"OPENAI_BASE_URL=(\S+)", messages.read_text())
+        if proxy and endpoint:
+            return f"http://127.0.0.1:{proxy[1]}", endpoint[1]
         time.sleep(0.05)
     raise DemoError(f"the proxy did not start: {messages.read_text()}")
 
@@ -196,6 +199,8 @@ def _endpoint(process: subprocess.Popen[bytes], messages: Path) -> str:
 def environment(**variables: str) -> Iterator[None]:
     """Set what an app's user would set, for a while; what else could lead the client elsewhere is out of the way."""
     names = (
+        "HTTP_PROXY",
+        "http_proxy",
         "HTTPS_PROXY",
         "https_proxy",
         "ALL_PROXY",
@@ -235,6 +240,8 @@ def main() -> int:
         else "the simulated Claude (set ANTHROPIC_API_KEY for the real one)"
     )
     print(f"{BOLD}Claude Proxy{PLAIN}: an unchanged OpenAI app gets its answers from {whom}")
+    # As for Ctrl-C: what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         with tempfile.TemporaryDirectory(prefix="claude-proxy-demo-") as folder, environment():
             confdir = Path(folder)

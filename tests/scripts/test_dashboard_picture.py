@@ -1,11 +1,13 @@
 """The picture of the dashboard is drawn by the Grafana that is deployed, and knows all that the dashboard has."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +52,16 @@ def test_the_picture_is_a_png_that_a_page_can_carry():
 def test_its_maker_finds_all_that_it_imports():
     command = [sys.executable, ROOT / "scripts/dashboard_picture.py", "--help"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("usage: ")
+
+
+def test_a_program_that_does_not_end_by_itself_is_ended(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import dashboard_picture  # noqa: PLC0415 - found only now
+
+    monkeypatch.setattr(dashboard_picture, "END_SECONDS", 0.1, raising=False)
+    deaf = "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint(f'pid={os.getpid()} ', flush=True)\n"
+    deaf += "time.sleep(100)"
+    with dashboard_picture.started([sys.executable, "-c", deaf], tmp_path) as output:
+        pid = dashboard_picture.said(output, r"pid=(\d+) ")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
