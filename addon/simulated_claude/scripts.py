@@ -8,12 +8,13 @@ A list, `[[simulate: [{...}, {...}]]]`, scripts what follows from a text: its en
 conversation holds that text, the calls with tool results too.
 """
 
+import itertools
 import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
@@ -24,6 +25,10 @@ __all__ = ["Script", "ScriptedError", "Scripts", "scripted_error", "without_inli
 INLINE_START = re.compile(r"\[\[simulate:\s*")
 INLINE_END = re.compile(r"\s*\]\]")
 _INLINE = "[[simulate: ...]]"
+
+
+type _HeaderName = Annotated[str, msgspec.Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")]
+type _HeaderValue = Annotated[str, msgspec.Meta(pattern=r"^[^\r\n\0]*\Z")]
 
 
 class ScriptedError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +44,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     match: str | None = None
     """File entries only: the substring of the last user text that this entry answers."""
-    times: int | None = None
+    times: Annotated[int, msgspec.Meta(ge=0)] | None = None
     """Apply to the first so many matching requests, and then answer as usual (in a list: then go on to the next entry).
     `id` keeps the counters apart."""
     id: str = ""
@@ -53,14 +58,14 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     events: list[dict[str, Any] | str] | None = None
     """Streamed events: objects are encoded, strings are the `event:` and `data:` lines verbatim."""
     raw: str | None = None
-    """The body verbatim, whatever it is."""
+    """The body verbatim, whatever it is, of an answer with `status`."""
 
-    status: int | None = None
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     error: ScriptedError | None = None
     """In a batch, `status` and `error` make the request's result `errored`."""
     batch_result: Literal["canceled", "expired"] | None = None
     """In a batch: what becomes of the request instead of an answer."""
-    headers: dict[str, str] = {}
+    headers: dict[_HeaderName, _HeaderValue] = {}
 
     error_after_events: int | None = None
     cut_after_events: int | None = None
@@ -70,7 +75,13 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     delay: float | None = None
     event_interval: float | None = None
-    chunk_bytes: int | None = None
+    chunk_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sent: msgspec makes its own error of this one."""
+        parts = [*(self.content or ()), *(event for event in self.events or () if not isinstance(event, str))]
+        if not all(isinstance(part.get("type"), str) for part in parts):
+            raise ValueError("each block of `content` and each object in `events` has a `type`")
 
 
 def _parse_script[T](text: str, source: str, kind: type[T]) -> T:
@@ -144,9 +155,9 @@ class Scripts:
         return None
 
     def _next(self, key: str, scripts: list[Script]) -> Script | None:
-        each = [script for script in scripts for _ in range(script.times or 1)]
         self._used[key] += 1
-        return each[self._used[key] - 1] if self._used[key] <= len(each) else None
+        upto = itertools.accumulate(script.times or 1 for script in scripts)
+        return next((script for script, last in zip(scripts, upto, strict=True) if self._used[key] <= last), None)
 
     def _use(self, key: str, script: Script) -> Script | None:
         if script.times is None:

@@ -195,11 +195,11 @@ async def _create_message(request: web.Request) -> web.StreamResponse:
     await _wait(settings.delay if script is None or script.delay is None else script.delay)
     request_id: str = request[REQUEST_ID]
     headers = {**base_headers(request_id), **_rate_headers(), **(script.headers if script else {})}
-    if script is not None and script.status is not None and script.status != 200:
-        raise scripted_error(script)
     wire = Wire(request, request[ENTRY], request_id, script or Script(), settings)
     if script is not None and script.raw is not None:
-        return await wire.send([script.raw.encode()], headers)
+        return await wire.send([script.raw.encode()], headers, status=script.status or 200)
+    if script is not None and script.status is not None and script.status != 200:
+        raise scripted_error(script)
     if script is not None:
         simulation.issued |= read_issued(map(_decode_scripted, script.events or ()))
     if script is not None and script.events is not None:

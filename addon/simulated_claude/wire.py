@@ -47,11 +47,13 @@ class Wire:
     settings: SimulationSettings
 
     async def send(
-        self, pieces: Iterable[bytes], headers: Mapping[str, str], content_type: str = EVENT_STREAM
+        self, pieces: Iterable[bytes], headers: Mapping[str, str], content_type: str = EVENT_STREAM, status: int = 200
     ) -> web.StreamResponse:
         """Send a body piece by piece. Raises ConnectionResetError after a cut that the script asks for."""
-        response = web.StreamResponse(headers={"content-type": content_type, "cache-control": "no-cache", **headers})
-        self.entry.status = 200
+        response = web.StreamResponse(
+            status=status, headers={"content-type": content_type, "cache-control": "no-cache", **headers}
+        )
+        self.entry.status = status
         await response.prepare(self.request)
         size = self.script.chunk_bytes
         async for piece in self._with_faults(pieces):

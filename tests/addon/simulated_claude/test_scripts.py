@@ -180,6 +180,40 @@ async def test_scripts_do_not_excuse_an_invalid_request(client):
         await client.messages.create(**request(), extra_body={"temperature": 1}, extra_headers=by_header(text="x"))
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"status": 99},
+        {"status": 99_999},
+        {"times": -1},
+        {"chunk_bytes": 0},
+        {"chunk_bytes": -1},
+        {"headers": {"x-a": "b\r\nc: d"}},
+        {"headers": {"x a": "b"}},
+        {"content": [{}]},
+        {"events": [{}]},
+    ],
+    ids=str,
+)
+async def test_a_script_that_cannot_be_played_is_refused(client, script):
+    with pytest.raises(anthropic.BadRequestError, match="not a script of the simulated Claude"):
+        await client.messages.create(**request(), extra_headers=by_header(**script))
+
+
+async def test_a_raw_body_has_the_scripted_status(http):
+    script = by_header(raw="<html>Bad gateway</html>", status=502, headers={"content-type": "text/html"})
+    async with http.post("/v1/messages", json=request(), headers=script) as response:
+        assert (response.status, response.content_type) == (502, "text/html")
+        assert await response.text() == "<html>Bad gateway</html>"
+
+
+@pytest.mark.timeout(10)
+async def test_a_script_may_be_good_for_more_calls_than_anybody_makes():
+    scripts = Scripts([])
+    text = '[[simulate: [{"text": "a", "times": 2}, {"text": "b", "times": 1000000000000}]]]'
+    assert [scripts.find(None, [text]).text for _ in range(4)] == ["a", "a", "b", "b"]
+
+
 async def test_a_script_that_cannot_be_read_is_named(client):
     with pytest.raises(anthropic.BadRequestError, match="x-simulate: not a script"):
         await client.messages.create(**request(), extra_headers={"x-simulate": '{"txt": 1}'})
