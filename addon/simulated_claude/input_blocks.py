@@ -208,17 +208,23 @@ class ContainerUploadBlock(Cacheable):
     file_id: str
 
 
-class BetaBlock(Shape):
+class BetaResultBlock(Cacheable):
+    """What a tool of a beta feature gave; `validation` asks for its header."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    type: Literal["advisor_tool_result", "mcp_tool_result"]
+    tool_use_id: str
+
+
+class BetaBlock(Cacheable):
     """Blocks of beta features that are outside this simulation; `validation` asks for their header."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: Literal[
-        "advisor_tool_result",
         "compaction",
         "connector_text",
         "fallback",
         "mcp_tool_listing",
-        "mcp_tool_result",
         "mcp_tool_use",
         "tool_addition",
         "tool_removal",
@@ -250,6 +256,7 @@ type InputBlock = Annotated[
     | ServerToolUseBlock
     | ServerToolResultBlock
     | ContainerUploadBlock
+    | BetaResultBlock
     | BetaBlock,
     Field(discriminator="type"),
 ]

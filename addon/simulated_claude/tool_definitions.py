@@ -74,11 +74,12 @@ class TextEditorTool(ClientTool):
     max_characters: Annotated[int, Field(ge=1)] | None = None
 
 
-class ToolsetTool(Shape):
+class ToolsetTool(Cacheable):
     """A computer or a browser that the caller drives: outside this simulation, not looked into."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     type: Literal["browser_toolset_20260801", "computer_toolset_20260801"]
+    name: None = None
 
 
 class CodeExecutionTool(NamedTool):
@@ -141,11 +142,22 @@ class WebFetchTool(WebTool):
     use_cache: bool | None = None
 
 
-class BetaTool(Shape):
+class McpToolset(Cacheable):
+    """The tools of a remote server; `validation` asks for their header."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    type: Literal["mcp_toolset"]
+    name: None = None
+    mcp_server_name: str
+    configs: dict[str, dict[str, Any]] | None = None
+
+
+class BetaTool(Cacheable):
     """Tools of beta features that are outside this simulation; `validation` asks for their header."""
 
     model_config = ConfigDict(extra="allow", strict=True)
-    type: Literal["advisor_20260301", "computer_20250124", "computer_20251124", "mcp_toolset"]
+    type: Literal["advisor_20260301", "computer_20250124", "computer_20251124"]
+    name: Literal["advisor", "computer"]
 
 
 BETA_TOOLS = {
@@ -168,6 +180,7 @@ type Tool = Annotated[
         | ToolSearchTool
         | WebSearchTool
         | WebFetchTool
+        | McpToolset
         | BetaTool,
         Field(discriminator="type"),
     ],

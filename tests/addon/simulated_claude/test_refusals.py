@@ -54,6 +54,9 @@ def judge(version: str = "2026-10-21", betas: str = "", counting: bool = False, 
     return verdict if isinstance(verdict, ClaudeError) else None
 
 
+MCP = "mcp-client-2025-11-20"
+SERVER = {"type": "url", "name": "s", "url": "https://example.com/"}
+TOOLSET = {"type": "mcp_toolset", "mcp_server_name": "s"}
 EPHEMERAL = {"type": "ephemeral"}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "max tokens missing": ({"max_tokens": None}, "max_tokens: Field required"),
@@ -405,6 +408,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "output_config.format: citations are not supported with output formats",
     ),
     "beta field without its header": ({"fallbacks": "default"}, "fallbacks: Extra inputs are not permitted"),
+    "toolset with a name": ({"tools": [{"type": "computer_toolset_20260801", "name": ["x"]}]}, "tools.0.computer_toolset_20260801.name: Input should be None"),
+    "toolset of no server": ({"betas": MCP, "tools": [{"type": "mcp_toolset"}], "mcp_servers": [{}]}, "tools.0.mcp_toolset.mcp_server_name: Field required"),
+    "toolset with a marker that is none": (
+        {"betas": MCP, "tools": [{**TOOLSET, "cache_control": "x"}], "mcp_servers": [SERVER]},
+        "tools.0.mcp_toolset.cache_control: Input should be a valid dictionary",
+    ),
+    "toolset with settings that are none": (
+        {"betas": MCP, "tools": [{**TOOLSET, "configs": 3}], "mcp_servers": [SERVER]},
+        "tools.0.mcp_toolset.configs: Input should be a valid dictionary",
+    ),
+    "beta result of no call": (
+        {"betas": "advisor-tool-2026-03-01", "messages": [user("x"), assistant({"type": "advisor_tool_result"}), user("y")]},
+        "messages.1.content.0.advisor_tool_result.tool_use_id: Field required",
+    ),
     "beta tool without its header": ({"tools": [{"type": "mcp_toolset", "mcp_server_name": "x"}]}, "tools.0: Input tag 'mcp_toolset' found using 'type'"),
     "beta block without its header": (
         {"messages": [user("a"), assistant({"type": "compaction", "content": "x"}), user("b")]},
