@@ -197,7 +197,6 @@ def _check_results(index: int, turn: Turn, calls: list[str]) -> Iterator[ClaudeE
 
 
 def _check_server_tool_pairs(turns: list[Turn]) -> Iterator[ClaudeError]:
-    last_assistant = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
     for index, turn in enumerate(turns):
         if turn.role != "assistant":
             continue
@@ -222,14 +221,20 @@ def _check_server_tool_pairs(turns: list[Turn]) -> Iterator[ClaudeError]:
                         "corresponding `server_tool_use` block before it."
                     )
                 own.discard(block["tool_use_id"])
-        waits_for_client = any(block["type"] == "tool_use" for block in turn.blocks)
-        if turn is not last_assistant and not waits_for_client:
+        is_paused = index == len(turns) - 1
+        if not is_paused and not _is_answered_alone(turn, turns[index + 1]):
             for call in own:
                 name, place = open_calls[call]
                 yield invalid_request(
                     f"messages.{place[0]}: `{name}` tool use with id `{call}` was found without a corresponding "
                     f"`{name}_tool_result` block"
                 )
+
+
+def _is_answered_alone(turn: Turn, answer: Turn) -> bool:
+    """Whether a turn waits for tools of the client, and nothing but their results follows."""
+    waits = any(block["type"] == "tool_use" for block in turn.blocks)
+    return waits and all(block["type"] == "tool_result" for block in answer.blocks)
 
 
 def _check_last_message(turns: list[Turn], model: SimulatedModel) -> Iterator[ClaudeError]:

@@ -57,6 +57,7 @@ def judge(version: str = "2026-10-21", betas: str = "", counting: bool = False, 
 MCP = "mcp-client-2025-11-20"
 SERVER = {"type": "url", "name": "s", "url": "https://example.com/"}
 TOOLSET = {"type": "mcp_toolset", "mcp_server_name": "s"}
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
 EPHEMERAL = {"type": "ephemeral"}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "max tokens missing": ({"max_tokens": None}, "max_tokens: Field required"),
@@ -164,6 +165,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "server call without a result": (
         {"messages": [user("a"), assistant({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}), user("b"), assistant("c"), user("d")]},
+        "messages.1: `web_search` tool use with id `srvtoolu_1` was found without a corresponding `web_search_tool_result` block",
+    ),
+    "words after a server tool that is not done": (
+        {"messages": [user("a"), assistant(SEARCH), user("b")]},
+        "messages.1: `web_search` tool use with id `srvtoolu_1` was found without a corresponding `web_search_tool_result` block",
+    ),
+    "words beside the results that a server tool waits for": (
+        {"tools": [TOOL], "messages": [user("a"), assistant(CALL, SEARCH), user(RESULT, text("b"))]},
         "messages.1: `web_search` tool use with id `srvtoolu_1` was found without a corresponding `web_search_tool_result` block",
     ),
     "system first": ({"messages": [system("x"), user("a")]}, "messages.0: a `system` message cannot be the first message."),
@@ -445,6 +454,7 @@ def test_it_refuses_with_claudes_words(changes, words):
 
 
 ACCEPTED: dict[str, dict[str, Any]] = {
+    "results that a server tool waits for": {"tools": [TOOL], "messages": [user("a"), assistant(CALL, SEARCH), user(RESULT)]},
     "plain": {},
     "system message after the user": {"messages": [user("a"), system("x"), assistant("b"), user("c")]},
     "two system messages in a row at the end": {"messages": [user("a"), system("x"), system("y")]},
