@@ -25,7 +25,6 @@ QUOTE_LENGTH = 120
 HINT_LENGTH = 80
 MUST_CALL = re.compile(r"\bnext reply must be a call of\b")
 """An instruction that models follow where `tool_choice` cannot force them."""
-MINIMAL_TEXT = "Done (simulated Claude)."
 
 
 @dataclass(frozen=True, slots=True)
