@@ -36,7 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 HANGS_AFTER_SECONDS = 60
 MOST_MEMORY = 4 * 1024**3
-"""Address space of the run, in bytes: what wants more gets a MemoryError."""
+"""Address space of the run on Linux, in bytes: what wants more gets a MemoryError."""
 ROUND = 1000
 """Cases between two fresh starts of Hypothesis, which remembers all that it drew."""
 _FIRST_INPUTS = 50
@@ -66,7 +66,8 @@ def main() -> int:
         parser.error("--requests has no targets")
     if arguments.requests:
         return _send_requests(arguments.cases)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    if sys.platform == "linux":  # macOS refuses the limit
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     warnings.simplefilter("ignore")
     if arguments.coverage:
         import atheris  # noqa: PLC0415 - not one of the pinned packages
@@ -85,7 +86,8 @@ def main() -> int:
         _run_by_coverage(chosen[0].cases, lambda case: targets.outcome_of(chosen[0], case), arguments.cases)
     numbers = [max(1, arguments.cases // len(chosen) // target.cost) for target in chosen]
     found = [_fuzz(target, targets.outcome_of, number) for target, number in zip(chosen, numbers, strict=True)]
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+    bytes_in_unit = 1024 if sys.platform == "linux" else 1
+    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_in_unit // 2**20} MiB")
     return int(any(found))
 
 
