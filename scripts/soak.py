@@ -84,7 +84,11 @@ def main() -> None:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     # As for Ctrl-C: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    checks = asyncio.run(run(folder, flags))
+    try:
+        checks = asyncio.run(run(folder, flags))
+    except BaseException:
+        print(f"soak: not done. The log is in {folder}.", file=sys.stderr)
+        raise
     rows = [[check.name, check.seen, check.bound, "ok" if check.holds else "FAILED"] for check in checks]
     print(to_text([["", "seen", "bound", ""], *rows], markdown=False))
     print(f"\n{machine()}")

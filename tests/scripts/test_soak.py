@@ -1,9 +1,12 @@
 """The soak finds nothing in a short run, and would find whatever it looks for."""
 
 import dataclasses
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,22 @@ def test_a_short_soak_finds_nothing(monkeypatch, workers):
     assert (judged(SEEN).keys() - {"asyncio tasks, serve"}) | {f"open descriptors, {name}" for name in serving} <= rows
     load = re.findall(r"\d+ (\w+)", done.stdout.partition("load: ")[2].partition("\n")[0])
     assert set(load) == {kind.__name__ for kind in KINDS}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors and memory are read from /proc")
+@pytest.mark.timeout(120)
+def test_a_soak_that_is_ended_says_where_its_log_is(tmp_path):
+    command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "60"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as soak:
+        while not list(tmp_path.glob("claude-proxy-soak-*/stderr")):
+            assert soak.poll() is None
+            time.sleep(0.05)
+        soak.send_signal(signal.SIGTERM)
+        said = soak.communicate(timeout=100)[1]
+    assert soak.returncode == 1
+    [folder] = tmp_path.glob("claude-proxy-soak-*")
+    assert f"The log is in {folder}." in said
 
 
 def exchange(
