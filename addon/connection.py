@@ -444,6 +444,10 @@ class BoundedHttp1Server(Http1Server):
             else:
                 yield commands.SendData(self.conn, self._head + command.data) if self._head else command
                 self._head = b""
+        if self._head and not isinstance(event, ResponseHeaders):
+            # Another addon has taken the data out.
+            yield commands.SendData(self.conn, self._head)
+            self._head = b""
 
     @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

@@ -22,6 +22,10 @@ __all__ = ["ListeningAddons", "PromptHooks"]
 
 type _HookCall = Callable[..., Any]
 
+_MOST_AT_ONCE = 16
+"""Hooks of one event that are called without a task. A request has four. One read can hold thousands of requests that
+are refused by their heads: all other connections would wait for them."""
+
 
 class ListeningAddons(AddonManager):
     """Calls the hooks that there are. For a chain that does not change once events come: no scripts."""
@@ -90,19 +94,23 @@ class PromptHooks:
 def _call_hooks_at_once(handler: ConnectionHandler, addons: ListeningAddons) -> None:
     """Have a connection's hooks called without a task, and its layers told as soon as they are done with the event.
 
-    A hook that has to wait becomes mitmproxy's task. What mitmproxy
-    itself does besides is for addons that are not here: those that intercept flows, and those that show them.
+    A hook that has to wait becomes mitmproxy's task, and so does what comes after the first hooks of an event. What
+    mitmproxy itself does besides is for addons that are not here: those that intercept flows, and those that show them.
     """
     give_to_layers = handler.layer.handle_event
     waiting: dict[int, Coroutine[Any, Any, None]] = {}
 
     def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
         todo = deque([event])
+        left = _MOST_AT_ONCE
         while todo:
             for command in give_to_layers(todo.popleft()):
                 if not isinstance(command, commands.StartHook):
                     yield command
-                elif (rest := addons.call(command)) is not None:
+                    continue
+                left -= 1
+                rest = addons.call(command) if left >= 0 else addons.trigger_event(command)
+                if rest is not None:
                     waiting[id(command)] = rest
                     yield command
                 elif command.blocking:

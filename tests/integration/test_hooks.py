@@ -67,6 +67,23 @@ class WriteLog:
         self.hook_tasks += [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("handle_hook")]
 
 
+class Emptying:
+    """Takes the body out of each answer."""
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        if flow.response:
+            flow.response.content = b""
+
+
+class Counting:
+    """Counts the requests."""
+
+    requests = 0
+
+    def requestheaders(self, _flow: http.HTTPFlow) -> None:
+        self.requests += 1
+
+
 class Swallowing:
     """Lets nothing of a streamed answer through."""
 
@@ -119,3 +136,37 @@ async def test_a_head_goes_out_where_another_addon_keeps_all_chunks_back(start_p
         head, _, rest = (await answer_to(proxy.port, ask(stream=True))).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK")
         assert rest == b"0\r\n\r\n"
+
+
+async def test_a_head_goes_out_where_another_addon_empties_the_answer(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        proxy.master.addons.add(Emptying())
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        try:
+            for _ in range(2):  # the connection goes on
+                writer.write(ask(stream=False).replace(b"connection: close\r\n", b""))
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+                assert head.startswith(b"HTTP/1.1 200 OK")
+                assert b"content-length: 0\r\n" in head.lower()
+        finally:
+            writer.close()
+
+
+async def test_requests_that_come_in_one_read_hold_nobody_else_up(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        counting = Counting()
+        proxy.master.addons.add(counting)
+        refused = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n"
+        number = 60_000 // len(refused)
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        most_in_one_turn = 0
+        try:
+            writer.write(refused * number)
+            async with asyncio.timeout(60):
+                while counting.requests < number:
+                    before = counting.requests
+                    await asyncio.sleep(0)
+                    most_in_one_turn = max(most_in_one_turn, counting.requests - before)
+        finally:
+            writer.close()
+        assert most_in_one_turn < 10
