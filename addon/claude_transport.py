@@ -8,6 +8,7 @@ be waited for without end. https://github.com/aio-libs/aiohttp, `client_proto.py
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, override
 
 import aiohttp
@@ -65,7 +66,10 @@ class _Connection(ResponseHandler):
 
 
 class ClaudeHttpClient(DefaultAioHttpClient):
-    """See `anthropic.DefaultAioHttpClient`."""
+    """See `anthropic.DefaultAioHttpClient`. What Claude's edge has one client keep is nothing to the next: no cookies."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())))
 
     @override
     def _init_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
@@ -86,13 +90,14 @@ class ClaudeHttpClient(DefaultAioHttpClient):
         the first token, where code that has not run for a while is slow. Credentials in a URL are aiohttp's to send.
         """
         options = {"stream": stream, "auth": auth, "follow_redirects": follow_redirects}
-        if not stream or auth is not httpx2.USE_CLIENT_DEFAULT or self.is_closed:
+        defaults = httpx2.USE_CLIENT_DEFAULT
+        if not stream or auth is not defaults or follow_redirects is not defaults or self.is_closed:
             return await super().send(request, **options)
         self._set_timeout(request)
         response = await self._transport_for_url(request.url).handle_async_request(request)
         if response.has_redirect_location:
             await response.aclose()
-            return await super().send(request, **options)
+            return await super().send(self._build_redirect_request(request, response), **options)
         return response
 
     @override
@@ -123,7 +128,6 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
         connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
         connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
         session.detach()
-        # What Claude's edge has one client keep is nothing to the next.
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
