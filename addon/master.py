@@ -179,14 +179,22 @@ def build_master(  # noqa: PLR0913 - each is one thing that a user may choose
             **({"confdir": str(confdir)} if confdir else {}),
         )
         master.options.set(*more_options)
-        # By itself it reads its certificates when everything runs: whoever waits at a socket comes before that.
-        master.addons.get("tlsconfig").configure({"confdir"})
+        _read_certificates(master)
     except exceptions.OptionsError as error:
         raise StartError([str(error)]) from error
     if master.options.listen_host != settings.server.host or master.options.listen_port is not None:
         instead = "--host and --port are, and addresses of modes (regular@127.0.0.1:8080)"
         raise StartError([f"listen_host and listen_port are not used here: {instead}."])
     return master
+
+
+def _read_certificates(master: ProxyMaster) -> None:
+    """Have them read before anybody can connect: by itself mitmproxy does so when everything runs."""
+    try:
+        master.addons.get("tlsconfig").configure({"confdir"})
+    except (OSError, ValueError, TypeError) as error:
+        what = f"The certificate authority in {master.options.confdir}, or a certificate,"
+        raise StartError([f"{what} cannot be read: {error}."]) from error
 
 
 def _addons(chain: AddonManager) -> list[Any]:

@@ -177,6 +177,15 @@ def test_a_wrong_start_ends_with_a_sentence_and_no_traceback(claude_proxy, confd
     assert "Traceback" not in result.stderr + result.stdout
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_certificate_authority_that_cannot_be_read_is_one_sentence(claude_proxy, tmp_path, workers):
+    (tmp_path / "mitmproxy-ca.pem").write_text("junk")
+    result = claude_proxy("serve", "--simulate", "--port", "0", "--confdir", str(tmp_path), "--workers", workers)
+    assert result.returncode == 1
+    (sentence,) = result.stderr.splitlines()
+    assert sentence.startswith(f"claude-proxy: The certificate authority in {tmp_path}")
+
+
 def test_a_port_in_use_is_one_sentence_on_standard_error(claude_proxy, confdir):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
