@@ -66,7 +66,7 @@ class _Connection(ResponseHandler):
 
 
 class ClaudeHttpClient(DefaultAioHttpClient):
-    """See `anthropic.DefaultAioHttpClient`. What Claude's edge has one client keep is nothing to the next: no cookies."""
+    """See `anthropic.DefaultAioHttpClient`. No cookies: what Claude's edge has one client keep is nothing to others."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())))

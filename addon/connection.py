@@ -128,6 +128,7 @@ class ClientStream:
         self._http1 = client_connection if isinstance(client_connection, BoundedHttp1Server) else None
         self._is_bare_http1 = isinstance(client_connection, Http1Server) and _is_plain(http_layer)
         self._is_chunked = False
+        self._is_head = http_layer.streams[stream_id].flow.request.method == "HEAD"
         self._socket: asyncio.WriteTransport | None = None
         self._stays_open: asyncio.TimerHandle | None = None
         self.gone = False
@@ -150,7 +151,7 @@ class ClientStream:
             self._stays_open = None
 
     async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send a whole response.
+        """Send a whole response. To HEAD, its headers alone.
 
         Raises:
             ClientGoneError: the client has left.
@@ -158,6 +159,8 @@ class ClientStream:
         # RFC 9110, 8.6: nothing says how long an answer is that has no content.
         length = [] if status in _WITHOUT_CONTENT else [(b"content-length", str(len(body)).encode())]
         fields = http.Headers([*headers, *length])
+        # The client would take what mitmproxy sends of a body for the next answer.
+        body = b"" if self._is_head else body
         self._join_head(body)
         await self._deliver(
             ResponseHeaders(self._stream_id, _response(status, fields)),

@@ -162,7 +162,9 @@ _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
     ("GET", re.compile(r"/models/(?P<name>.+)"), Endpoint.MODEL),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),
+    ("HEAD", re.compile(r"/health"), Endpoint.HEALTH),
     ("GET", re.compile(r"/health/ready"), Endpoint.READY),
+    ("HEAD", re.compile(r"/health/ready"), Endpoint.READY),
     ("GET", re.compile(r"/metrics"), Endpoint.METRICS),
     *((method, re.compile(path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )

@@ -123,7 +123,11 @@ def test_other_hosts_are_passed_on_untouched_in_proxy_modes(untranslated: str) -
 
 def test_paths_without_prefix_and_the_health_check_are_standalone_only() -> None:
     router = Router(OPENAI_HOSTS, "pass")
-    for method, path, endpoint in [("POST", "/chat/completions", CHAT), ("GET", "/health", Endpoint.HEALTH)]:
+    for method, path, endpoint in [
+        ("POST", "/chat/completions", CHAT),
+        ("GET", "/health", Endpoint.HEALTH),
+        ("HEAD", "/health/ready", Endpoint.READY),
+    ]:
         assert router.route(standalone=True, host="x", method=method, path=path) == Claim(endpoint)
         assert router.route(standalone=False, host="api.openai.com", method=method, path=path) == Pass()
 

@@ -107,3 +107,27 @@ async def test_a_refused_head_request_has_no_body_that_the_next_answer_could_be_
             assert head.startswith(b"HTTP/1.1 200")
             assert json.loads(body)["status"] == "ok"
         writer.close()
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+@pytest.mark.parametrize(("leaving", "ready"), [(False, b" 200 "), (True, b" 503 ")], ids=["ready", "leaving"])
+async def test_head_of_health_is_answered_as_get_is_without_the_body(
+    start_proxy: ProxyStarter, path: str, leaving: bool, ready: bytes
+) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        if leaving:
+            proxy.addon.announce_end()
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\nGET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            told = await reader.readuntil(b"\r\n\r\n")
+            head, _ = await read_response(reader)
+        writer.close()
+    assert (ready if path.endswith("ready") else b" 200 ") in told.partition(b"\r\n")[0]
+    assert comparable(told) == comparable(head)
+
+
+def comparable(head: bytes) -> list[bytes]:
+    """What is the same in each answer of a head."""
+    own = (b"x-request-id:", b"openai-processing-ms:")
+    return [line for line in head.lower().split(b"\r\n") if not line.startswith(own)]

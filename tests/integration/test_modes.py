@@ -69,6 +69,8 @@ async def test_reverse_mode_answers_tls_requests(start_proxy: ProxyStarter, http
             await check_both_answers(client, f"https://127.0.0.1:{proxy.port}/v1/chat/completions")
             response = await client.post(f"https://127.0.0.1:{proxy.port}/v1/chat/completions", json=body())
             assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+            probe = await client.head(f"https://127.0.0.1:{proxy.port}/health")
+            assert (probe.status_code, probe.content) == (200, b"")
 
 
 async def test_socks5_mode_answers(start_proxy: ProxyStarter) -> None:
