@@ -8,6 +8,7 @@ it, takes a tenth of a second to start and shares its memory; so it must never h
 import contextlib
 import gc
 import multiprocessing
+import select
 import signal
 import socket
 import sys
@@ -63,6 +64,8 @@ class Worker:
     """How often in a row it ended soon after its start."""
     begins_at: float | None = None
     """When it is to be started again."""
+    untold: Order | None = None
+    """The last order, while the worker takes none."""
 
 
 class Workers:
@@ -132,6 +135,8 @@ class Workers:
                     self._on_signal(signal.Signals(number))
             elif isinstance(found, Connection):
                 self._receive(by_orders[found], found)
+        for worker in self._living():
+            self._tell_untold(worker)
         if self._stops:
             return
         now = time.monotonic()
@@ -242,7 +247,7 @@ class Workers:
             worker.orders.close()
         if worker.process is not None:
             worker.process.close()
-        worker.process = worker.orders = None
+        worker.process = worker.orders = worker.untold = None
         worker.is_ready = False
 
     @staticmethod
@@ -259,9 +264,23 @@ class Workers:
 
     def _tell(self, order: Order) -> None:
         for worker in self._living():
-            if worker.orders is not None:
-                with contextlib.suppress(OSError):  # it has just ended
-                    worker.orders.send(order)
+            worker.untold = order
+            self._tell_untold(worker)
+
+    @staticmethod
+    def _tell_untold(worker: Worker) -> None:
+        """Tell it, unless it hangs and its pipe fills up: whoever waited for it would watch and end nothing any more.
+
+        Each order takes the place of the one before.
+        """
+        if worker.orders is None or worker.untold is None:
+            return
+        poll = select.poll()
+        poll.register(worker.orders, select.POLLOUT)
+        if poll.poll(0):  # Linux says so while three quarters are free, many times what an order takes
+            with contextlib.suppress(OSError):  # it has just ended
+                worker.orders.send(worker.untold)
+            worker.untold = None
 
     def _stop(self) -> None:
         server = self._reloader.settings.server

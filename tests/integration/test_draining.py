@@ -153,6 +153,35 @@ async def test_a_second_signal_does_not_wait(connect: Connect, tmp_path: Path) -
             assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, tmp_path: Path, workers: int) -> None:
+    goes_on = asyncio.Event()
+
+    async def paused(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await goes_on.wait()
+        await call.send(text_delta(" more") + message_end())
+
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"server": {"drain_timeout": 60, "workers": workers}}))
+    async with raw_upstream(paused) as upstream:
+        async with serving_process(upstream.base_url, tmp_path) as proxy:
+            client = await connect(proxy.port)
+            client.ask()
+            await client.reader.readuntil(b"Once")
+            proxy.process.terminate()
+            await until_refused(proxy.port)
+            config.write_text(
+                json.dumps({"server": {"drain_timeout": 1, "workers": workers}, "claude": {"aliases": {"a": "b"}}})
+            )
+            proxy.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(2)
+            goes_on.set()
+            assert b" more" in await client.reader.readuntil(b"[DONE]")
+            proxy.process.send_signal(signal.SIGHUP)
+            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+
+
 async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Path) -> None:
     async with raw_upstream(endless) as upstream:
         command = ["-s", str(ROOT / "addon/main.py"), "--set", f"confdir={confdir}", "--set", "claude_drain_timeout=1"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -124,6 +125,29 @@ async def test_the_key_for_claude_is_changed_without_a_restart(tmp_path: Path) -
         assert [b"sk-ant-before" in head for head in heads] == [True, False]
         assert [b"sk-ant-after" in head for head in heads] == [False, True]
         assert "sk-ant-" not in proxy.log.read_text()
+
+
+async def test_a_worker_that_hangs_holds_no_reload_up_and_has_the_last_settings_when_it_goes_on(
+    simulation: RunningSimulation, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    write(file, server={"workers": 2})
+    async with serving_process(simulation.base_url, tmp_path) as proxy:
+        hung, _ = proxy.workers()
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            many = {f"model-{number}": "claude-sonnet-5-5" for number in range(1000)}
+            for number in range(20):
+                write(file, claude={"aliases": {**many, "model-x": f"claude-{number}"}}, server={"workers": 2})
+                proxy.process.send_signal(signal.SIGHUP)
+                await proxy.event("settings_reloaded", number)
+            write(file, claude={"aliases": {"fast": "claude-haiku-5-5"}}, server={"workers": 2})
+            proxy.process.send_signal(signal.SIGHUP)
+            await proxy.event("settings_reloaded", 20)
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        await asyncio.sleep(2.5)  # within a second it is told again
+        assert await answered_by(proxy, 10) == {"claude-haiku-5-5"}
 
 
 async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_refused(
