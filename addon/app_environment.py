@@ -9,7 +9,7 @@ import certifi
 
 from addon.java_trust_store import java_options
 
-__all__ = ["JAVA_TRUST_STORE", "PLACEHOLDER_KEY", "app_environment", "ca_bundle"]
+__all__ = ["JAVA_TRUST_STORE", "PLACEHOLDER_KEY", "app_environment", "ca_bundle", "https_proxy_of"]
 
 PLACEHOLDER_KEY = "sk-claude-proxy"
 """OpenAI's clients refuse to start without a key. Claude Proxy never passes it on."""
@@ -30,7 +30,7 @@ def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bu
     Go, .NET, Python and most else follow HTTPS_PROXY and SSL_CERT_FILE. git needs nothing: its traffic is tunnelled as
     it is.
     """
-    https_proxy = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
+    _, https_proxy = https_proxy_of(environment)
     http_proxy = environment.get("http_proxy") or environment.get("HTTP_PROXY")
     own = [name.strip() for name in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").split(",")]
     no_proxy = ",".join(dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1", "::1") if name))
@@ -52,6 +52,12 @@ def app_environment(environment: Mapping[str, str], proxy_url: str, ca: Path, bu
         # Of two options of one name Java takes the last.
         "JAVA_TOOL_OPTIONS": f"{environment.get('JAVA_TOOL_OPTIONS', '')} {java}".strip(),
     }
+
+
+def https_proxy_of(environment: Mapping[str, str]) -> tuple[str, str | None]:
+    """Find the proxy that an app uses for HTTPS, and which variable names it. ALL_PROXY is for what has no own."""
+    names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+    return next(((name, proxy) for name in names if (proxy := environment.get(name))), (names[0], None))
 
 
 def ca_bundle(environment: Mapping[str, str], ca: Path) -> bytes:

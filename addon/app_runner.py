@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from addon.app_environment import JAVA_TRUST_STORE, app_environment, ca_bundle
+from addon.app_environment import JAVA_TRUST_STORE, app_environment, ca_bundle, https_proxy_of
 from addon.java_trust_store import encode_trust_store
 from addon.serving import ready_or_ended
 from addon.settings import Settings
@@ -138,14 +138,14 @@ def upstream_mode(environment: Mapping[str, str]) -> tuple[list[str], list[str]]
 
 def _existing_proxy(environment: Mapping[str, str]) -> SplitResult | None:
     """Parse the proxy that the environment names, with its scheme or without."""
-    written = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
+    name, written = https_proxy_of(environment)
     if not written:
         return None
     with contextlib.suppress(ValueError):  # a port that is none, brackets that do not close
         parts = urlsplit(written if "://" in written else f"http://{written}")
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
             return parts
-    raise StartError(["HTTPS_PROXY names no proxy that the traffic could go through: http://host:port is one."])
+    raise StartError([f"{name} names no proxy that the traffic could go through: http://host:port is one."])
 
 
 @contextlib.contextmanager

@@ -55,8 +55,10 @@ def test_what_the_user_has_set_is_kept():
         ({"HTTPS_PROXY": "http://corp:3128", "HTTP_PROXY": "http://corp:3128"}, PROXY),
         ({"HTTP_PROXY": "http://corp:3128"}, None),
         ({"https_proxy": "http://corp:3128", "http_proxy": "http://plain:3128"}, "http://plain:3128"),
+        ({"ALL_PROXY": "http://corp:3128"}, PROXY),
+        ({"all_proxy": "http://corp:3128", "http_proxy": "http://corp:3128"}, PROXY),
     ],
-    ids=["https_alone", "one_for_both", "http_alone", "two"],
+    ids=["https_alone", "one_for_both", "http_alone", "two", "all", "all_and_http"],
 )
 def test_plain_http_goes_through_the_proxy_unless_it_has_one_of_its_own(own, expected):
     assert app_environment(own, PROXY, CA, BUNDLE).get("http_proxy") == expected
@@ -79,6 +81,8 @@ def test_the_bundle_holds_the_systems_the_users_and_our_roots_once(tmp_path):
         ({"https_proxy": "corp:3128"}, ["upstream:http://corp:3128@0"], []),
         ({"HTTPS_PROXY": "http://me:p%40ss@corp:3128/"}, ["upstream:http://corp:3128@0"], ["upstream_auth=me:p@ss"]),
         ({"HTTPS_PROXY": "http://[fd00::1]:3128"}, ["upstream:http://[fd00::1]:3128@0"], []),
+        ({"ALL_PROXY": "http://corp:3128"}, ["upstream:http://corp:3128@0"], []),
+        ({"all_proxy": "socks5://ssh:1080", "https_proxy": "corp:3128"}, ["upstream:http://corp:3128@0"], []),
     ],
 )
 def test_a_proxy_that_was_there_before_stays_in_the_way(environment, modes, options):
@@ -102,8 +106,9 @@ def test_the_calls_to_claude_go_through_that_proxy_too(found, taken):
     open_transport(claude, proxy=claude.proxy)
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
 @pytest.mark.parametrize("found", ["socks5://corp:1080", "http://corp:99999", "http://:3128", "http://[fd00::1:3128"])
-def test_a_proxy_that_cannot_be_used_is_named_without_its_password(found):
-    with pytest.raises(StartError, match="HTTPS_PROXY") as refused:
-        upstream_mode({"HTTPS_PROXY": found.replace("://", "://me:secret@")})
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(name, found):
+    with pytest.raises(StartError, match=name) as refused:
+        upstream_mode({name: found.replace("://", "://me:secret@")})
     assert "secret" not in str(refused.value)

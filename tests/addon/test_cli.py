@@ -35,7 +35,8 @@ START_SECONDS = 150
 def environment(tmp_path):
     """An environment without settings, proxies or keys of the machine."""
     unwanted = {setting.names.env for setting in ALL_SETTINGS}
-    unwanted |= {"OPENAI_API_KEY", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_DIR"}
+    unwanted |= {"OPENAI_API_KEY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"}
+    unwanted.add("SSL_CERT_DIR")
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {
         **kept,
