@@ -49,6 +49,7 @@ __all__ = [
     "ClientStream",
     "Exchanges",
     "Receiver",
+    "answer_errors_with",
     "close_client",
     "direct_to_claude",
     "limit_request_heads",
@@ -596,6 +597,17 @@ def limit_request_heads(limit: int, response: bytes) -> None:
             self.state = self.done
 
     Http1Server.read_headers = read_headers  # type: ignore[method-assign] # mitmproxy makes its servers by itself
+
+
+def answer_errors_with(encode: Callable[[int, str], bytes]) -> None:
+    """Have what mitmproxy itself refuses (400, 413) or cannot reach (502) answered in another form than HTML.
+
+    On HTTP/1 connections: those of HTTP/2 have a page and its content type written into them.
+
+    Args:
+        encode: takes a status and what is wrong; returns head and body. The connection ends after it.
+    """
+    _http1.make_error_response = encode  # type: ignore[assignment] # it is always given both
 
 
 _CONSUME_REQUEST_BODY = HttpStream.state_consume_request_body

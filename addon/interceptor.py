@@ -25,6 +25,7 @@ from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
 from addon.connection import (
     Receiver,
+    answer_errors_with,
     close_client,
     direct_to_claude,
     limit_request_heads,
@@ -186,6 +187,7 @@ class ClaudeProxyAddon:
         self._require_some_key()
         limit = settings.limits.max_header_bytes
         limit_request_heads(limit, _encode_response(head_too_large(limit)))
+        answer_errors_with(_encode_mitmproxys_error)
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
@@ -509,6 +511,11 @@ def _encode_response(error: OpenAIError) -> bytes:
     headers = {"content-type": "application/json", "connection": "close"}
     encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
     return encoded
+
+
+def _encode_mitmproxys_error(status: int, message: str) -> bytes:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return _encode_response(OpenAIError(status, message, kind))
 
 
 def _is_ambiguous(request: http.Request) -> bool:

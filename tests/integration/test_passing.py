@@ -140,7 +140,8 @@ async def test_a_websocket_passes_message_for_message_and_its_key_is_not_kept(
 async def test_a_host_out_of_reach_is_logged(proxy: RunningProxy) -> None:
     with capture_logs() as logs:
         async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as http_client:
-            assert (await http_client.post("http://127.0.0.1:9/v1/embeddings", json={})).status_code == 502
+            failed = await http_client.post("http://127.0.0.1:9/v1/embeddings", json={})
+            assert (failed.status_code, failed.json()["error"]["type"]) == (502, "server_error")
     [line] = [line for line in logs if line["event"] == "passed"]
     assert line["status"] is None
     assert line["error"]
