@@ -170,3 +170,33 @@ async def test_requests_that_come_in_one_read_hold_nobody_else_up(start_proxy: P
         finally:
             writer.close()
         assert most_in_one_turn < 10
+
+
+class Errors:
+    """Notes the flows that failed."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        self.messages.append(flow.error.msg if flow.error else "")
+
+
+async def test_a_hook_that_waits_outlives_its_client_and_the_flow_has_failed(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        waiting, errors = Waiting(), Errors()
+        proxy.master.addons.add(waiting, errors)
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(get("/health?wait"))
+        await asyncio.wait_for(waiting.waits.wait(), 5)
+        writer.close()
+        connections = proxy.master.addons.get("proxyserver").connections
+        async with asyncio.timeout(5):
+            while connections:
+                await asyncio.sleep(0.01)
+        waiting.go_on.set()
+        async with asyncio.timeout(5):
+            while not errors.messages:
+                await asyncio.sleep(0.01)
+        assert errors.messages == ["Client disconnected."]
+        assert not proxy.addon._exchanges
