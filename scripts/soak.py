@@ -38,6 +38,9 @@ MEMORY_GROWTH = 0.1
 
 async def run(folder: Path, flags: argparse.Namespace) -> list[Check]:
     """Soak, print what the load was, and return what was found."""
+    # As for Ctrl-C: what was started is stopped. Not from within the signal, which may come while it is being started.
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with soaked(folder, workers=flags.workers, clients=flags.clients) as proxy:
         began = time.monotonic()
         await proxy.soak(flags.seconds * WARM_UP)
@@ -82,12 +85,12 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="claude-proxy-soak-"))
     # Claude reports each connection that it is told to cut.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    # As for Ctrl-C: what was started is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         checks = asyncio.run(run(folder, flags))
-    except BaseException:
+    except BaseException as error:
         print(f"soak: not done. The log is in {folder}.", file=sys.stderr)
+        if isinstance(error, asyncio.CancelledError):
+            sys.exit(1)
         raise
     rows = [[check.name, check.seen, check.bound, "ok" if check.holds else "FAILED"] for check in checks]
     print(to_text([["", "seen", "bound", ""], *rows], markdown=False))

@@ -1,5 +1,6 @@
 """The soak finds nothing in a short run, and would find whatever it looks for."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -53,6 +54,14 @@ def test_a_soak_that_is_ended_says_where_its_log_is(tmp_path):
     assert soak.returncode == 1
     [folder] = tmp_path.glob("claude-proxy-soak-*")
     assert f"The log is in {folder}." in said
+    left = [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder) in read(path)]
+    assert left == []
+
+
+def read(path: Path) -> str:
+    with contextlib.suppress(OSError):  # it has just ended
+        return path.read_text()
+    return ""
 
 
 def exchange(
