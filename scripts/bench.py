@@ -41,6 +41,8 @@ ROWS = (
     ("CPU s per 100,000 chunks, as fast as they are taken", "bursts", False),
     ("CPU s per 100,000 chunks, {milliseconds:.0f} ms apart, 32 streams", "paced", False),
     ("of these chunks: p99 of how much too late or early after the one before, ms", "jitter", False),
+    ("added time to a small whole answer, p50, ms", "latency", True),
+    ("added time to a small whole answer, p99, ms", "latency_p99", True),
     ("added time to first token, p50, ms", "p50", True),
     ("added time to first token, p99, ms", "p99", True),
     ("start to first answer, s", "start", False),

@@ -35,6 +35,7 @@ def cells(seconds: float) -> list[Cell]:
         Cell("bursts", {"stream": True, "clients": 8, "chunks": 100, "seconds": seconds}),
         # As from a model: each chunk comes alone, and wakes the proxy up.
         Cell("paced", {"stream": True, "clients": 32, "chunks": 100, "interval": seconds / 40, "once": True}),
+        Cell("whole", {**SMALL, "clients": 1, "pause": 0.005, "seconds": seconds}),
         Cell("first", {"stream": True, "clients": 1, "chunks": 2, "pause": 0.005, "seconds": seconds}),
     ]
 
@@ -75,6 +76,11 @@ def _figures(cell: Cell, used: float, result: dict[str, Any]) -> dict[str, float
             return {"small": used / result["requests"] * 1000, "rate": result["requests"] / used if used else 0.0}
         case "large":
             return {"large": used / result["requests"] * 1000}
+        case "whole":
+            return {
+                "latency": statistics.median(result["whole"]) * 1000,
+                "latency_p99": _p99(result["whole"]) * 1000,
+            }
         case "first":
             return {"p50": statistics.median(result["first_text"]) * 1000, "p99": _p99(result["first_text"]) * 1000}
         case "paced":

@@ -79,6 +79,8 @@ class Result:
 
     requests: int = 0
     chunks: int = 0
+    whole: list[float] = field(default_factory=list)
+    """From a request to the end of an answer that is no stream."""
     first_text: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
     """Between two texts of a stream, where the upstream paces them. Other events have equals in one API alone."""
@@ -133,6 +135,7 @@ async def _exchange(job: Job, result: Result, reader: asyncio.StreamReader, writ
     length = await _read_head(reader)
     if length is not None:
         body = await reader.readexactly(length)
+        result.whole.append(time.perf_counter() - started)
     else:
         pieces = bytearray()
         read_at: float | None = None
