@@ -136,6 +136,8 @@ async def until_refused(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                continue  # it was in the queue of the socket that closed
             writer.close()
             await asyncio.sleep(0.05)
 
