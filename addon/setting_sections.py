@@ -102,6 +102,10 @@ class ServerSettings(Section):
     workers: Annotated[int, Names("CLAUDE_PROXY_WORKERS", flag="--workers")] = Field(
         default=1, ge=1, le=256, description="Number of processes that `serve` answers with, all on the same port."
     )
+    huge_pages: Annotated[bool, Names("CLAUDE_PROXY_HUGE_PAGES")] = Field(
+        default=True,
+        description="Have `serve` keep what it has made at its start in large pages of memory, where Linux has them.",
+    )
     drain_delay: Annotated[float, Names("CLAUDE_PROXY_DRAIN_DELAY")] = Field(
         default=0,
         ge=0,

@@ -35,6 +35,7 @@ async def test_every_setting_but_keys_and_what_serve_alone_does_has_an_option(op
         "server.host",
         "server.port",
         "server.workers",
+        "server.huge_pages",
         "rate_limiting.redis_url",
         "other_backends",
         "store.redis_url",
