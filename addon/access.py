@@ -161,7 +161,7 @@ class Access:
                     return Client(f"credentials:{scope_of(key)}", claude_key=key)
         if standalone:
             self._look_again()
-            for key in presented:
+            for key in presented if self._clients else ():
                 if client := self._known(key):
                     return client
             if self._clients and not self._settings.allow_anonymous:

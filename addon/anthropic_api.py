@@ -18,7 +18,8 @@ from addon.access import Client
 from addon.claude_errors import UNREADABLE
 from addon.exchange import Exchange
 from addon.figures import Figures
-from addon.forwarding import folded, forwarded_headers, forwarded_target, returned_headers
+from addon.forwarding import forwarded_headers, forwarded_target, returned_headers
+from addon.header_fields import folded
 from addon.routing import normalise_path
 from addon.workspace import WorkspaceShare, share_of
 from addon.workspace_lists import list_own

@@ -10,7 +10,6 @@ from addon.batch_run import advance, batch_records_of
 from addon.exchange import Exchange
 from addon.file_records import file_records_of
 from addon.pages import encode_list, read_page_query
-from addon.thinking_memory import scope_of
 from translators.batches.batch import FINAL, Batch
 from translators.batches.input_lines import MAX_INPUT_BYTES
 from translators.batches.request_body import parse_request
@@ -64,7 +63,7 @@ async def answer_new_batch(exchange: Exchange) -> None:
         output_seconds=expiry.seconds if expiry is not None else None,
     )
     await _records(exchange).create(record, await files.content(request.input_file_id))
-    await advance(exchange.gateway, _owner(exchange), batch.id, 0)
+    await advance(exchange.gateway, exchange.scope, batch.id, 0)
     await exchange.respond(msgspec.json.encode(batch))
 
 
@@ -77,7 +76,7 @@ async def answer_batch(exchange: Exchange) -> None:
     records, batch_id = _records(exchange), exchange.claim.name or ""
     record = await records.load(batch_id)
     if record.batch.status not in FINAL:
-        await advance(exchange.gateway, _owner(exchange), batch_id, _PATIENCE_SECONDS)
+        await advance(exchange.gateway, exchange.scope, batch_id, _PATIENCE_SECONDS)
     await _respond(exchange, records, batch_id)
 
 
@@ -93,7 +92,7 @@ async def answer_batch_cancel(exchange: Exchange) -> None:
         raise OpenAIError(409, f"Cannot cancel a batch with status '{status}'.")
     if status != "cancelling":
         await records.wish_to_cancel(batch_id)
-    await advance(exchange.gateway, _owner(exchange), batch_id, _PATIENCE_SECONDS)
+    await advance(exchange.gateway, exchange.scope, batch_id, _PATIENCE_SECONDS)
     await _respond(exchange, records, batch_id)
 
 
@@ -107,7 +106,7 @@ async def answer_batches(exchange: Exchange) -> None:
     for found in listed:
         record = msgspec.convert(found, BatchRecord)
         if record.batch.status not in FINAL:
-            await advance(exchange.gateway, _owner(exchange), record.id, 0)
+            await advance(exchange.gateway, exchange.scope, record.id, 0)
         shown.append(await records.show(record))
     await exchange.respond(encode_list(shown, has_more=has_more))
 
@@ -118,9 +117,5 @@ async def _respond(exchange: Exchange, records: BatchRecords, batch_id: str) -> 
     await exchange.respond(msgspec.json.encode(await records.show(record)))
 
 
-def _owner(exchange: Exchange) -> str:
-    return scope_of(exchange.authorization)
-
-
 def _records(exchange: Exchange) -> BatchRecords:
-    return batch_records_of(exchange.gateway, _owner(exchange))
+    return batch_records_of(exchange.gateway, exchange.scope)

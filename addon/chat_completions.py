@@ -13,7 +13,6 @@ from addon.fallbacks import answer_with_fallbacks
 from addon.named_files import named_files_of
 from addon.setting_sections import ClaudeSettings
 from addon.stored_completions import store_completion
-from addon.thinking_memory import scope_of
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
 from translators.chat_completions.request import (
     Recall,
@@ -45,7 +44,7 @@ async def answer_chat_completion(exchange: Exchange) -> None:
     request = parse_request(exchange.decoded_body(), deployment=exchange.claim.name)
     exchange.client.require_model(request.model)
     if (shared := exchange.gateway.shared_thinking) is not None:
-        await shared.fetch(scope_of(exchange.authorization), called_tools(request))
+        await shared.fetch(exchange.scope, called_tools(request))
     await answer_with_fallbacks(exchange, lambda: _Completion(exchange, request).answer())
 
 
@@ -68,7 +67,7 @@ class _Completion:
 
     def __init__(self, exchange: Exchange, request: ChatCompletionRequest) -> None:
         self._exchange = exchange
-        self._scope = scope_of(exchange.authorization)
+        self._scope = exchange.scope
         self._id = f"chatcmpl-{os.urandom(15).hex()[:29]}"
         self._created = int(time.time())
         self._request = self._with_ids = self._translate(request)

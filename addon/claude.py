@@ -22,6 +22,7 @@ from addon.claude_files import ClaudeFiles
 from addon.claude_sdk import ClaudeSdk, key_headers
 from addon.claude_transport import SILENT, ClaudeHttpClient, reader_of
 from addon.event_stream import EVENT_STREAM, read_event_stream
+from addon.header_fields import folded_fields
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
 from translators.claude_events import Event, MalformedEventError, parse_event
@@ -75,15 +76,12 @@ class ClaudeStream:
         self._response = response
         self._read_bytes = reader_of(response)
         self._on_unknown = on_unknown
-        is_framed = response.headers.get("content-type", "").startswith(EVENT_STREAM)
+        self.headers: Mapping[str, str] = folded_fields(response.headers.raw, "latin-1")
+        """Claude's response headers, names in lower case."""
+        is_framed = self.headers.get("content-type", "").startswith(EVENT_STREAM)
         self._reads = self._read_frames() if is_framed else self._read()
         self._first: list[Event] = []
         self.retries = 0
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Claude's response headers, names in lower case."""
-        return self._response.headers
 
     async def read_first(self) -> None:
         """Wait for the first events.

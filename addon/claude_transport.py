@@ -15,6 +15,7 @@ import aiohttp
 import httpx2
 from aiohttp.client_proto import ResponseHandler
 from anthropic import DefaultAioHttpClient
+from multidict import CIMultiDict
 
 __all__ = ["BROKEN", "SILENT", "ClaudeHttpClient", "reader_of"]
 
@@ -117,6 +118,14 @@ def reader_of(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
     return read
 
 
+def _prepare_headers(headers: Any) -> CIMultiDict[str]:
+    """Take the place of aiohttp's own, which looks each header up, and has httpx2 decode them all each time."""
+    if isinstance(headers, httpx2.Headers):
+        encoding = headers.encoding
+        return CIMultiDict([(name.decode("ascii"), value.decode(encoding)) for name, value in headers.raw])
+    return CIMultiDict(headers or ())
+
+
 def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
     # The transport makes its session at the first request, inside the event loop.
     make_session, send = transport.get_client, transport.handle_async_request
@@ -128,7 +137,9 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
         connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
         connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
         session.detach()
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        adapted = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        adapted._prepare_headers = _prepare_headers  # type: ignore[method-assign] # noqa: SLF001 - as above
+        return adapted
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
         response: httpx2.Response = await send(request)

@@ -8,7 +8,6 @@ import msgspec
 from addon.conversation_records import ConversationRecords
 from addon.exchange import Exchange
 from addon.pages import encode_list, read_page
-from addon.thinking_memory import scope_of
 from translators.request_errors import missing_parameter
 from translators.request_json import decode_request
 from translators.responses.request_body import parse_item
@@ -97,7 +96,7 @@ def _parse(exchange: Exchange) -> _Body:
 
 
 def _records(exchange: Exchange) -> ConversationRecords:
-    return ConversationRecords(exchange.gateway.store, scope_of(exchange.authorization))
+    return ConversationRecords(exchange.gateway.store, exchange.scope)
 
 
 def _id(exchange: Exchange) -> str:

@@ -5,10 +5,10 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import structlog
 from mitmproxy import http
-from mitmproxy.utils import asyncio_utils
 
 from addon.access import Client
 from addon.client_side import ClientSide, UpgradableSide, Upgraded
@@ -86,6 +86,8 @@ class Exchange:
     """Why the request is not answered, if that is known from its headers."""
     cache_use: CacheUse = "off"
     """Whether an answer may be given that was given before."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The request's other headers, names in lower case."""
     secrets: tuple[tuple[bytes, bytes], ...] = ()
     """The headers that say who the client is, which the flow no longer shows."""
     restore_destination: Callable[[], None] = lambda: None
@@ -128,13 +130,13 @@ class Exchange:
         self._client_side = client
         self.gateway.metrics.observe_start(self.claim.endpoint)
         self.restore_destination()
-        headers, limits = self.flow.request.headers, self.gateway.settings.limits
-        length = headers.get("content-length", "")
+        fields, limits = self.flow.request.headers.fields, self.gateway.settings.limits
+        length = self.headers.get("content-length", "")
         if self.refusal is not None:
             self._refuse(self.refusal)
         elif length.isdecimal() and int(length) > limits.max_request_bytes:
             self._refuse(too_large(limits.max_request_bytes))
-        elif sum(len(name) + len(value) + 4 for name, value in headers.fields) > limits.max_header_bytes:
+        elif sum([len(name) + len(value) + 4 for name, value in fields]) > limits.max_header_bytes:
             self._refuse(head_too_large(limits.max_header_bytes))
         elif self.claim.endpoint is Endpoint.OTHER_BACKEND:
             self.request_stream = RequestStream(limits.max_request_bytes, client.hold)
@@ -204,12 +206,7 @@ class Exchange:
         self._run(refuse)
 
     def _run(self, answer: Answer) -> None:
-        self._task = asyncio_utils.create_task(
-            self._answer(answer),
-            name=f"exchange {self.request_id}",
-            keep_ref=True,
-            client=self.flow.client_conn.peername,
-        )
+        self._task = asyncio.create_task(self._answer(answer), name=f"exchange {self.request_id}")
         if not self._task.done():
             self.gateway.running.add(self._task)
             self._task.add_done_callback(self.gateway.running.discard)
@@ -221,7 +218,7 @@ class Exchange:
 
     # What an answer uses.
 
-    @property
+    @cached_property
     def scope(self) -> str:
         """The client, as what is stored and remembered knows it."""
         return scope_of(self.authorization)
@@ -248,7 +245,7 @@ class Exchange:
         Raises:
             OpenAIError: an unknown or wrong encoding, or too large a body within.
         """
-        encoding = self.flow.request.headers.get("content-encoding", "")
+        encoding = self.headers.get("content-encoding", "")
         return (
             decode_body(self.body, encoding, self.gateway.settings.limits.max_request_bytes) if encoding else self.body
         )
@@ -549,4 +546,5 @@ def _seconds(start: float, end: float | None) -> float | None:
 
 def _header_value(value: str) -> bytes:
     # A value that came from outside may hold what a header cannot (E11).
-    return value.encode("ascii", "backslashreplace").replace(b"\r", b" ").replace(b"\n", b" ")
+    encoded = value.encode("ascii", "backslashreplace")
+    return encoded.replace(b"\r", b" ").replace(b"\n", b" ") if b"\r" in encoded or b"\n" in encoded else encoded

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from addon.listed_records import ListedRecords
 from addon.store import Key, Store
-from addon.thinking_memory import scope_of
 from translators.file_expiry import FileExpiry
 from translators.uploaded_files import file_not_found
 
@@ -88,7 +87,7 @@ class FileRecords:
 
 def file_records_of(exchange: "Exchange") -> FileRecords:
     """Find the files of an exchange's client."""
-    return FileRecords(exchange.gateway.store, scope_of(exchange.authorization))
+    return FileRecords(exchange.gateway.store, exchange.scope)
 
 
 def seconds_of(purpose: str, expiry: FileExpiry | None) -> int | None:

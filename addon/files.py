@@ -21,7 +21,7 @@ _MOST_LISTED = 10_000
 
 async def answer_new_file(exchange: Exchange) -> None:
     """Keep an uploaded file."""
-    form = parse_form(exchange.flow.request.headers.get("content-type", ""), exchange.decoded_body())
+    form = parse_form(exchange.headers.get("content-type", ""), exchange.decoded_body())
     for name in ("file", "purpose"):
         if name not in form:
             raise missing_parameter(name)

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from mitmproxy import http
 
-__all__ = ["folded", "forwarded_headers", "forwarded_target", "returned_headers"]
+__all__ = ["forwarded_headers", "forwarded_target", "returned_headers"]
 
 _CREDENTIALS = b"authorization x-api-key api-key openai-organization openai-project cookie".split()
 _PROXY = b"proxy-authenticate proxy-authorization proxy-connection".split()
@@ -36,15 +36,6 @@ def returned_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes
     headers = list(headers)
     dropped = _NOT_RETURNED | _named_by_connection(headers)
     return [(name, value) for name, value in headers if name.lower() not in dropped]
-
-
-def folded(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Make a dictionary of headers, names in lower case; the values of one name become a list (RFC 9110, 5.3)."""
-    by_name: dict[str, str] = {}
-    for name, value in headers:
-        key = name.lower()
-        by_name[key] = f"{by_name[key]}, {value}" if key in by_name else value
-    return by_name
 
 
 def _text(value: bytes) -> str:

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,8 +35,8 @@ from addon.connection import (
 )
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
-from addon.forwarding import folded
 from addon.gateway import Gateway, open_gateway
+from addon.header_fields import folded_fields
 from addon.logs import configure_logging, redact_text
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
@@ -64,6 +65,7 @@ _SECRET_HEADERS = _SECRETS_OF_PROXIES | {
     b"openai-organization",
     b"openai-project",
 }
+_SECRET_NAMES = frozenset(name.decode() for name in _SECRET_HEADERS)
 _REDACTED = b"[redacted]"
 _WEBSOCKET_KEY = b"openai-insecure-api-key."
 """Browsers cannot set headers, and send their key as one of the WebSocket's protocols
@@ -278,7 +280,8 @@ class ClaudeProxyAddon:
         _mask_password(flow)
         if not self._admit_to_proxy(flow):
             return None
-        match self._route(flow):
+        headers = folded_fields(flow.request.headers.fields)
+        match self._route(flow, headers):
             case Pass():
                 return self._let_pass(flow)
             case Refuse(error=error):
@@ -290,7 +293,7 @@ class ClaudeProxyAddon:
                 )
                 _refuse(flow, error)
             case Claim() as claim:
-                exchange = self._claim(flow, claim, self._gateway)
+                exchange = self._claim(flow, claim, self._gateway, headers)
                 if flow.is_replay != "request":
                     exchange.restore_destination = direct_to_claude(flow)
                     flow.request.stream = True
@@ -395,14 +398,14 @@ class ClaudeProxyAddon:
             self._gateway.metrics.observe_refusal(reason)
         _refuse(flow, error)
 
-    def _route(self, flow: http.HTTPFlow) -> Route:
+    def _route(self, flow: http.HTTPFlow, headers: Mapping[str, str]) -> Route:
         standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
         route = self._router.route(
             standalone=standalone,
             host="" if standalone else self._host_of(flow),
             method=flow.request.method,
             path=flow.request.path,
-            is_anthropic="anthropic-version" in flow.request.headers,
+            is_anthropic="anthropic-version" in headers,
         )
         return route if isinstance(route, Pass) or not _is_ambiguous(flow.request) else Refuse(_AMBIGUOUS)
 
@@ -415,9 +418,7 @@ class ClaudeProxyAddon:
         names = (flow.request.pretty_host, flow.request.host, flow.client_conn.sni or "")
         return next((name for name in names if self._router.is_ours(name)), names[0])
 
-    def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway) -> Exchange:
-        # mitmproxy's own goes through all of them at each look.
-        headers, fields = folded(flow.request.headers.items(multi=True)), flow.request.headers.fields
+    def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]) -> Exchange:
         client, refusal = self._client_of(flow, claim, gateway, headers)
         exchange = Exchange(
             flow,
@@ -428,7 +429,8 @@ class ClaudeProxyAddon:
             client=client,
             refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
-            secrets=tuple(field for field in fields if field[0].lower() in _SECRET_HEADERS),
+            headers={name: value for name, value in headers.items() if name not in _SECRET_NAMES},
+            secrets=tuple([field for field in flow.request.headers.fields if field[0].lower() in _SECRET_HEADERS]),
         )
         if claim.endpoint is Endpoint.ANTHROPIC:
             exchange.encode_error = encode_anthropic_error
@@ -482,14 +484,13 @@ class ClaudeProxyAddon:
         request = flow.request
         is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
         is_ours = is_standalone or self._router.is_ours(self._host_of(flow))
-        names, mask = (_SECRET_HEADERS, _mask_keys) if is_ours else (_SECRETS_OF_PROXIES, None)
-        path = redact_text(request.path) if is_ours else request.path
-        fields = tuple(
-            (mask(name) if mask else name, _REDACTED if name.lower() in names else mask(value) if mask else value)
-            for name, value in request.headers.fields
-        )
-        if fields != request.headers.fields or path != request.path:
-            request.headers.fields = fields
+        names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
+        before = request.headers.fields
+        fields = [(name, _REDACTED if name.lower() in names else value) for name, value in before]
+        if is_ours and _may_hold_keys(b"\n".join(chain.from_iterable(before))):
+            fields = [(_mask_keys(name), _mask_keys(value)) for name, value in fields]
+        request.headers.fields = tuple(fields)
+        if is_ours and (path := redact_text(request.path)) != request.path:
             request.path = path
 
 
@@ -497,6 +498,10 @@ def _mask_password(flow: http.HTTPFlow) -> None:
     """Mask the password that `proxyauth` notes, beside the name, in each flow that it lets in."""
     if noted := flow.metadata.get("proxyauth"):
         flow.metadata["proxyauth"] = (noted[0], _REDACTED.decode())
+
+
+def _may_hold_keys(text: bytes) -> bool:
+    return b"sk-" in text or _WEBSOCKET_KEY in text
 
 
 def _mask_keys(value: bytes) -> bytes:
@@ -524,8 +529,8 @@ def _is_ambiguous(request: http.Request) -> bool:
     RFC 9112, 3.2 and 5.2, and RFC 9110, 5.5 want them refused. HTTP/2 has none of them.
     """
     fields = request.headers.fields
-    return _CONTROL_CHARACTERS.search(b"\t".join(value for _, value in fields)) is not None or (
-        sum(name.lower() == b"host" for name, _ in fields) > 1
+    return _CONTROL_CHARACTERS.search(b"\t".join(chain.from_iterable(fields))) is not None or (
+        [name.lower() for name, _ in fields].count(b"host") > 1
     )
 
 

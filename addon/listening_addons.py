@@ -53,9 +53,10 @@ class ListeningAddons(AddonManager):
         return self._call(hooks, event)
 
     def _call(self, hooks: Sequence[_HookCall], event: Hook) -> Coroutine[Any, Any, None] | None:
+        arguments = event.args()
         for position, hook in enumerate(hooks, 1):
             try:
-                called = hook(*event.args())
+                called = hook(*arguments)
             except exceptions.AddonHalt:
                 return None
             except Exception:

@@ -18,7 +18,6 @@ from addon.recent_responses import RecentResponse
 from addon.response_records import ResponseRecords, since_compaction
 from addon.setting_sections import ClaudeSettings
 from addon.store import StoreUnavailableError
-from addon.thinking_memory import scope_of
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.responses.code_interpreter import find_container_ids
@@ -164,7 +163,7 @@ async def prepare_response(
         OpenAIError: the request's mistake; something that it names is not stored; 503 if the store is needed and away.
     """
     gateway = exchange.gateway
-    owner = scope_of(exchange.authorization)
+    owner = exchange.scope
     records = ResponseRecords(gateway.store, owner)
     conversations = ConversationRecords(gateway.store, owner)
     request = parse_request(body)

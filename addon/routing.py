@@ -216,7 +216,7 @@ class Router:
         if named and (is_anthropic or named[1] == "messages"):
             return Claim(Endpoint.ANTHROPIC)
         # A slash in a name is encoded; one between names, by some servers' reading, may be.
-        for spelling in dict.fromkeys((plain, normalise_path(unquote(path)))):
+        for spelling in (plain, normalise_path(unquote(path))) if "%" in path else (plain,):
             for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
                 if method == claimed_method and (match := pattern.fullmatch(spelling)):
                     names = {part: unquote(value) for part, value in match.groupdict().items()}

@@ -12,7 +12,6 @@ from addon.gateway import Gateway
 from addon.listed_records import ListedRecords
 from addon.pages import encode_list, read_page, read_page_query
 from addon.store import Key, StoreUnavailableError
-from addon.thinking_memory import scope_of
 from translators.chat_completions.stored import KeptRequest, add_kept, list_messages
 from translators.errors import OpenAIError
 from translators.request_json import decode_request
@@ -108,7 +107,7 @@ async def _load(exchange: Exchange, completion_id: str) -> dict[str, Any]:
 
 
 def _records(exchange: Exchange) -> ListedRecords:
-    return _records_of(exchange.gateway, scope_of(exchange.authorization))
+    return _records_of(exchange.gateway, exchange.scope)
 
 
 def _records_of(gateway: Gateway, owner: str) -> ListedRecords:
@@ -116,4 +115,4 @@ def _records_of(gateway: Gateway, owner: str) -> ListedRecords:
 
 
 def _messages_key(exchange: Exchange, completion_id: str) -> Key:
-    return Key("messages", scope_of(exchange.authorization), completion_id)
+    return Key("messages", exchange.scope, completion_id)

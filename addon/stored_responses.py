@@ -13,7 +13,6 @@ from addon.pages import read_page
 from addon.response_records import ResponseRecord, ResponseRecords
 from addon.store import Key
 from addon.store_lock import hold
-from addon.thinking_memory import scope_of
 from translators.errors import OpenAIError
 from translators.responses.response import encode_response
 from translators.sse import encode_named
@@ -85,7 +84,7 @@ class _StoredResponse:
     def __init__(self, exchange: Exchange) -> None:
         self.id = exchange.claim.name or ""
         self._gateway = exchange.gateway
-        self._owner = scope_of(exchange.authorization)
+        self._owner = exchange.scope
         self.records = ResponseRecords(self._gateway.store, self._owner)
 
     @property

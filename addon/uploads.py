@@ -13,7 +13,6 @@ from addon.exchange import Exchange
 from addon.file_records import file_records_of, seconds_of
 from addon.multipart import parse_form
 from addon.store_lock import hold
-from addon.thinking_memory import scope_of
 from addon.upload_records import UploadRecords, file_id_of
 from translators.errors import OpenAIError
 from translators.request_errors import check_range, missing_parameter
@@ -37,7 +36,7 @@ async def answer_new_part(exchange: Exchange) -> None:
     """
     records = _records(exchange)
     upload = await _load_pending(records, exchange)
-    form = parse_form(exchange.flow.request.headers.get("content-type", ""), exchange.decoded_body())
+    form = parse_form(exchange.headers.get("content-type", ""), exchange.decoded_body())
     if "data" not in form:
         raise missing_parameter("data")
     data = form["data"].data
@@ -126,7 +125,7 @@ def _require_pending(upload: Mapping[str, Any]) -> None:
 
 
 def _records(exchange: Exchange) -> UploadRecords:
-    return UploadRecords(exchange.gateway.store, scope_of(exchange.authorization))
+    return UploadRecords(exchange.gateway.store, exchange.scope)
 
 
 async def _respond(exchange: Exchange, upload: Mapping[str, Any]) -> None:

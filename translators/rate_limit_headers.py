@@ -21,21 +21,20 @@ _SOURCES = (("requests", ("requests",)), ("tokens", ("tokens", "input-tokens")))
 
 
 def translate_rate_limit_headers(headers: Mapping[str, str], now: datetime) -> dict[str, str]:
-    """Translate what is there; `now` is aware.
+    """Translate what is there; `now` is aware. Values that cannot be read are left out.
 
-    Names are compared without case, values that cannot be read are left out.
+    `headers` have names in lower case.
     """
-    lowered = {name.lower(): value for name, value in headers.items()}
     translated: dict[str, str] = {}
     for target, sources in _SOURCES:
-        source = next((name for name in sources if f"anthropic-ratelimit-{name}-limit" in lowered), None)
+        source = next((name for name in sources if f"anthropic-ratelimit-{name}-limit" in headers), None)
         if source is None:
             continue
         for part in ("limit", "remaining"):
-            value = lowered.get(f"anthropic-ratelimit-{source}-{part}", "")
+            value = headers.get(f"anthropic-ratelimit-{source}-{part}", "")
             if value.isdecimal():
                 translated[f"x-ratelimit-{part}-{target}"] = value
-        reset = _parse_time(lowered.get(f"anthropic-ratelimit-{source}-reset", ""))
+        reset = _parse_time(headers.get(f"anthropic-ratelimit-{source}-reset", ""))
         if reset is not None:
             translated[f"x-ratelimit-reset-{target}"] = encode_duration((reset - now).total_seconds())
     return translated

@@ -50,6 +50,8 @@ def encode_limit_headers(states: Mapping[LimitKind, LimitState]) -> dict[str, st
 
 def tighter_limits(ours: Mapping[str, str], claudes: Mapping[str, str]) -> dict[str, str]:
     """Choose, of two sets of `x-ratelimit-*`, the one with less left, for requests and tokens each."""
+    if not (ours and claudes):
+        return dict(ours or claudes)
     chosen: dict[str, str] = {}
     for kind in _KINDS:
         source = min((ours, claudes), key=lambda headers: _remaining(headers, kind))

@@ -31,7 +31,7 @@ def test_durations_are_written_as_go_writes_them(seconds, text):
 
 def test_E4_every_header_has_its_counterpart():
     headers = {
-        "Anthropic-Ratelimit-Requests-Limit": "4000",
+        "anthropic-ratelimit-requests-limit": "4000",
         "anthropic-ratelimit-requests-remaining": "3999",
         "anthropic-ratelimit-requests-reset": "2026-11-23T12:00:00.017Z",
         "anthropic-ratelimit-tokens-limit": "2400000",
