@@ -6,7 +6,7 @@ __all__ = ["ClientSide", "UpgradableSide", "Upgraded"]
 
 
 class ClientSide(Protocol):
-    """The way back to the client: `addon.connection.ClientStream`, or what stands for it.
+    """The way back to the client: `addon.client_stream.ClientStream`, or what stands for it.
 
     That is another for a replayed flow, and for a response on a WebSocket.
     """

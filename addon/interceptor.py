@@ -26,10 +26,8 @@ from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
 from addon.connection import (
     Receiver,
-    answer_errors_with,
     close_client,
     direct_to_claude,
-    limit_request_heads,
     open_virtual_connections,
     refuse_in_head,
 )
@@ -37,6 +35,7 @@ from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
 from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
+from addon.http1 import answer_errors_with, limit_request_heads
 from addon.logs import configure_logging, redact_text
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use

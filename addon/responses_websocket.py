@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from mitmproxy.utils import asyncio_utils
 
 from addon.client_side import UpgradableSide
+from addon.client_stream import ClientGoneError
 from addon.codex import headers_of_error
-from addon.connection import ClientGoneError
 from addon.exchange import Exchange
 from addon.fallbacks import answer_with_fallbacks
 from addon.keep_alive import KeepAlive

@@ -7,7 +7,7 @@ from wsproto.connection import Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.utilities import generate_accept_token
 
-from addon.connection import ClientGoneError
+from addon.client_stream import ClientGoneError
 
 __all__ = ["Closed", "Message", "Pinged", "WebSocketEnd", "accept_headers"]
 

@@ -7,7 +7,7 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
-from addon.connection import ClientGoneError
+from addon.client_stream import ClientGoneError
 from addon.websocket import Closed, Message, Pinged, WebSocketEnd, accept_headers
 
 

@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 from hypothesis import strategies as st
 
-from addon.connection import ClientGoneError
+from addon.client_stream import ClientGoneError
 from addon.content_encoding import decode_body
 from addon.multipart import parse_form
 from addon.pages import read_page, read_page_query

@@ -1,0 +1,136 @@
+"""HTTP/1 connections of clients: bounded, with heads that leave with what follows, and errors of another form.
+
+mitmproxy makes its connections and their readers by itself, so some of this is put in place of its own, for the whole
+process. A test for each mode (tests/integration) holds it to that.
+"""
+
+from collections.abc import Callable
+from typing import override
+
+from h11 import Data, EndOfMessage
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HttpLayer, _http1, is_h3_alpn
+from mitmproxy.proxy.layers.http._base import HttpEvent
+from mitmproxy.proxy.layers.http._events import ResponseHeaders
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.server import ConnectionHandler
+
+__all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "answer_errors_with", "bound_http1", "limit_request_heads"]
+
+MOST_UNREAD_BYTES = 1024 * 1024
+"""Of one connection, besides a head: a body is read as it comes, and counts by itself."""
+
+
+class BoundedHttp1Server(Http1Server):
+    """Reads a client's HTTP/1 requests. mitmproxy itself gathers without any bound what is not read yet.
+
+    That is a chunk's size that has no end, and what a client sends ahead while it is being answered. Heads are limited
+    by `limit_request_heads`.
+    """
+
+    data_follows = False
+    """The next response's head is sent in one write with what comes after it.
+
+    A write that wakes its reader costs as much as a chunk, and the first token would wait for it.
+    """
+
+    def __init__(self, context: Context, handler: ConnectionHandler) -> None:
+        super().__init__(context)
+        self._handler = handler
+        self._head = b""
+
+    @override
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        for command in super().send(event):
+            if not isinstance(command, commands.SendData):
+                if self._head:
+                    yield commands.SendData(self.conn, self._head)
+                    self._head = b""
+                yield command
+            elif self.data_follows and isinstance(event, ResponseHeaders):
+                self.data_follows = False
+                self._head = command.data
+            else:
+                yield commands.SendData(self.conn, self._head + command.data) if self._head else command
+                self._head = b""
+        if self._head and not isinstance(event, ResponseHeaders):
+            # Another addon has taken the data out.
+            yield commands.SendData(self.conn, self._head)
+            self._head = b""
+
+    @override
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        waits = isinstance(event, events.DataReceived) and self.state in (self.read_body, self.wait)
+        if not waits or len(self.buf) <= MOST_UNREAD_BYTES:
+            yield from super()._handle_event(event)
+        else:
+            # The end of its socket comes as if the client had left.
+            self.buf = ReceiveBuffer()
+            transport = self._handler.transports.get(self.conn)
+            if transport and transport.writer:
+                transport.writer.close()
+
+
+class ChunksWithoutTrailers(ChunkedReader):
+    """Reads a chunked body, and passes its trailers over, as any recipient may (RFC 9110, 6.5.1).
+
+    mitmproxy fails at them without a word to anybody, be they of a request or of an answer: the client waits on.
+    """
+
+    @override
+    def __call__(self, buf: ReceiveBuffer) -> Data | EndOfMessage | None:
+        found = super().__call__(buf)
+        return EndOfMessage() if isinstance(found, EndOfMessage) else found
+
+
+_http1.ChunkedReader = ChunksWithoutTrailers  # type: ignore[attr-defined] # mitmproxy makes its readers by itself
+
+
+def bound_http1(http_layer: HttpLayer, handler: ConnectionHandler) -> None:
+    """Have the layer read HTTP/1 by `BoundedHttp1Server`. Which version it is, is known when the layer starts."""
+    start: Callable[[events.Event], layer.CommandGenerator[None]] = http_layer._handle_event  # noqa: SLF001 - the one place where the choice can be made
+
+    def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
+        client = http_layer.context.client
+        if isinstance(event, events.Start) and client.alpn != b"h2" and not is_h3_alpn(client.alpn):
+            http_layer.connections.setdefault(client, BoundedHttp1Server(http_layer.context.fork(), handler))
+        return start(event)
+
+    http_layer._handle_event = handle_event  # type: ignore[method-assign] # noqa: SLF001 - see above
+
+
+_READ_HEADERS = Http1Server.read_headers
+
+
+def limit_request_heads(limit: int, response: bytes) -> None:
+    """Have every HTTP/1 connection of this process refuse a head that grows beyond `limit` bytes, and end.
+
+    mitmproxy keeps what comes until the head is whole, however large it is. HTTP/2 has a limit of its own, 64 KiB.
+
+    Args:
+        limit: the size.
+        response: what such a client is sent, head and body.
+    """
+
+    def read_headers(self: Http1Server, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        yield from _READ_HEADERS(self, event)
+        if self.request is None and self.state == self.read_headers and len(self.buf) > limit:
+            yield commands.SendData(self.conn, response)
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+
+    Http1Server.read_headers = read_headers  # type: ignore[method-assign] # mitmproxy makes its servers by itself
+
+
+def answer_errors_with(encode: Callable[[int, str], bytes]) -> None:
+    """Have what mitmproxy itself refuses (400, 413) or cannot reach (502) answered in another form than HTML.
+
+    On HTTP/1 connections: those of HTTP/2 have a page and its content type written into them.
+
+    Args:
+        encode: takes a status and what is wrong; returns head and body. The connection ends after it.
+    """
+    _http1.make_error_response = encode  # type: ignore[assignment] # it is always given both
