@@ -36,7 +36,8 @@ from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request
 from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
 from addon.http1 import answer_errors_with, limit_request_heads
-from addon.logs import configure_logging, redact_text
+from addon.logs import configure_logging
+from addon.masking import SECRET_HEADERS, mask_password, mask_secrets, secret_fields
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
@@ -55,20 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaudeProxyAddon"]
 
-_SECRETS_OF_PROXIES = frozenset({b"proxy-authorization"})
-_SECRET_HEADERS = _SECRETS_OF_PROXIES | {
-    b"authorization",
-    b"api-key",
-    b"x-api-key",
-    b"cookie",
-    b"openai-organization",
-    b"openai-project",
-}
-_SECRET_NAMES = frozenset(name.decode() for name in _SECRET_HEADERS)
-_REDACTED = b"[redacted]"
-_WEBSOCKET_KEY = b"openai-insecure-api-key."
-"""Browsers cannot set headers, and send their key as one of the WebSocket's protocols
-(https://platform.openai.com/docs/guides/realtime-websocket)."""
 _FIRST_KEY = """\
 Claude Proxy can be reached from other machines, so it asks clients for a key. This one is shown this once:
 
@@ -276,7 +263,7 @@ class ClaudeProxyAddon:
         """Claim a request before its body comes, so that no body meant for Claude can go elsewhere."""
         if flow.response or flow.error or not flow.live:
             return None
-        _mask_password(flow)
+        mask_password(flow)
         if not self._admit_to_proxy(flow):
             return None
         headers = folded_fields(flow.request.headers.fields)
@@ -428,8 +415,8 @@ class ClaudeProxyAddon:
             client=client,
             refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
-            headers={name: value for name, value in headers.items() if name not in _SECRET_NAMES},
-            secrets=tuple([field for field in flow.request.headers.fields if field[0].lower() in _SECRET_HEADERS]),
+            headers={name: value for name, value in headers.items() if name not in SECRET_HEADERS},
+            secrets=secret_fields(flow.request.headers.fields),
         )
         if claim.endpoint is Endpoint.ANTHROPIC:
             exchange.encode_error = encode_anthropic_error
@@ -480,34 +467,8 @@ class ClaudeProxyAddon:
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
         # is claimed, at once.
-        request = flow.request
         is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-        is_ours = is_standalone or self._router.is_ours(self._host_of(flow))
-        names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
-        before = request.headers.fields
-        fields = [(name, _REDACTED if name.lower() in names else value) for name, value in before]
-        if is_ours and _may_hold_keys(b"\n".join(chain.from_iterable(before))):
-            fields = [(_mask_keys(name), _mask_keys(value)) for name, value in fields]
-        request.headers.fields = tuple(fields)
-        if is_ours and (path := redact_text(request.path)) != request.path:
-            request.path = path
-
-
-def _mask_password(flow: http.HTTPFlow) -> None:
-    """Mask the password that `proxyauth` notes, beside the name, in each flow that it lets in."""
-    if noted := flow.metadata.get("proxyauth"):
-        flow.metadata["proxyauth"] = (noted[0], _REDACTED.decode())
-
-
-def _may_hold_keys(text: bytes) -> bool:
-    return b"sk-" in text or _WEBSOCKET_KEY in text
-
-
-def _mask_keys(value: bytes) -> bytes:
-    """Mask what looks like a key in the name or the value of a header."""
-    if _WEBSOCKET_KEY in value:
-        return _REDACTED
-    return redact_text(value.decode("latin-1")).encode("latin-1") if b"sk-" in value else value
+        mask_secrets(flow.request, is_ours=is_standalone or self._router.is_ours(self._host_of(flow)))
 
 
 def _encode_response(error: OpenAIError) -> bytes:
