@@ -6,9 +6,9 @@ from types import MappingProxyType
 import msgspec
 from msgspec import Raw
 
-from translators.request_errors import translate_validation_error, unparsable_body
+from translators.request_errors import missing_parameter, translate_validation_error, unparsable_body
 
-__all__ = ["decode_fields", "decode_request"]
+__all__ = ["decode_fields", "decode_for_deployment", "decode_request"]
 
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
 _UNPARSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -25,6 +25,29 @@ def decode_fields(body: bytes) -> dict[str, Raw]:
         return _fields_decoder.decode(body)
     except _UNPARSABLE as error:
         raise unparsable_body() from error
+
+
+def decode_for_deployment(
+    body: bytes, required: tuple[str, ...], deployment: str | None
+) -> tuple[dict[str, Raw], bytes]:
+    """Decode an object to its fields; return them, and the body with the model that counts.
+
+    Args:
+        body: the JSON text.
+        required: the fields that have to be there, `model` among them, in the order of their errors.
+        deployment: the model that the path names (Azure's deployments): it counts, whatever the body says.
+
+    Raises:
+        OpenAIError: 400 for what is no JSON object, or lacks a field.
+    """
+    fields = decode_fields(body)
+    if deployment:
+        fields["model"] = Raw(msgspec.json.encode(deployment))
+        body = msgspec.json.encode(fields)
+    for name in required:
+        if name not in fields:
+            raise missing_parameter(name)
+    return fields, body
 
 
 def decode_request[Request](

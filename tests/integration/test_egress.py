@@ -92,19 +92,24 @@ async def test_a_plain_request_into_the_network_is_refused(
     assert inside.connections == 0
 
 
+async def send_raw_bytes(port: int, destination: bytes) -> None:
+    """Ask the SOCKS proxy for a destination (RFC 1928, 5: its type, itself, the port), and send it what is no HTTP."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"\x05\x01\x00")
+    assert await reader.readexactly(2) == b"\x05\x00"
+    writer.write(b"\x05\x01\x00" + destination)
+    await reader.readexactly(10)
+    writer.write(b"\x00\x01 no HTTP at all, no TLS either " * 10)
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_raw_bytes_through_socks_do_not_get_there(
     start_proxy: ProxyStarter, allowing: Any, inside: Inside
 ) -> None:
     async with start_proxy(SOCKS, settings=allowing()) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"\x05\x01\x00")
-        assert await reader.readexactly(2) == b"\x05\x00"
-        writer.write(b"\x05\x01\x00\x01" + socket.inet_aton("127.0.0.1") + inside.port.to_bytes(2, "big"))
-        await reader.readexactly(10)
-        writer.write(b"\x00\x01 no HTTP at all, no TLS either " * 10)
-        async with asyncio.timeout(10):
-            assert await reader.read() == b""
-        writer.close()
+        await send_raw_bytes(proxy.port, b"\x01" + socket.inet_aton("127.0.0.1") + inside.port.to_bytes(2, "big"))
     assert inside.connections == 0
 
 
@@ -113,15 +118,7 @@ async def test_a_name_with_a_nul_does_not_lead_to_the_address_before_it(
 ) -> None:
     name = b"127.0.0.1\0.example.com"
     async with start_proxy(SOCKS, settings=allowing(egress={"allow": ["*.example.com"]})) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"\x05\x01\x00")
-        assert await reader.readexactly(2) == b"\x05\x00"
-        writer.write(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + inside.port.to_bytes(2, "big"))
-        await reader.readexactly(10)
-        writer.write(b"\x00\x01 no HTTP at all, no TLS either " * 10)
-        async with asyncio.timeout(10):
-            assert await reader.read() == b""
-        writer.close()
+        await send_raw_bytes(proxy.port, b"\x03" + bytes([len(name)]) + name + inside.port.to_bytes(2, "big"))
     assert inside.connections == 0
 
 

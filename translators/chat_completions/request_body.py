@@ -6,7 +6,6 @@ Only shapes and ranges are judged here; what Claude can do with them is the tran
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from translators.chat_completions.request_types import ChatCompletionRequest, FunctionTool, JsonSchemaFormat
 from translators.errors import OpenAIError
@@ -15,7 +14,7 @@ from translators.request_errors import (
     missing_parameter,
     refuse_deep_schema,
 )
-from translators.request_json import decode_fields, decode_request
+from translators.request_json import decode_for_deployment, decode_request
 
 __all__ = ["parse_request"]
 
@@ -69,13 +68,7 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> ChatCompleti
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    fields = decode_fields(body)
-    if deployment:
-        fields["model"] = Raw(msgspec.json.encode(deployment))
-        body = msgspec.json.encode(fields)
-    for name in ("model", "messages"):
-        if name not in fields:
-            raise missing_parameter(name)
+    fields, body = decode_for_deployment(body, ("model", "messages"), deployment)
     request = decode_request(_request_decoder, body, _VALUES)
     _check_ranges(request)
     _check_depth(request)

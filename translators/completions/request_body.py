@@ -4,12 +4,11 @@ Only shapes and ranges are judged here; what Claude can do with them is the tran
 """
 
 import msgspec
-from msgspec import Raw
 
 from translators.completions.request_types import CompletionRequest
 from translators.errors import OpenAIError
 from translators.request_errors import check_range, missing_parameter
-from translators.request_json import decode_fields, decode_request
+from translators.request_json import decode_for_deployment, decode_request
 
 __all__ = ["parse_request"]
 
@@ -38,13 +37,7 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> CompletionRe
     Raises:
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
-    fields = decode_fields(body)
-    if deployment:
-        fields["model"] = Raw(msgspec.json.encode(deployment))
-        body = msgspec.json.encode(fields)
-    for name in ("model", "prompt"):
-        if name not in fields:
-            raise missing_parameter(name)
+    fields, body = decode_for_deployment(body, ("model", "prompt"), deployment)
     request = decode_request(_request_decoder, body)
     _check_values(request)
     unknown = tuple(name for name in fields if name not in _KNOWN)
