@@ -167,7 +167,9 @@ class Exchange:
         elif not self._refused:
             self.body = bytes(self._received)
             self._received.clear()
-            self.flow.request.data.content = self.body
+            if self.gateway.keeps_bodies:
+                # Else they would all be kept until mitmproxy's layers, which hold each other, are garbage-collected.
+                self.flow.request.data.content = self.body
             self._run(self.answer)
 
     def receive_abort(self, reason: str) -> None:

@@ -185,6 +185,17 @@ async def test_a_large_chunked_body_never_reaches_the_original_host(start_proxy:
             assert response.json()["choices"][0]["message"]["content"]
 
 
+@pytest.mark.parametrize("keeps_bodies", [True, False], ids=["views", "no_views"])
+async def test_a_request_is_kept_where_somebody_may_look_at_it(start_proxy: ProxyStarter, keeps_bodies: bool) -> None:
+    async with start_proxy(REGULAR, keeps_bodies=keeps_bodies) as proxy:
+        watcher = Watcher()
+        proxy.master.addons.add(watcher)
+        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as client:
+            sent = await client.post(URL, json=body())
+        await settled(proxy)
+    assert watcher.flows[0].request.raw_content == (sent.request.content if keeps_bodies else None)
+
+
 async def test_a_flow_replayed_from_a_view_is_answered_in_one_piece(start_proxy: ProxyStarter) -> None:
     async with start_proxy(REGULAR, full=True) as proxy:
         watcher = Watcher()
