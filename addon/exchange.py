@@ -18,6 +18,7 @@ from addon.content_logging import content_fields
 from addon.failure_cause import cause_of
 from addon.figures import Figures
 from addon.gateway import Gateway
+from addon.header_fields import folded_fields
 from addon.keep_alive import KeepAlive
 from addon.limits import Admission
 from addon.metrics import Ending, Outcome, refusal_reason
@@ -71,7 +72,7 @@ _LIMITED_GETS = frozenset({Endpoint.MODELS, Endpoint.MODEL, Endpoint.ANTHROPIC, 
 """What is read from Claude, and not from the store, and responses on a connection that a GET has opened."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # it holds what nobody may see
 class Exchange:
     """A claimed flow: receives its request (`addon.connection.Receiver`), has it answered, says what came of it."""
 
@@ -86,8 +87,6 @@ class Exchange:
     """Why the request is not answered, if that is known from its headers."""
     cache_use: CacheUse = "off"
     """Whether an answer may be given that was given before."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The request's other headers, names in lower case."""
     secrets: tuple[tuple[bytes, bytes], ...] = ()
     """The headers that say who the client is, which the flow no longer shows."""
     restore_destination: Callable[[], None] = lambda: None
@@ -219,6 +218,11 @@ class Exchange:
             await asyncio.wait([self._task])
 
     # What an answer uses.
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers as other addons have left them, without the client's secrets; names in lower case."""
+        return folded_fields(self.flow.request.headers.fields)
 
     @cached_property
     def scope(self) -> str:
@@ -439,7 +443,7 @@ class Exchange:
             self._status = error.status
             await self._way_back().respond(
                 error.status,
-                self._headers("application/json", headers_of_error(error, self.flow.request)),
+                self._headers("application/json", headers_of_error(error, self.headers)),
                 self.encode_error(error),
             )
         elif self._relays:
@@ -492,7 +496,7 @@ class Exchange:
         tracing, request = self.gateway.tracing, self.flow.request
         if tracing is None:
             return {}
-        trace_id = tracing.record(Request(request.method, request.headers, self.request_id), ending, self.figures)
+        trace_id = tracing.record(Request(request.method, self.headers, self.request_id), ending, self.figures)
         return {"trace_id": trace_id} if trace_id else {}
 
     def _content(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
 from addon.http1 import answer_errors_with, limit_request_heads
 from addon.logs import configure_logging
-from addon.masking import SECRET_HEADERS, mask_password, mask_secrets, secret_fields
+from addon.masking import mask_password, mask_secrets, secret_fields
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
@@ -415,7 +415,6 @@ class ClaudeProxyAddon:
             client=client,
             refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
-            headers={name: value for name, value in headers.items() if name not in SECRET_HEADERS},
             secrets=secret_fields(flow.request.headers.fields),
         )
         if claim.endpoint is Endpoint.ANTHROPIC:

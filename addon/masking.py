@@ -7,10 +7,10 @@ from mitmproxy import http
 
 from addon.logs import redact_text
 
-__all__ = ["SECRET_HEADERS", "mask_password", "mask_secrets", "secret_fields"]
+__all__ = ["mask_password", "mask_secrets", "secret_fields"]
 
 _SECRETS_OF_PROXIES = frozenset({b"proxy-authorization"})
-_SECRET_FIELDS = _SECRETS_OF_PROXIES | {
+_SECRET_HEADERS = _SECRETS_OF_PROXIES | {
     b"authorization",
     b"api-key",
     b"x-api-key",
@@ -18,8 +18,6 @@ _SECRET_FIELDS = _SECRETS_OF_PROXIES | {
     b"openai-organization",
     b"openai-project",
 }
-SECRET_HEADERS = frozenset(name.decode() for name in _SECRET_FIELDS)
-"""Names of headers that say who the client is, in lower case."""
 _REDACTED = b"[redacted]"
 _WEBSOCKET_KEY = b"openai-insecure-api-key."
 """Browsers cannot set headers, and send their key as one of the WebSocket's protocols
@@ -28,7 +26,7 @@ _WEBSOCKET_KEY = b"openai-insecure-api-key."
 
 def secret_fields(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers that say who the client is."""
-    return tuple([field for field in fields if field[0].lower() in _SECRET_FIELDS])
+    return tuple([field for field in fields if field[0].lower() in _SECRET_HEADERS])
 
 
 def mask_password(flow: http.HTTPFlow) -> None:
@@ -42,7 +40,7 @@ def mask_secrets(request: http.Request, *, is_ours: bool) -> None:
 
     Of one that is not ours, the credentials for proxies alone: the rest is its server's.
     """
-    names = _SECRET_FIELDS if is_ours else _SECRETS_OF_PROXIES
+    names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
     before = request.headers.fields
     fields = [(name, _REDACTED if name.lower() in names else value) for name, value in before]
     if is_ours and _may_hold_keys(b"\n".join(chain.from_iterable(before))):

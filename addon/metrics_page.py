@@ -21,9 +21,7 @@ async def answer_metrics(exchange: Exchange) -> None:
     """
     gateway, flow = exchange.gateway, exchange.flow
     # A reverse proxy on this machine asks for clients that are elsewhere.
-    is_near = is_loopback(flow.client_conn.peername[0]) and not _FORWARDED.intersection(
-        map(str.lower, flow.request.headers)
-    )
+    is_near = is_loopback(flow.client_conn.peername[0]) and _FORWARDED.isdisjoint(exchange.headers)
     if gateway.settings.metrics.clients == "loopback" and not is_near:
         raise OpenAIError(403, "Metrics are shown to clients on the same machine only.", code="metrics_not_shown")
     # Reading the files of many processes takes its time, which the streams need not wait for.

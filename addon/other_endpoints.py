@@ -25,12 +25,12 @@ async def answer_from_other_backend(exchange: Exchange) -> None:
     request, figures, body = exchange.flow.request, exchange.figures, exchange.request_stream
     if body is None or exchange.claim.name is None:
         raise RuntimeError("the body of a request to another backend is streamed")
-    if request.headers.get("upgrade", "").lower() == "websocket":
+    if exchange.headers.get("upgrade", "").lower() == "websocket":
         raise OpenAIError(404, f"{request.method} {request.path.partition('?')[0]}: WebSockets are not forwarded.")
     figures.backend = exchange.claim.name
     backend = exchange.gateway.other_backends.find(exchange.claim.name)
     headers = [*forwarded_headers(request), *backend.credentials(exchange.secrets)]
-    length = request.headers.get("content-length")
+    length = exchange.headers.get("content-length")
     has_body = bool(await body.first())
     if length is not None and (has_body or length == "0"):
         headers.append(("content-length", length))

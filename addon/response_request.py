@@ -179,7 +179,7 @@ async def prepare_response(
     context = replace(
         responses_context(gateway.settings.claude, exchange.catalog, key, response_id, named),
         recall=partial(gateway.memory.recall, owner),
-        refuses_in_text=is_codex(exchange.flow.request),
+        refuses_in_text=is_codex(exchange.headers),
     )
 
     files = named_files_of(exchange)

@@ -86,7 +86,7 @@ async def answer_websocket(exchange: Exchange) -> None:
             a 404 costs it seven, a 400 ends it.
         ConnectionError: the client broke it off.
     """
-    headers = exchange.flow.request.headers
+    headers = exchange.headers
     if headers.get("upgrade", "").lower() != "websocket":
         raise OpenAIError(405, "Not allowed to GET on /v1/responses.", code="method_not_supported")
     origin = headers.get("origin")
@@ -293,7 +293,7 @@ class _ResponsesWebSocket:
         )
 
         def encode_error(error: OpenAIError) -> bytes:
-            shown = replace(error, headers=headers_of_error(error, exchange.flow.request))
+            shown = replace(error, headers=headers_of_error(error, exchange.headers))
             return encode_socket_error(shown, create.stream_id, exchange.request_id)
 
         exchange.encode_error = encode_error

@@ -84,6 +84,13 @@ class Counting:
         self.requests += 1
 
 
+class Correcting:
+    """Takes a header away that clients send by mistake."""
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        flow.request.headers.pop("content-encoding", None)
+
+
 class Swallowing:
     """Lets nothing of a streamed answer through."""
 
@@ -110,6 +117,14 @@ async def test_hooks_that_are_done_at_once_are_no_tasks(start_proxy: ProxyStarte
         proxy.master.addons.add(log)
         assert b" 200 OK" in await answer_to(proxy.port, ask(stream=True))
         assert log.hook_tasks == []
+
+
+async def test_the_headers_that_count_are_those_that_other_addons_leave(start_proxy: ProxyStarter) -> None:
+    mistaken = ask(stream=False).replace(b"content-length", b"content-encoding: gzip\r\ncontent-length")
+    async with start_proxy(REVERSE) as proxy:
+        assert b" 400 " in await answer_to(proxy.port, mistaken)
+        proxy.master.addons.add(Correcting())
+        assert b" 200 OK" in await answer_to(proxy.port, mistaken)
 
 
 async def test_a_whole_answer_is_one_write(start_proxy: ProxyStarter) -> None:
