@@ -85,7 +85,7 @@ class ProxyMaster(Master):
         self._servers: Servers = self.addons.get("proxyserver").servers
         self._sockets: Mapping[str, Sequence[socket.socket]] = {each.mode: each.sockets for each in listening}
         self._with_udp = with_udp
-        self._has_huge_pages = settings.server.huge_pages
+        self._wants_huge_pages = settings.server.huge_pages
         self._opening: asyncio.Future[None] | None = None
         # It is sent when the servers are made and have not started.
         self._servers.changed.connect(self._place_sockets)
@@ -122,7 +122,7 @@ class ProxyMaster(Master):
         # Errors of the addons' own start count as well; `Master.run` looks at them right after this.
         await self._error_check.shutdown_if_errored()
         _settle_garbage_collector()
-        if self._has_huge_pages:
+        if self._wants_huge_pages:
             use_huge_pages()
         self.ready.set()
 

@@ -104,7 +104,7 @@ class ServerSettings(Section):
     )
     huge_pages: Annotated[bool, Names("CLAUDE_PROXY_HUGE_PAGES")] = Field(
         default=True,
-        description="Have `serve` keep what it has made at its start in large pages of memory, where Linux has them.",
+        description="Keep what a process has made at its start in huge pages of memory, where Linux has them.",
     )
     drain_delay: Annotated[float, Names("CLAUDE_PROXY_DRAIN_DELAY")] = Field(
         default=0,

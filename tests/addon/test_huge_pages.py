@@ -1,6 +1,10 @@
-"""The heap in large pages: it comes to lie in them, grows by no more than that takes, and gets along without."""
+"""The heap in huge pages: it comes to lie in them, grows by no more than that takes, and gets along without."""
 
+import ctypes
+import errno
 import json
+import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +16,7 @@ from addon.huge_pages import use_huge_pages
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+KERNEL = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) if sys.platform == "linux" else (0, 0)
 
 _PROGRAM = """
 import json
@@ -24,23 +29,59 @@ def look():
 
 kept = [str(number) for number in range(400_000)]
 before = look()
-used = use_huge_pages()
+used = [use_huge_pages(), use_huge_pages()]
 after = look()
 assert kept[123_456] == "123456"
-print(json.dumps([used, after["AnonHugePages"] - before["AnonHugePages"], after["Rss"] - before["Rss"]]))
+print(json.dumps([*used, after["AnonHugePages"], after["Rss"] - before["Rss"]]))
 """
 
 
 @pytest.mark.skipif(
-    not SETTINGS.exists() or "[never]" in SETTINGS.read_text(), reason="this machine has no large pages to give"
+    KERNEL < (6, 1) or not SETTINGS.exists() or "[never]" in SETTINGS.read_text(),
+    reason="this machine has no huge pages to give",
 )
-def test_what_is_on_the_heap_comes_to_lie_in_large_pages_and_takes_hardly_more_room():
+def test_what_is_on_the_heap_comes_to_lie_in_huge_pages_and_takes_hardly_more_room():
     command = [sys.executable, "-c", _PROGRAM]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
-    used, huge, more = json.loads(done.stdout)
-    assert used == huge
+    used, used_again, huge, more = json.loads(done.stdout)
+    assert used == used_again == huge
     assert used >= 8 * 2**20
     assert more < 0.1 * used
+
+
+class Refusing:
+    """A C library whose `madvise` refuses, and counts how often it is asked."""
+
+    def __init__(self, error: int) -> None:
+        self.asked = 0
+        self.madvise = lambda *_: self._refuse(error)
+
+    def _refuse(self, error: int) -> int:
+        self.asked += 1
+        ctypes.set_errno(error)
+        return -1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("error", "asks_on"),
+    [
+        pytest.param(errno.ENOMEM, False, id="none_in_one_piece"),
+        pytest.param(errno.EBUSY, False, id="limit_of_the_cgroup"),
+        pytest.param(errno.EAGAIN, True, id="page_in_use"),
+    ],
+)
+def test_where_memory_is_short_no_more_of_it_is_asked_for(monkeypatch, tmp_path, error, asks_on):
+    kept = [str(number) for number in range(400_000)]
+    (tmp_path / "enabled").write_text("always [madvise] never\n")
+    (tmp_path / "hpage_pmd_size").write_text("2097152\n")
+    library = Refusing(error)
+    monkeypatch.setattr(huge_pages, "_SETTINGS", tmp_path)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: library)
+    assert use_huge_pages() == 0
+    assert (library.asked > 1) is asks_on
+    assert library.asked
+    del kept
 
 
 @pytest.mark.parametrize(
