@@ -119,7 +119,10 @@ def reader_of(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
 
 
 def _prepare_headers(headers: Any) -> CIMultiDict[str]:
-    """Take the place of aiohttp's own, which looks each header up, and has httpx2 decode them all each time."""
+    """Take the place of aiohttp's own, which looks each header up, and has httpx2 decode them all each time.
+
+    It would also add the session's own: there are none here.
+    """
     if isinstance(headers, httpx2.Headers):
         encoding = headers.encoding
         return CIMultiDict([(name.decode("ascii"), value.decode(encoding)) for name, value in headers.raw])

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
+from anthropic import DefaultAioHttpClient
 
 from addon.claude_transport import BROKEN, SILENT, ClaudeHttpClient, reader_of
 
@@ -157,3 +158,38 @@ async def test_a_closed_client_sends_nothing():
         with pytest.raises(RuntimeError, match="closed"):
             await statuses(client, f"http://{address}/")
     assert asked == []
+
+
+def folded_head(head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    line, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    by_name: dict[bytes, bytes] = {}
+    for name, _, value in (field.partition(b": ") for field in fields):
+        by_name[name] = b", ".join([by_name[name], value] if name in by_name else [value])
+    return line, by_name
+
+
+@pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")  # of aiohttp, for the SDK
+@pytest.mark.parametrize("proxied", [False, True], ids=["straight", "through_a_proxy_with_a_password"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param([], id="none"),
+        pytest.param([("authorization", "Bearer key"), ("Anthropic-Version", "2023-06-01")], id="any_case"),
+        pytest.param([("anthropic-beta", "one"), ("x-other", "2"), ("Anthropic-Beta", "three")], id="one_name_twice"),
+        pytest.param([("user-agent", "own/1"), ("Accept", "*/*"), ("accept-encoding", "identity")], id="defaults"),
+        pytest.param([("x-text", "Größe".encode())], id="utf-8"),
+        pytest.param([("x-text", b"Gr\xf6\xdfe")], id="latin-1"),
+        pytest.param([("x-empty", "")], id="empty"),
+    ],
+)
+async def test_headers_go_out_as_by_the_sdks_own_client(headers, proxied):
+    async with answering_with(*[b"HTTP/1.1 200 OK\r\n"] * 2) as (_, address, asked):
+        options = {"proxy": f"http://me:secret@{address}"} if proxied else {}
+        host = "claude.invalid" if proxied else address
+        for kind in (DefaultAioHttpClient, ClaudeHttpClient):
+            async with kind(timeout=httpx2.Timeout(5), trust_env=False, **options) as client:
+                request = client.build_request("POST", f"http://{host}/", headers=headers, content=b"")
+                await (await client.send(request, stream=True)).aclose()
+    theirs, ours = map(folded_head, asked)
+    assert ours == theirs
+    assert (b"proxy-authorization" in ours[1]) is proxied
