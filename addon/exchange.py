@@ -14,8 +14,7 @@ from addon.access import Client
 from addon.client_side import ClientSide, UpgradableSide, Upgraded
 from addon.codex import headers_of_error
 from addon.content_encoding import decode_body
-from addon.content_logging import content_fields
-from addon.failure_cause import cause_of
+from addon.exchange_log import log_exchange
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.header_fields import folded_fields
@@ -26,7 +25,6 @@ from addon.request_stream import RequestStream, too_large
 from addon.response_cache import CacheUse
 from addon.routing import Claim, Endpoint
 from addon.thinking_memory import scope_of
-from addon.tracing import Request
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.rate_limits import tighter_limits
@@ -55,9 +53,6 @@ type Answer = Callable[["Exchange"], Awaitable[None]]
 
 OPEN_ENDPOINTS = frozenset({Endpoint.HEALTH, Endpoint.READY, Endpoint.METRICS})
 """What watches the process: it needs no key, and no limit counts it."""
-
-_PROBES = frozenset({Endpoint.HEALTH, Endpoint.READY})
-"""Asked every few seconds: the log has them at DEBUG, while all is well."""
 
 _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 """A process that drains is alive, and is watched to its end."""
@@ -456,58 +451,14 @@ class Exchange:
             await self.end_stream()
 
     def _finish(self) -> None:
-        figures = self.figures
-        ended = time.perf_counter()
-        ending = self._ending(ended)
-        self.flow.comment = figures.comment(ended - self.started)
-        is_quiet = self.claim.endpoint in _PROBES and self._outcome == "ok"
-        write = log.debug if is_quiet else log.info
-        write(
-            "exchange",
-            request_id=self.request_id,
-            claude_request_id=figures.claude_request_id,
-            endpoint=self.claim.endpoint.value,
-            mode=self.flow.client_conn.proxy_mode.type_name,
-            key=self.client.name,
-            outcome=self._outcome,
-            status=self._status,
-            code=self._error.code if self._error else None,
-            cause=cause_of(self._error),
-            stream=figures.stream,
-            model=figures.model,
-            claude_model=figures.claude_model,
-            backend=figures.backend,
-            fallback=figures.fallback,
-            input_tokens=figures.input_tokens,
-            cached_tokens=figures.cached_tokens,
-            output_tokens=figures.output_tokens,
-            time_to_first_token=_seconds(self.started, figures.first_byte),
-            duration=_seconds(self.started, ended),
-            overhead=figures.overhead(self.started),
-            retries=figures.retries,
-            cache=figures.cache,
-            warnings=[f"{warning.param}={warning.action}" for warning in figures.warnings],
-            **self._trace(ending),
-            **self._content(),
-        )
-        self._observe(ending)
-
-    def _trace(self, ending: Ending) -> dict[str, str]:
-        tracing, request = self.gateway.tracing, self.flow.request
-        if tracing is None:
-            return {}
-        trace_id = tracing.record(Request(request.method, self.headers, self.request_id), ending, self.figures)
-        return {"trace_id": trace_id} if trace_id else {}
-
-    def _content(self) -> dict[str, str]:
-        how = self.gateway.settings.logging.content
-        if how == "off" or self.figures.claude_model is None:
-            return {}
-        try:
-            prompt = self.decoded_body()
-        except OpenAIError:
-            prompt = self.body
-        return content_fields(how, prompt, self.figures.answers)
+        figures, metrics = self.figures, self.gateway.metrics
+        ending = self._ending(time.perf_counter())
+        self.flow.comment = figures.comment(ending.ended - self.started)
+        log_exchange(self, ending, self._error)
+        metrics.observe_end(ending, figures, self.gateway.catalog)
+        # What Claude was asked for is no refusal of ours, whatever it said.
+        if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
+            metrics.observe_refusal(reason)
 
     def _ending(self, ended: float) -> Ending:
         return Ending(
@@ -520,13 +471,6 @@ class Exchange:
             overhead=self.figures.overhead(self.started),
             has_body=self._task is not None and (self.request_stream is None or self.request_stream.is_complete),
         )
-
-    def _observe(self, ending: Ending) -> None:
-        metrics, figures = self.gateway.metrics, self.figures
-        metrics.observe_end(ending, figures, self.gateway.catalog)
-        # What Claude was asked for is no refusal of ours, whatever it said.
-        if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
-            metrics.observe_refusal(reason)
 
 
 def head_too_large(limit: int) -> OpenAIError:
@@ -544,10 +488,6 @@ async def _refuse_draining(exchange: Exchange) -> None:
         # The next try must find another process. HTTP/2 forbids the header.
         headers["connection"] = "close"
     raise OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)
-
-
-def _seconds(start: float, end: float | None) -> float | None:
-    return None if end is None else round(end - start, 6)
 
 
 def _header_value(value: str) -> bytes:

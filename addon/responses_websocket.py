@@ -102,7 +102,7 @@ async def answer_websocket(exchange: Exchange) -> None:
 
 
 class _ResponsesWebSocket:
-    """One connection: takes the client's bytes (`addon.exchange.Upgraded`), answers its requests."""
+    """One connection: takes the client's bytes (`addon.client_side.Upgraded`), answers its requests."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -374,7 +374,7 @@ class _ResponsesWebSocket:
 
 @dataclass
 class _MessageSide:
-    """The way back of one response (`addon.exchange.ClientSide`): messages on the connection."""
+    """The way back of one response (`addon.client_side.ClientSide`): messages on the connection."""
 
     socket: _ResponsesWebSocket
 
