@@ -5,17 +5,14 @@ nobody's.
 """
 
 import logging
-import re
 import sys
 import time
 from collections.abc import Awaitable, Mapping
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
-from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.utils import asyncio_utils
 
@@ -24,15 +21,9 @@ from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
-from addon.connection import (
-    Receiver,
-    close_client,
-    direct_to_claude,
-    open_virtual_connections,
-    refuse_in_head,
-)
+from addon.connection import Receiver, close_client, direct_to_claude, open_virtual_connections
 from addon.egress_gate import EgressGate
-from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large, new_request_id
+from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large
 from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
 from addon.http1 import answer_errors_with, limit_request_heads
@@ -43,6 +34,7 @@ from addon.metrics_folder import check_folder, folder_in_use
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
 from addon.proxy_gate import ProxyGate
 from addon.reachability import listens_beyond_loopback
+from addon.refusals import AMBIGUOUS, encode_mitmproxys_error, encode_refusal, is_ambiguous, refuse
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
@@ -63,10 +55,6 @@ Claude Proxy can be reached from other machines, so it asks clients for a key. T
 
 `claude-proxy keys` makes more of them; --allow-anonymous does without.
 """
-_CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_AMBIGUOUS = OpenAIError(
-    400, "Invalid HTTP request: its headers can be read in two ways.", headers={"connection": "close"}
-)
 
 log = structlog.get_logger(__name__)
 
@@ -174,8 +162,8 @@ class ClaudeProxyAddon:
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
         self._require_some_key()
         limit = settings.limits.max_header_bytes
-        limit_request_heads(limit, _encode_response(head_too_large(limit)))
-        answer_errors_with(_encode_mitmproxys_error)
+        limit_request_heads(limit, encode_refusal(head_too_large(limit)))
+        answer_errors_with(encode_mitmproxys_error)
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
@@ -277,7 +265,7 @@ class ClaudeProxyAddon:
                 error = OpenAIError(
                     503, "The proxy is starting.", "server_error", "starting", None, {"retry-after": "1"}
                 )
-                _refuse(flow, error)
+                refuse(flow, error)
             case Claim() as claim:
                 exchange = self._claim(flow, claim, self._gateway, headers)
                 if flow.is_replay != "request":
@@ -382,10 +370,10 @@ class ClaudeProxyAddon:
     def _refuse(self, flow: http.HTTPFlow, error: OpenAIError) -> None:
         if self._gateway is not None and (reason := refusal_reason(error)):
             self._gateway.metrics.observe_refusal(reason)
-        _refuse(flow, error)
+        refuse(flow, error)
 
     def _route(self, flow: http.HTTPFlow, headers: Mapping[str, str]) -> Route:
-        standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+        standalone = _is_standalone(flow)
         route = self._router.route(
             standalone=standalone,
             host="" if standalone else self._host_of(flow),
@@ -393,7 +381,7 @@ class ClaudeProxyAddon:
             path=flow.request.path,
             is_anthropic="anthropic-version" in headers,
         )
-        return route if isinstance(route, Pass) or not _is_ambiguous(flow.request) else Refuse(_AMBIGUOUS)
+        return route if isinstance(route, Pass) or not is_ambiguous(flow.request) else Refuse(AMBIGUOUS)
 
     def _host_of(self, flow: http.HTTPFlow) -> str:
         """Find the host that a request is for: that of ours, if any of its names is one.
@@ -436,8 +424,7 @@ class ClaudeProxyAddon:
         if known := self._proxy_gate.client_of(flow):
             return known, None
         try:
-            standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-            return gateway.access.client_of(headers, address, standalone=standalone), None
+            return gateway.access.client_of(headers, address, standalone=_is_standalone(flow)), None
         except OpenAIError as error:
             return nobody, error
 
@@ -466,38 +453,9 @@ class ClaudeProxyAddon:
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
         # is claimed, at once.
-        is_standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
-        mask_secrets(flow.request, is_ours=is_standalone or self._router.is_ours(self._host_of(flow)))
+        mask_secrets(flow.request, is_ours=_is_standalone(flow) or self._router.is_ours(self._host_of(flow)))
 
 
-def _encode_response(error: OpenAIError) -> bytes:
-    """Encode a response after which the connection ends."""
-    headers = {"content-type": "application/json", "connection": "close"}
-    encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
-    return encoded
-
-
-def _encode_mitmproxys_error(status: int, message: str) -> bytes:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return _encode_response(OpenAIError(status, message, kind))
-
-
-def _is_ambiguous(request: http.Request) -> bool:
-    """Whether others may read the headers otherwise: two hosts, control characters, a value that goes on in a line.
-
-    RFC 9112, 3.2 and 5.2, and RFC 9110, 5.5 want them refused. HTTP/2 has none of them.
-    """
-    fields = request.headers.fields
-    return _CONTROL_CHARACTERS.search(b"\t".join(chain.from_iterable(fields))) is not None or (
-        [name.lower() for name, _ in fields].count(b"host") > 1
-    )
-
-
-def _refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
-    request_id = new_request_id()
-    headers = {"content-type": "application/json", "x-request-id": request_id, **error.headers}
-    # mitmproxy would send the body of an answer to HEAD, which the client takes for the next answer.
-    body = b"" if flow.request.method == "HEAD" else error.encode()
-    refuse_in_head(flow, http.Response.make(error.status, body, headers))
-    path = flow.request.path.partition("?")[0]
-    log.info("refused", request_id=request_id, status=error.status, method=flow.request.method[:16], path=path[:200])
+def _is_standalone(flow: http.HTTPFlow) -> bool:
+    """Whether the client means this endpoint, and no host behind the proxy."""
+    return isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
