@@ -141,7 +141,7 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
         connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
         session.detach()
         adapted = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        adapted._prepare_headers = _prepare_headers  # type: ignore[method-assign] # noqa: SLF001 - as above
+        vars(adapted)["_prepare_headers"] = _prepare_headers  # as above; to an assignment it objects in debug mode
         return adapted
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -11,6 +13,7 @@ from anthropic import DefaultAioHttpClient
 
 from addon.claude_transport import BROKEN, SILENT, ClaudeHttpClient, reader_of
 
+ROOT = Path(__file__).parents[2]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"5\r\nhello\r\n"
 END = b"0\r\n\r\n"
@@ -193,3 +196,27 @@ async def test_headers_go_out_as_by_the_sdks_own_client(headers, proxied):
     theirs, ours = map(folded_head, asked)
     assert ours == theirs
     assert (b"proxy-authorization" in ours[1]) is proxied
+
+
+_PROGRAM = """
+import asyncio
+from addon.claude_transport import ClaudeHttpClient
+
+async def ask():
+    async with ClaudeHttpClient(trust_env=False) as client:
+        await (await client.send(client.build_request("GET", "%s"), stream=True)).aclose()
+
+asyncio.run(ask())
+"""
+
+
+async def test_pythons_development_mode_has_nothing_to_warn_of():
+    async with answering_with(b"HTTP/1.1 200 OK\r\n") as (_, address, asked):
+        options = ["-X", "dev", "-W", "error::DeprecationWarning"]
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, *options, "-c", _PROGRAM % f"http://{address}/", cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        )
+        _, errors = await program.communicate()
+    assert program.returncode == 0, errors.decode()
+    assert b"Deprecat" not in errors
+    assert len(asked) == 1
