@@ -1,14 +1,18 @@
 """What is stored of responses: each with its input, and where every item is to be found again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import structlog
 
+from addon.file_records import FileRecords
 from addon.item_places import ItemPlace, load_places, places_to_forget
 from addon.store import Key, Store, StoreUnavailableError
 from translators.errors import OpenAIError
+from translators.responses.code_interpreter import Container
+from translators.uploaded_files import is_uploaded
 
 __all__ = ["ResponseRecord", "ResponseRecords", "since_compaction"]
 
@@ -33,6 +37,7 @@ class ResponseRecord(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(ResponseRecord)
+_container_decoder = msgspec.json.Decoder(Container)
 
 
 class ResponseRecords:
@@ -134,20 +139,23 @@ class ResponseRecords:
             return False
         return True
 
-    async def find_containers(self, container_ids: Sequence[str]) -> dict[str, str]:
-        """Find Claude's ids of containers that code ran in before, in the same order.
+    async def find_containers(self, container_ids: Sequence[str]) -> dict[str, Container]:
+        """Find containers that code ran in before, in the same order, with those of their files that are still there.
 
         Raises:
             OpenAIError: 503 if the store is not there.
         """
         keys = [Key("container", self._owner, container_id) for container_id in container_ids]
         found = await self._store.load(keys) if keys else {}
-        return {key.id: found[key].decode() for key in keys if key in found}
+        containers = {key.id: _container_decoder.decode(found[key]) for key in keys if key in found}
+        uploaded = {file_id for each in containers.values() for file_id in each.file_ids if is_uploaded(file_id)}
+        lost = uploaded - await FileRecords(self._store, self._owner).listed.known(list(uploaded))
+        return {container_id: _without_files(container, lost) for container_id, container in containers.items()}
 
-    async def save_container(self, container_id: str, claude_id: str) -> None:
-        """Keep Claude's id of a container. One that cannot be kept is a new one for the next code."""
+    async def save_container(self, container_id: str, container: Container) -> None:
+        """Keep what is known of a container. One that cannot be kept is a new one for the next code."""
         try:
-            await self._store.save({Key("container", self._owner, container_id): claude_id.encode()})
+            await self._store.save({Key("container", self._owner, container_id): msgspec.json.encode(container)})
         except StoreUnavailableError as error:
             log.warning("container_not_stored", reason=error.reason)
 
@@ -173,6 +181,11 @@ def since_compaction(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     start = max((index for index, item in enumerate(items) if item.get("type") == "compaction"), default=0)
     instructions = [item for item in items[:start] if item.get("role") in ("system", "developer")]
     return [*instructions, *items[start:]]
+
+
+def _without_files(container: Container, lost: Collection[str]) -> Container:
+    kept = tuple(file_id for file_id in container.file_ids if file_id not in lost)
+    return replace(container, file_ids=kept, has_lost_files=len(kept) < len(container.file_ids))
 
 
 def _items_of(record: ResponseRecord) -> list[dict[str, Any]]:

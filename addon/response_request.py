@@ -20,7 +20,7 @@ from addon.setting_sections import ClaudeSettings
 from addon.store import StoreUnavailableError
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
-from translators.responses.code_interpreter import find_container_ids
+from translators.responses.code_interpreter import Container, find_container_ids
 from translators.responses.item_types import ItemReference
 from translators.responses.remembered_thinking import calls_without_reasoning
 from translators.responses.request import ResponsesContext, TranslatedResponsesRequest, translate_request
@@ -53,8 +53,8 @@ class NamedState(Struct, frozen=True):
     """Ids of the responses that it goes on from."""
     items: dict[str, dict[str, Any]] = {}
     """The items that it refers to, by their ids."""
-    containers: dict[str, str] = {}
-    """Claude's ids of the containers that it names."""
+    containers: dict[str, Container] = {}
+    """The containers that it names, or whose code it goes on from."""
 
 
 @dataclass(eq=False)
@@ -115,7 +115,8 @@ class PreparedResponse:
         plan = self.request.plan
         kept = True
         if self.stream.claude_container_id is not None:
-            await self.records.save_container(self.stream.container_id, self.stream.claude_container_id)
+            container = Container(self.stream.claude_container_id, plan.container_files)
+            await self.records.save_container(self.stream.container_id, container)
         if plan.store:
             kept = await self.records.save_or_report(
                 encode_response(response), self.request.input_items, self.named.chain

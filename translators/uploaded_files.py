@@ -24,13 +24,14 @@ __all__ = [
     "add_container_files",
     "file_not_found",
     "find_file_ids",
+    "is_uploaded",
     "prepare_container_copy",
     "prepare_copy",
     "put_files",
 ]
 
-FILE_PREFIX = "file-"
-"""How OpenAI's ids of files begin. Others (`file_...`) are those of Claude's own Files API, and go to Claude."""
+_PREFIX = "file-"
+"""How OpenAI's ids of files begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,11 @@ def prepare_copy(file: UploadedFile) -> FileForClaude:
 
 def _name_for_claude(filename: str) -> str:
     return _REFUSED_IN_NAMES.sub("_", filename)[-_LONGEST_NAME:]
+
+
+def is_uploaded(file_id: str) -> bool:
+    """Whether an id is that of an uploaded file. Others (`file_...`) are those of Claude's own Files API."""
+    return file_id.startswith(_PREFIX)
 
 
 def file_not_found(file_id: str, status: int = 404) -> OpenAIError:
@@ -192,11 +198,11 @@ def _id_of(block: Block) -> str | None:
     if block["type"] not in ("image", "document") or block["source"]["type"] != "file":
         return None
     file_id: str = block["source"]["file_id"]
-    return file_id if file_id.startswith(FILE_PREFIX) else None
+    return file_id if is_uploaded(file_id) else None
 
 
 def _container_id_of(block: Block) -> str | None:
     if block["type"] != "container_upload":
         return None
     file_id: str = block["file_id"]
-    return file_id if file_id.startswith(FILE_PREFIX) else None
+    return file_id if is_uploaded(file_id) else None

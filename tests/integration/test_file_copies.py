@@ -393,6 +393,40 @@ async def test_files_of_a_container_lie_in_claudes_sandbox_whatever_they_are(
     assert [file.filename for file in kept(simulation)] == ["a.csv"]
 
 
+async def test_files_of_a_container_stay_with_it_where_a_later_request_names_only_the_container(
+    proxy: RunningProxy, simulation: RunningSimulation
+) -> None:
+    async with client_of(proxy) as client:
+        one, other, third = [
+            await client.files.create(file=(f"{name}.csv", name.encode()), purpose="user_data")
+            for name in ("one", "other", "third")
+        ]
+        first = await client.responses.create(
+            model="gpt-5.5", input="Use code_execution.", tools=[code_with(one.id, other.id)]
+        )
+        container_id = next(item for item in first.output if item.type == "code_interpreter_call").container_id
+        named: Any = {"type": "code_interpreter", "container": container_id}
+        automatic: Any = {"type": "code_interpreter", "container": {"type": "auto"}}
+        for tool in (named, automatic):
+            await client.responses.create(
+                model="gpt-5.5", input="And now?", tools=[tool], previous_response_id=first.id
+            )
+        await client.responses.create(model="gpt-5.5", input="Use code_execution.", tools=[named])
+        await client.responses.create(
+            model="gpt-5.5", input="And?", tools=[code_with(third.id)], previous_response_id=first.id
+        )
+        before, *after, anew, more = asked(simulation)
+        assert [body["messages"][0] for body in after] == [before["messages"][0]] * 2
+        assert container_files(anew) == container_files(before)
+        assert container_files(more)[0][:2] == container_files(before)[0]
+        assert len(container_files(more)[0]) == 3
+        # A file that is deleted is not what this request asks for: it lies in the container.
+        await client.files.delete(one.id)
+        answer = await client.responses.with_raw_response.create(model="gpt-5.5", input="Go on.", tools=[named])
+        assert answer.headers["x-claude-proxy-warnings"] == "tools.code_interpreter.container=degraded"
+    assert container_files(asked(simulation)[-1]) == [container_files(before)[0][1:]]
+
+
 async def test_a_file_may_be_shown_and_lie_in_the_sandbox(proxy: RunningProxy, simulation: RunningSimulation) -> None:
     async with client_of(proxy) as client:
         file_id = await upload(client, "pdf")

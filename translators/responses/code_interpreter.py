@@ -5,6 +5,7 @@ the command, or the edit. Source: https://platform.claude.com/docs/en/agents-and
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, override
 
 import msgspec
@@ -21,12 +22,31 @@ from translators.responses.response_events import (
 from translators.responses.response_types import CodeInterpreterCallItem, CodeLogs
 from translators.responses.server_calls import ServerCall, ServerCallWriter
 
-__all__ = ["CODE_EXECUTION", "CODE_TOOLS", "CodeInterpreterWriter", "build_code_execution", "find_container_ids"]
+__all__ = [
+    "CODE_EXECUTION",
+    "CODE_TOOLS",
+    "CodeInterpreterWriter",
+    "Container",
+    "build_code_execution",
+    "find_container_ids",
+]
 
 CODE_EXECUTION = "code_execution"
 """Claude's name of the tool, which no tool of the client may have beside it."""
 CODE_TOOLS = frozenset({CODE_EXECUTION, "bash_code_execution", "text_editor_code_execution"})
 """Names in the calls that Claude makes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that code runs in."""
+
+    claude_id: str | None = None
+    """None: Claude has to make it."""
+    file_ids: tuple[str, ...] = ()
+    """Of the files that were put into it, as the client named them."""
+    has_lost_files: bool = False
+    """Whether one of those was deleted since. The container has it for as long as it lives; it is not named again."""
 
 
 def build_code_execution() -> dict[str, Any]:

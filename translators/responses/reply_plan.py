@@ -81,6 +81,8 @@ class ResponsesPlan:
     item of type `compaction`."""
     container_id: str | None = None
     """The container that code runs in, as the client knows it; None: a new one gets an id of its own."""
+    container_files: tuple[str, ...] = ()
+    """Ids of the files in it, as the client named them."""
     kept_items: tuple[Mapping[str, Any], ...] | None = None
     """Items that the compaction keeps beside its summary. None where it was asked for: it stands beside them."""
     input_transformations: tuple[InputTransformation, ...] = ()

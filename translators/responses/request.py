@@ -33,6 +33,7 @@ from translators.responses.automatic_compaction import (
     since_compaction,
     split_for_compaction,
 )
+from translators.responses.code_interpreter import CODE_EXECUTION, Container
 from translators.responses.conversation import ReadConversation, read_conversation
 from translators.responses.echo import build_echo
 from translators.responses.item_types import CustomToolCallOutput, FunctionCallOutput, Message
@@ -96,8 +97,8 @@ class ResponsesContext:
     """Cap in tokens for requests that have none; None: the model's own maximum."""
     max_tokens_limit: int | None = None
     """Largest cap that a client may ask; None: the model's own maximum."""
-    containers: Mapping[str, str] = field(default_factory=dict)
-    """Claude's ids of the containers that `find_container_ids` found, the most wanted first."""
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    """The containers that `find_container_ids` found, by the client's ids of them, the most wanted first."""
     show_thinking: Literal["asked", "always", "never"] = "asked"
     """Whom a summary of the thinking is shown: those that ask for one, all, or nobody."""
     refuses_in_text: bool = False
@@ -237,7 +238,8 @@ class _Translation:
         system = list(conversation.system)
         if output.instruction is not None:
             system.append({"type": "text", "text": output.instruction})
-        messages = add_container_files(conversation.messages, tools.container_files)
+        container_id, container = self._choose_container(tools)
+        messages = add_container_files(conversation.messages, container.file_ids)
         bound = bind_thinking(system, tool_params.get("tools", ()), messages, translated.sealed)
         if bound.transformations:
             self._warn("input.reasoning", "degraded", "reasoning after something that changed is left out")
@@ -252,9 +254,8 @@ class _Translation:
         self.warnings.extend(sampling.warnings)
         params.update(self._build_output_params(thinking, decision, output))
         params.update(sampling.params)
-        container = self._choose_container(tools)
-        if container is not None:
-            params["container"] = container[1]
+        if container.claude_id is not None:
+            params["container"] = container.claude_id
         if tools.mcp_servers:
             params["mcp_servers"] = list(tools.mcp_servers)
         plan = ResponsesPlan(
@@ -273,7 +274,8 @@ class _Translation:
             include=frozenset(given.include or ()),
             json_object=output.instruction is not None,
             is_compaction=self.read.is_compaction,
-            container_id=None if container is None else container[0],
+            container_id=container_id,
+            container_files=container.file_ids,
             input_transformations=(*translated.transformations, *bound.transformations),
             store=given.store is not False,
             background=bool(given.background),
@@ -332,12 +334,22 @@ class _Translation:
             may_format=self.capabilities.structured_outputs and output.schema is None and output.instruction is None,
         )
 
-    def _choose_container(self, tools: ReadTools) -> tuple[str, str] | None:
-        """Choose the container in which code goes on: its id for the client, and Claude's."""
+    def _choose_container(self, tools: ReadTools) -> tuple[str | None, Container]:
+        """Choose the container that code runs in, with all of its files; its id is the client's, None for a new one.
+
+        Files that are in it are named again: they stand where the conversation begins, and thinking is bound to that.
+        """
         if tools.container is not None and tools.container not in self.context.containers:
             message = f"Container with id '{tools.container}' not found."
             raise OpenAIError(404, message, param="tools")
-        return next(iter(self.context.containers.items()), None)
+        container_id, container = next(iter(self.context.containers.items()), (None, Container()))
+        if not any(tool.get("name") == CODE_EXECUTION for tool in tools.server):
+            return None, Container()
+        if container.has_lost_files:
+            detail = "a file of it was deleted: Claude is not told of it again"
+            self._warn("tools.code_interpreter.container", "degraded", detail)
+        file_ids = tuple(dict.fromkeys((*container.file_ids, *tools.container_files)))
+        return container_id, replace(container, file_ids=file_ids)
 
     def _converse(
         self, said: Sequence[Turn], decision: ToolDecision, output: OutputFormat, max_tokens: int

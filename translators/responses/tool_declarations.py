@@ -75,7 +75,7 @@ class ReadTools:
     container: str | None = None
     """The container that the client wants code to run in."""
     container_files: tuple[str, ...] = ()
-    """Ids of the files that are to lie in a new one."""
+    """Ids of the files that are to lie in it, besides those that are there."""
     warnings: tuple[TranslationWarning, ...] = ()
 
 

@@ -15,6 +15,7 @@ from tests.translators.recordings import CORPUS
 from tests.translators.responses.translated import refusal, translate
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
+from translators.responses.code_interpreter import Container
 from translators.responses.request import TranslatedResponsesRequest
 
 NEEDS_CORPUS = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no recordings in {CORPUS} (CLAUDE_PROXY_CORPUS)")
@@ -77,7 +78,7 @@ def run(body: Body, model: str = MODELS[0]) -> TranslatedResponsesRequest:
     context = {
         "catalog": ModelCatalog(model),
         "resolve_item": lambda _: stored,
-        "containers": dict.fromkeys(named, "container_01"),
+        "containers": dict.fromkeys(named, Container("container_01")),
     }
     return translate(context=context, **{"model": "gpt-5.5", **body})
 

@@ -14,6 +14,7 @@ from tests.translators.responses.conftest import read_answer
 from tests.translators.responses.translated import Body, refusal, says, translate
 from translators.errors import OpenAIError
 from translators.model_catalog import CAPABILITIES, ModelCatalog
+from translators.responses.code_interpreter import Container
 from translators.responses.request import TranslatedResponsesRequest
 
 OPEN = {"type": "object", "properties": {"b": {"type": "integer"}, "a": {"type": "string"}}}
@@ -380,7 +381,7 @@ def test_calls_of_a_server_that_is_not_declared_any_more_are_left_out():
 
 def test_code_goes_on_in_its_container_under_the_id_that_the_client_knows():
     (call, *_) = answer_with("code", "text")
-    again = ask(call, says("user", "More"), context={"containers": {call["container_id"]: "container_01"}})
+    again = ask(call, says("user", "More"), context={"containers": {call["container_id"]: Container("container_01")}})
     assert again.params["container"] == "container_01"
     assert again.plan.container_id == call["container_id"]
     assert "container" not in ask(call, says("user", "More")).params
