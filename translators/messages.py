@@ -13,7 +13,7 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-to
 .../build-with-claude/mid-conversation-system-messages, .../build-with-claude/preserved-thinking.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -277,8 +277,7 @@ class _Arranging:
         stored = self.recall(turn.calls[0].id) if turn.calls else None
         if stored is None:
             return anew
-        results = {block.get("tool_use_id") for block in stored}
-        blocks = [dict(block) for block in stored if _may_return(block, results)]
+        blocks = [dict(block) for block in stored if _may_return(block)]
         if _shows_same(turn, calls, blocks):
             restored = blocks
         elif {call.id for call in calls} <= {block["id"] for block in blocks if block["type"] == "tool_use"}:
@@ -307,15 +306,9 @@ def _shows_same(turn: AssistantTurn, calls: list[Call], blocks: list[Block]) -> 
     return not text or text.strip() == "".join(block["text"] for block in blocks if block["type"] == "text").strip()
 
 
-def _may_return(block: Mapping[str, Any], results: Collection[str | None]) -> bool:
-    """Claude refuses blank text, thinking without its signature (a stream that was cut), and calls without a result.
-
-    A search that Claude began together with calls of the client has its result in the answer after it, which is put
-    back only if it makes calls itself.
-    """
+def _may_return(block: Mapping[str, Any]) -> bool:
+    """Claude refuses blank text, and thinking without its signature (a stream that was cut)."""
     match block["type"]:
-        case "server_tool_use":
-            return block["id"] in results
         case "text":
             return bool(block["text"].strip())
         case "thinking":

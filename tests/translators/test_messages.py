@@ -365,6 +365,36 @@ def test_R5_every_block_keeps_its_place(translate):
     assert replay(translate, stored).params["messages"][1]["content"] == stored
 
 
+def test_S27_a_search_that_waits_for_the_clients_results_goes_back_until_its_own_is_there(translate):
+    def searching(number: int) -> dict[str, Any]:
+        return {"type": "server_tool_use", "id": f"srvtoolu_{number}", "name": "web_search", "input": {"query": "q"}}
+
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+    answers = {
+        "toolu_1": [THINKING, searching(1), tool_use("toolu_1", at=1)],
+        "toolu_2": [found, text("Looking."), tool_use("toolu_2")],
+    }
+    again = [assistant("Looking.", ("toolu_2", "look", "{}")), tool("toolu_2")]
+
+    def sent(*history: dict[str, Any], **fields: Any) -> Any:
+        return translate(
+            messages=[*HISTORY[:1], assistant(None, ("toolu_1", "look", '{"at":1}')), *history],
+            tools=LOOK,
+            recall=answers,
+            **fields,
+        )
+
+    searches: Any = {"web_search_options": {}}
+    waiting = sent(tool("toolu_1"), **searches)
+    assert waiting.params["messages"][1]["content"] == answers["toolu_1"]
+    assert not warned(waiting)
+    after = sent(tool("toolu_1"), *again, **searches)
+    assert [message["content"] for message in after.params["messages"][1::2]] == [*answers.values()]
+    for lost in (sent(tool("toolu_1")), sent(tool("toolu_1"), user("Wait."), **searches)):
+        assert lost.params["messages"][1]["content"] == [THINKING, tool_use("toolu_1", at=1)]
+        assert ("messages", "degraded") in warned(lost)
+
+
 def test_a_search_whose_result_came_in_the_next_answer_is_not_put_back(translate):
     done, pending = (
         {"type": "server_tool_use", "id": f"srvtoolu_{number}", "name": "web_search", "input": {"query": "q"}}

@@ -35,6 +35,7 @@ from translators.stop_strings import split_stop
 from translators.tool_choice import ToolDecision, build_tools, choose_tool
 from translators.tools import DeclaredTools, declare_tools, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
+from translators.waiting_calls import settle_server_calls
 
 if TYPE_CHECKING:
     from translators.content import Block
@@ -157,6 +158,9 @@ class _Translation:
         self.warnings.extend(decision.warnings)
         conversation, thinking = self._converse(declared, decision, output, max_tokens)
         tools, allowed = self._build_tools(declared, decision, conversation)
+        settled = settle_server_calls(conversation.messages, tools.get("tools", ()))
+        self.warnings.extend(settled.warnings)
+        conversation = replace(conversation, messages=settled.messages)
         stop_sequences, watched, stop_warnings = split_stop(request.stop)
         self.warnings.extend(stop_warnings)
         sampling = choose_sampling(request.temperature, request.top_p, self.capabilities, thinks=thinking.on)

@@ -48,6 +48,8 @@ __all__ = ["ChatCompletionStream", "IllegalEventOrderError", "Phase"]
 
 UNNAMED_TOOL = "unnamed_tool"
 """Stands for a tool name that did not come: the call is kept, and the client answers that it has no such tool."""
+_SHOWN = frozenset({"text", "tool_use"})
+"""Blocks that the client brings back itself."""
 
 
 @dataclass(slots=True)
@@ -116,12 +118,13 @@ class ChatCompletionStream(ClaudeTurn):
     def content_to_remember(self) -> list[dict[str, Any]] | None:
         """The blocks that have to be put back when the client brings the results of its tool calls.
 
-        None where there is no thinking to keep, or where the client was given something else than Claude's own blocks.
+        None where the client is shown them all, or was given something else than Claude's own blocks.
         """
         kept = (
             self.plan.remembers_thinking and self.tool_call_ids and not self._omits_calls and self._forced_call is None
         )
-        return self.content if kept and self.has_thinking else None
+        content = self.content
+        return content if kept and any(block["type"] not in _SHOWN for block in content) else None
 
     @property
     def usage(self) -> CompletionUsage:

@@ -17,6 +17,7 @@ Ids, statuses and phases never reach Claude: they change from request to request
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -81,11 +82,10 @@ from translators.responses.request_body import parse_item
 from translators.responses.tool_declarations import name_tool
 from translators.tools import DeclaredTools, parse_arguments, to_claude_name
 from translators.translation_warning import Action, TranslationWarning
+from translators.waiting_calls import SERVER_CALLS, is_server_result
 
 __all__ = ["SealedThinking", "TranslatedItems", "translate_items"]
 
-_SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
-"""Blocks that begin a call of a tool that Claude runs itself."""
 _SUMMARY = "This is a summary of the conversation up to here, which takes its place:\n\n"
 _LOST_SUMMARY = "(Here stands a summary of the conversation up to here. It cannot be read any more.)"
 
@@ -211,14 +211,18 @@ class _Translation:
                 self._warn(name, "degraded", "a call without what came of it is left out")
 
     def without_loose_ends(self, turns: list[Turn]) -> list[Turn]:
-        """Leave out what Claude refuses: thinking that nothing follows, and its own tools' calls without results."""
-        results = {block["tool_use_id"] for block in _blocks_of(turns) if _is_server_result(block)}
-        calls = {block["id"] for block in _blocks_of(turns) if block["type"] in _SERVER_CALLS}
+        """Leave out what Claude refuses: thinking that nothing follows, and its own tools' calls without results.
+
+        Calls beside the client's may be waiting for theirs (`translators.waiting_calls`).
+        """
+        results = {block["tool_use_id"] for block in _blocks_of(turns) if is_server_result(block)}
+        calls = {block["id"] for block in _blocks_of(turns) if block["type"] in SERVER_CALLS}
+        may_wait = _calls_beside_others(turns)
 
         def is_paired(block: Block) -> bool:
-            if block["type"] in _SERVER_CALLS:
-                return block["id"] in results
-            return not _is_server_result(block) or block["tool_use_id"] in calls
+            if block["type"] in SERVER_CALLS:
+                return block["id"] in results or block["id"] in may_wait
+            return not is_server_result(block) or block["tool_use_id"] in calls
 
         kept: list[Turn] = []
         ends = True
@@ -316,8 +320,10 @@ class _Translation:
         for block in blocks:
             if is_thinking(block):
                 self.sealed[thinking_key(block)] = SealedThinking(item.id, envelope.prefix)
-            elif block["type"] in _SERVER_CALLS:
-                self.calls_sealed += 1
+        # A call that waited was shown twice, and is in two envelopes: itself in one, its result in the other.
+        sealed_calls = {block["id"] for block in blocks if block["type"] in SERVER_CALLS}
+        sealed_calls |= {block["tool_use_id"] for block in blocks if is_server_result(block)}
+        self.calls_sealed += len(sealed_calls)
         return [AssistantTurn(blocks)] if blocks else []
 
     def _is_taken_back(self, block: Block) -> bool:
@@ -414,8 +420,14 @@ def _names_of(tools: Sequence[Mapping[str, Any]]) -> list[str]:
     return names
 
 
-def _is_server_result(block: Mapping[str, Any]) -> bool:
-    return str(block["type"]).endswith("_tool_result")
+def _calls_beside_others(turns: Sequence[Turn]) -> set[str]:
+    """Return the ids of Claude's calls of its own tools in answers that call the client's too."""
+    found: set[str] = set()
+    for is_answer, group in groupby(turns, lambda turn: isinstance(turn, AssistantTurn)):
+        answer = list(group)
+        if is_answer and any(isinstance(turn, AssistantTurn) and turn.calls for turn in answer):
+            found.update(block["id"] for block in _blocks_of(answer) if block["type"] in SERVER_CALLS)
+    return found
 
 
 def _blocks_of(turns: Sequence[Turn]) -> list[Block]:

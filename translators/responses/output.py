@@ -5,7 +5,7 @@ and answered has no item of its own that could carry it: it waits for the next r
 answer goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 from typing import Any
@@ -30,7 +30,7 @@ _SHOWN = SEARCH_TOOLS | CODE_TOOLS
 class Output:
     """Writes the items. Its methods return the events to send."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the items say that Claude's events do not
         self,
         response_id: str,
         seal: Callable[[Sequence[dict[str, Any]]], str],
@@ -38,6 +38,7 @@ class Output:
         phase: MessagePhase | None,
         include: frozenset[str],
         container_id: str | None,
+        waiting_calls: Sequence[Mapping[str, Any]],
     ) -> None:
         """Start without items.
 
@@ -47,6 +48,7 @@ class Output:
             phase: of every message, if it is known before the message ends.
             include: what the client asked to be told besides: the sources of searches, the outputs of code.
             container_id: of the container that code runs in; None for a new one.
+            waiting_calls: blocks of calls that Claude began in an earlier answer.
         """
         self.numbers = count()
         """The sequence numbers of the stream."""
@@ -65,6 +67,7 @@ class Output:
         self._include = include
         self._calls = ServerCalls(self._make_call_writer)
         self._carried: list[ContentBlockBuilder] = []
+        self._waiting_calls = {call["id"]: call for call in waiting_calls}
 
     @property
     def has_message(self) -> bool:
@@ -116,10 +119,19 @@ class Output:
         events = [] if self.writer is None else self._end_open("completed")
         self._carried.append(block)
         if block.type.endswith("_tool_result"):
-            came, ended = self._calls.note_result(block.build() or {})
+            result = block.build() or {}
+            events += self._begin_waiting(str(result.get("tool_use_id", "")))
+            came, ended = self._calls.note_result(result)
             self.items += ended
             events += came
         return events
+
+    def _begin_waiting(self, call_id: str) -> list[ResponseEvent]:
+        """Begin the item of a call that waited for its result since an earlier answer."""
+        call = self._waiting_calls.pop(call_id, None)
+        if call is None:
+            return []
+        return [*self._calls.begin(call_id, call), *self._calls.note_input(call_id, call["input"])]
 
     def end_hidden(self, block: ContentBlockBuilder, block_id: str) -> list[ResponseEvent]:
         """Note that a block of Claude's own tools is whole."""

@@ -83,6 +83,8 @@ class ResponsesPlan:
     """The container that code runs in, as the client knows it; None: a new one gets an id of its own."""
     container_files: tuple[str, ...] = ()
     """Ids of the files in it, as the client named them."""
+    waiting_calls: tuple[Mapping[str, Any], ...] = ()
+    """Blocks of calls that Claude began in its last answer and runs now: the answer begins with their results."""
     kept_items: tuple[Mapping[str, Any], ...] | None = None
     """Items that the compaction keeps beside its summary. None where it was asked for: it stands beside them."""
     input_transformations: tuple[InputTransformation, ...] = ()

@@ -52,6 +52,7 @@ from translators.tool_choice import ToolChoice, ToolDecision, build_tools, choos
 from translators.tools import DeclaredTools, declare_tools, to_claude_name, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
 from translators.uploaded_files import add_container_files
+from translators.waiting_calls import settle_server_calls
 
 __all__ = ["ResponsesContext", "TranslatedResponsesRequest", "translate_request"]
 
@@ -239,8 +240,11 @@ class _Translation:
         if output.instruction is not None:
             system.append({"type": "text", "text": output.instruction})
         container_id, container = self._choose_container(tools)
-        messages = add_container_files(conversation.messages, container.file_ids)
-        bound = bind_thinking(system, tool_params.get("tools", ()), messages, translated.sealed)
+        tools_sent = tool_params.get("tools", ())
+        settled = settle_server_calls(conversation.messages, tools_sent)
+        self.warnings.extend(settled.warnings)
+        messages = add_container_files(settled.messages, container.file_ids)
+        bound = bind_thinking(system, tools_sent, messages, translated.sealed)
         if bound.transformations:
             self._warn("input.reasoning", "degraded", "reasoning after something that changed is left out")
         lost = is_in_tool_loop_without_thinking(bound.messages)
@@ -276,6 +280,7 @@ class _Translation:
             is_compaction=self.read.is_compaction,
             container_id=container_id,
             container_files=container.file_ids,
+            waiting_calls=settled.waiting,
             input_transformations=(*translated.transformations, *bound.transformations),
             store=given.store is not False,
             background=bool(given.background),

@@ -124,6 +124,7 @@ class ResponsesStream(ClaudeTurn):
             phase=None if has_tools else "final_answer",
             include=self.plan.include,
             container_id=self.plan.container_id,
+            waiting_calls=self.plan.waiting_calls,
         )
         self._output.keeps_blocks = self.plan.seals_thinking and self.plan.forced_tool is None
         self._open_block: _OpenBlock | None = None

@@ -12,6 +12,7 @@ from translators.errors import OpenAIError
 PLAN = ReplyPlan("gpt-5.5")
 THINKING = {"type": "thinking", "thinking": "Let me see.", "signature": "c2lnbmF0dXJl"}
 TEXT = {"type": "text", "text": "It is sunny in São Paulo 🌞."}
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
 
 
 def tool(number=1, name="get_weather", **arguments):
@@ -744,12 +745,21 @@ def test_an_answer_whose_every_call_was_left_out_just_stops(cut):
     [
         ({}, [THINKING, tool(1)], True),
         ({}, [tool(1)], False),
+        ({}, [SEARCH, tool(1)], True),
         ({}, [THINKING, TEXT], False),
         ({"remembers_thinking": False}, [THINKING, tool(1)], False),
         ({"allowed_tools": frozenset({"get_time"})}, [THINKING, tool(1), tool(2, "get_time")], False),
         ({"forced_tool": "get_weather"}, [THINKING, {"type": "text", "text": "{}"}], False),
     ],
-    ids=["thought_and_called", "no_thinking", "no_call", "not_to_be_kept", "a_call_left_out", "emulated_call"],
+    ids=[
+        "thought_and_called",
+        "no_thinking",
+        "searched",
+        "no_call",
+        "not_to_be_kept",
+        "a_call_left_out",
+        "emulated_call",
+    ],
 )
 def test_only_what_the_client_will_bring_back_is_remembered(cut, plan, content, remembered):
     stream = new_stream(**plan)
