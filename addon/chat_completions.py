@@ -15,7 +15,6 @@ from addon.setting_sections import ClaudeSettings
 from addon.stored_completions import store_completion
 from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
 from translators.chat_completions.request import (
-    Recall,
     TranslatedRequest,
     TranslationContext,
     called_tools,
@@ -29,6 +28,7 @@ from translators.chat_completions.stream import ChatCompletionStream
 from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.sse import DONE
+from translators.turn_types import Recall
 
 __all__ = ["answer_chat_completion", "translation_context"]
 

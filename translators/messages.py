@@ -7,34 +7,27 @@ The rules, all so that a longer history begins with the bytes of a shorter one:
 - Messages of one side become one message. Results come first, one for each call of the turn before, the last of doubles
   wins; a missing one is reported to Claude as an error, and one without a call becomes user text.
 - The blocks that Claude sent with a tool call are put back as they were, thinking and signatures included, if the
-  client still shows the same call.
+  client still shows the same call; an answer that it shows in parts is one again.
 
 Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls,
 .../build-with-claude/mid-conversation-system-messages, .../build-with-claude/preserved-thinking.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import groupby
 from typing import Any
 
 from translators.content import Block
 from translators.model_catalog import ModelCapabilities
-from translators.preserved_thinking import is_thinking
+from translators.preserved_thinking import is_thinking, thinking_key
+from translators.split_answers import gather_answers, join_parts
 from translators.tools import to_claude_id
 from translators.translation_warning import TranslationWarning
+from translators.turn_types import AssistantTurn, Call, Recall, ResultTurn, SystemTurn, Turn, UserTurn
 
-__all__ = [
-    "AssistantTurn",
-    "Call",
-    "Conversation",
-    "ResultTurn",
-    "SystemTurn",
-    "Turn",
-    "UserTurn",
-    "arrange_turns",
-    "is_in_tool_loop_without_thinking",
-]
+__all__ = ["Conversation", "arrange_turns", "is_in_tool_loop_without_thinking"]
 
 _OPENING = "Please respond."
 """The user's turn where the client sends instructions only: Claude needs one."""
@@ -43,49 +36,6 @@ _EMPTY_TURN = "(no text)"
 _CONTINUE = "Continue from where your previous message ends."
 """The user's turn after a last message of the assistant, for models that do not continue one."""
 _LOST_RESULT = "This call has no result: the conversation was cut."
-
-
-@dataclass(frozen=True, slots=True)
-class SystemTurn:
-    """Instructions of the developer."""
-
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UserTurn:
-    """Words of the user."""
-
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A tool call in the history: the client's id, Claude's name of the tool."""
-
-    id: str
-    name: str
-    input: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class AssistantTurn:
-    """An answer of the model."""
-
-    blocks: tuple[Block, ...]
-    calls: tuple[Call, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ResultTurn:
-    """The result of a tool call, by the client's id."""
-
-    id: str
-    blocks: tuple[Block, ...]
-    cache_control: Mapping[str, Any] | None = None
-
-
-type Turn = SystemTurn | UserTurn | AssistantTurn | ResultTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +56,7 @@ class Conversation:
 def arrange_turns(
     turns: Iterable[Turn],
     capabilities: ModelCapabilities,
-    recall: Callable[[str], Sequence[Mapping[str, Any]] | None],
+    recall: Recall,
     *,
     may_prefill: bool = False,
 ) -> Conversation:
@@ -119,7 +69,8 @@ def arrange_turns(
             sent them.
         may_prefill: thinking is off and no output format is set, so that the assistant's last message may be continued.
     """
-    everything = list(turns)
+    recall = cache(recall)  # each answer is asked for more than once
+    everything = gather_answers(turns, recall)
     head = 0
     while head < len(everything) and isinstance(everything[head], SystemTurn):
         head += 1
@@ -146,20 +97,22 @@ class _Pending:
 @dataclass(slots=True)
 class _Arranging:
     capabilities: ModelCapabilities
-    recall: Callable[[str], Sequence[Mapping[str, Any]] | None]
+    recall: Recall
     messages: list[dict[str, Any]] = field(default_factory=list)
     pending: list[_Pending] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     called: dict[str, None] = field(default_factory=dict)
     warnings: list[TranslationWarning] = field(default_factory=list)
     replays_thinking: bool = False
+    put_back: set[str] = field(default_factory=set)
+    """The thinking that stands in its place already, by `thinking_key`: a part of its answer may come later."""
 
     def add_assistant(self, turns: list[AssistantTurn]) -> None:
         if not self.messages:
             self.messages.append(_user([_text(_OPENING)]))
             self._warn("messages", "emulated", "Claude's conversations begin with the user: a turn was put first")
         content: list[Block] = []
-        for turn in turns:
+        for turn in join_parts(turns, self.recall):
             calls = [replace(call, id=self._new_id(call.id)) for call in turn.calls]
             self.pending.extend(_Pending(call.id, new.id) for call, new in zip(turn.calls, calls, strict=True))
             self.called.update(dict.fromkeys(call.name for call in calls))
@@ -277,7 +230,7 @@ class _Arranging:
         stored = self.recall(turn.calls[0].id) if turn.calls else None
         if stored is None:
             return anew
-        blocks = [dict(block) for block in stored if _may_return(block)]
+        blocks = [dict(block) for block in stored if _may_return(block) and not self._is_put_back(block)]
         if _shows_same(turn, calls, blocks):
             restored = blocks
         elif {call.id for call in calls} <= {block["id"] for block in blocks if block["type"] == "tool_use"}:
@@ -286,7 +239,11 @@ class _Arranging:
             restored = [*blocks[:border], *anew]
         else:
             restored = anew
+        self.put_back.update(thinking_key(block) for block in restored if is_thinking(block))
         return restored
+
+    def _is_put_back(self, block: Mapping[str, Any]) -> bool:
+        return is_thinking(block) and thinking_key(block) in self.put_back
 
     def _warn(self, param: str, action: Any, detail: str) -> None:
         self.warnings.append(TranslationWarning(param, action, detail))

@@ -457,6 +457,61 @@ def test_a_turn_with_a_call_that_Claude_did_not_make_gets_no_thinking(translate)
     assert not translated.replays_thinking
 
 
+LATER = {"type": "thinking", "thinking": "", "signature": "sig-2"}
+PARALLEL = [THINKING, text("Looking."), tool_use("toolu_1"), LATER, tool_use("toolu_2"), tool_use("toolu_3")]
+ONE, TWO, THREE = (assistant(None, (f"toolu_{number}", "look", "{}")) for number in (1, 2, 3))
+SAID = assistant("Looking.")
+RESULTS = [tool(f"toolu_{number}") for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param([ONE, TWO, THREE, *RESULTS], id="the results after all"),
+        pytest.param([ONE, RESULTS[0], TWO, RESULTS[1], THREE, RESULTS[2]], id="each before the next call"),
+        pytest.param([ONE, TWO, RESULTS[1], RESULTS[0], THREE, RESULTS[2]], id="some before the next call"),
+        pytest.param([SAID, ONE, TWO, THREE, *RESULTS], id="the text apart"),
+        pytest.param([SAID, ONE, RESULTS[0], TWO, RESULTS[1], THREE, RESULTS[2]], id="all of it apart"),
+    ],
+)
+def test_R5_M1_an_answer_that_comes_back_in_parts_is_one_again(translate, parts):
+    recall = {f"toolu_{number}": PARALLEL for number in (1, 2, 3)}
+    history = [user("Look"), *parts]
+    sent = translate(messages=[*history, user("And now?")], tools=LOOK, recall=recall).params["messages"]
+    assert sent[1]["content"] == PARALLEL
+    assert sorted(block["tool_use_id"] for block in sent[2]["content"][:3]) == ["toolu_1", "toolu_2", "toolu_3"]
+    assert sent[2]["content"][3:] == [text("And now?")]
+    # What is said after it changes nothing of it.
+    more = [*history, assistant("Seen."), user("And now?")]
+    assert translate(messages=more, tools=LOOK, recall=recall).params["messages"][1]["content"] == PARALLEL
+
+
+def test_R5_of_an_answer_in_parts_that_was_edited_the_thinking_comes_once(translate):
+    edited = assistant("I look.", ("toolu_2", "look", '{"at": 2}'))
+    history = [user("Look"), ONE, RESULTS[0], edited, RESULTS[1]]
+    recall = {f"toolu_{number}": PARALLEL for number in (1, 2, 3)}
+    sent = translate(messages=history, tools=LOOK, recall=recall).params["messages"]
+    assert sent[1]["content"] == [THINKING, text("I look."), tool_use("toolu_1"), tool_use("toolu_2", at=2)]
+    assert sent[2]["content"] == [result("toolu_1"), result("toolu_2")]
+
+
+@pytest.mark.parametrize("between", [[user("Go on")], [assistant("Seen.")], []], ids=["words", "text", "nothing"])
+def test_R5_calls_of_two_answers_stay_apart(translate, between):
+    answers = {"toolu_1": [THINKING, tool_use("toolu_1")], "toolu_2": [LATER, tool_use("toolu_2")]}
+    history = [user("Look"), ONE, RESULTS[0], *between, TWO, RESULTS[1]]
+    sent = translate(messages=history, tools=LOOK, recall=answers).params["messages"]
+    assert sent[1]["content"] == answers["toolu_1"]
+    assert sent[3]["content"][-2:] == answers["toolu_2"]
+
+
+def test_R5_a_part_after_words_of_the_user_stays_there_without_the_thinking(translate):
+    recall = {f"toolu_{number}": PARALLEL for number in (1, 2, 3)}
+    history = [user("Look"), ONE, RESULTS[0], user("Wait."), TWO, RESULTS[1]]
+    sent = translate(messages=history, tools=LOOK, recall=recall).params["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "user", "assistant", "user"]
+    assert [block["type"] for message in sent for block in message["content"]].count("thinking") == 1
+
+
 def test_without_thinking_leaves_all_else(translate):
     translated = replay(translate, STORED)
     retried = translated.without_thinking()

@@ -83,7 +83,9 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "messages.assistant.name": ignored("the model would copy it"),
         "messages.assistant.refusal": mapped("text"),
         "messages.assistant.role": mapped("`assistant`"),
-        "messages.assistant.tool_calls": mapped("`tool_use`; what Claude thought before them is put back"),
+        "messages.assistant.tool_calls": mapped(
+            "`tool_use`; what Claude thought before them is put back, of an answer whose calls come one by one too"
+        ),
         "messages.tool.content": mapped("`tool_result`, images and files too"),
         "messages.tool.role": mapped("`tool_result`, grouped and first in the user's turn"),
         "messages.tool.tool_call_id": mapped("`tool_use_id`; without its call the result becomes the user's text"),

@@ -5,7 +5,6 @@ pure function of the request and the context: no ids, no dates, the same order a
 with the bytes of a shorter.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -22,7 +21,7 @@ from translators.chat_completions.stored import KeptRequest, keep_request
 from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
 from translators.chat_completions.turns import translate_messages
 from translators.chat_completions.unsupported import refuse_unsupported, warn_of_ignored
-from translators.messages import Conversation, SystemTurn, arrange_turns
+from translators.messages import Conversation, arrange_turns
 from translators.model_catalog import ModelCapabilities, ModelCatalog
 from translators.output_cap import choose_max_tokens
 from translators.output_format import OutputFormat
@@ -35,23 +34,19 @@ from translators.stop_strings import split_stop
 from translators.tool_choice import ToolDecision, build_tools, choose_tool
 from translators.tools import DeclaredTools, declare_tools, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
+from translators.turn_types import Recall, SystemTurn
 from translators.waiting_calls import settle_server_calls
 
 if TYPE_CHECKING:
     from translators.content import Block
 
 __all__ = [
-    "Recall",
     "TranslatedRequest",
     "TranslationContext",
     "called_tools",
     "recall_nothing",
     "translate_request",
 ]
-
-
-type Recall = Callable[[str], Sequence[Mapping[str, Any]] | None]
-"""Finds the content blocks of the answer that made a tool call, by the call's id, exactly as Claude sent them."""
 
 
 def recall_nothing(_: str) -> None:

@@ -32,9 +32,9 @@ from translators.chat_completions.request_types import (
 )
 from translators.content import Block, refuse_audio, text_block, translate_file, translate_image
 from translators.errors import OpenAIError
-from translators.messages import AssistantTurn, Call, ResultTurn, SystemTurn, Turn, UserTurn
 from translators.tools import DeclaredTools, parse_arguments, to_claude_name
 from translators.translation_warning import TranslationWarning
+from translators.turn_types import AssistantTurn, Call, ResultTurn, SystemTurn, Turn, UserTurn
 
 __all__ = ["translate_messages"]
 

@@ -31,7 +31,6 @@ from translators.content import (
     translate_file,
     translate_image,
 )
-from translators.messages import AssistantTurn, Call, ResultTurn, SystemTurn, Turn, UserTurn
 from translators.preserved_thinking import is_thinking, thinking_key
 from translators.request_errors import missing_parameter
 from translators.responses.client_tools import APPLY_PATCH, LOCAL_SHELL, SHELL, TOOL_SEARCH, restore_input
@@ -82,6 +81,7 @@ from translators.responses.request_body import parse_item
 from translators.responses.tool_declarations import name_tool
 from translators.tools import DeclaredTools, parse_arguments, to_claude_name
 from translators.translation_warning import Action, TranslationWarning
+from translators.turn_types import AssistantTurn, Call, ResultTurn, SystemTurn, Turn, UserTurn
 from translators.waiting_calls import SERVER_CALLS, is_server_result
 
 __all__ = ["SealedThinking", "TranslatedItems", "translate_items"]

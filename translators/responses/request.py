@@ -12,14 +12,7 @@ from typing import Any, ClassVar, Literal
 from translators.backends import fit_request
 from translators.content import Block
 from translators.errors import OpenAIError
-from translators.messages import (
-    Conversation,
-    SystemTurn,
-    Turn,
-    UserTurn,
-    arrange_turns,
-    is_in_tool_loop_without_thinking,
-)
+from translators.messages import Conversation, arrange_turns, is_in_tool_loop_without_thinking
 from translators.model_catalog import ModelCapabilities, ModelCatalog
 from translators.output_cap import choose_max_tokens
 from translators.output_format import OutputFormat, ask_for_json_object, ask_for_json_schema
@@ -51,6 +44,7 @@ from translators.service import translate_identity, translate_service_tier
 from translators.tool_choice import ToolChoice, ToolDecision, build_tools, choose_tool
 from translators.tools import DeclaredTools, declare_tools, to_claude_name, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
+from translators.turn_types import Recall, SystemTurn, Turn, UserTurn
 from translators.uploaded_files import add_container_files
 from translators.waiting_calls import settle_server_calls
 
@@ -92,7 +86,7 @@ class ResponsesContext:
     (input and output of each). Their instructions do not count."""
     resolve_item: Callable[[str], Mapping[str, Any] | None] = _resolve_nothing
     """Finds a stored item of the same client by its id."""
-    recall: Callable[[str], Sequence[Mapping[str, Any]] | None] = _resolve_nothing
+    recall: Recall = _resolve_nothing
     """Finds the blocks of the answer that made a call, by its `call_id`, for clients that send no reasoning items."""
     default_max_tokens: int | None = None
     """Cap in tokens for requests that have none; None: the model's own maximum."""

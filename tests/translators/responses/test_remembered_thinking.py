@@ -39,6 +39,33 @@ def test_parallel_calls_of_one_answer_get_it_once():
     assert messages_of(translated)[1] == ("assistant", ["thinking", "tool_use", "tool_use"])
 
 
+def test_R5_an_answer_whose_calls_come_back_each_with_its_result_gets_it_once():
+    items = [call(1), result(1), call(2), result(2), call(3), result(3)]
+    translated = ask(HI, *items, answer=[THINKING, tool(1), tool(2), tool(3)])
+    assert messages_of(translated)[1:] == [
+        ("assistant", ["thinking", *["tool_use"] * 3]),
+        ("user", ["tool_result"] * 3),
+    ]
+    assert refusal(translated) is None
+
+
+def test_R5_a_call_after_words_of_the_user_stays_there_without_it():
+    items = [call(1), result(1), says("user", "Wait."), call(2), result(2)]
+    translated = ask(HI, *items, answer=[THINKING, tool(1), tool(2)])
+    assert messages_of(translated)[1::2] == [("assistant", ["thinking", "tool_use"]), ("assistant", ["tool_use"])]
+    assert refusal(translated) is None
+
+
+def test_R5_calls_of_two_answers_each_get_their_own():
+    answers = {"toolu_1": [THINKING, tool(1)], "toolu_2": [REDACTED, tool(2)]}
+    items = [HI, call(1), result(1), call(2), result(2)]
+    translated = translate(input=items, tools=[LOOK], context={"recall": answers.get})
+    assert messages_of(translated)[1::2] == [
+        ("assistant", ["thinking", "tool_use"]),
+        ("assistant", ["redacted_thinking", "tool_use"]),
+    ]
+
+
 def test_the_text_before_the_calls_stays_behind_the_thinking():
     said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}
     translated = ask(HI, said, call(), result(), answer=[THINKING, TEXT, tool()])
