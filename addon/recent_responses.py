@@ -15,9 +15,11 @@ class RecentResponse:
 
     response_id: str
     chain: tuple[str, ...]
-    """Ids of all responses up to it, itself the last."""
+    """Ids of the responses up to it, itself the last."""
     items: list[dict[str, Any]]
     """All that was said so far."""
+    is_stored: bool
+    """Whether the store has them all, so that it can be gone on from elsewhere too."""
 
 
 class RecentResponses:

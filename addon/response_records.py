@@ -28,6 +28,8 @@ class ResponseRecord(msgspec.Struct, frozen=True):
     """The request's own items, each with an id."""
     chain: tuple[str, ...] = ()
     """Ids of the responses before it that it goes on from, the first one first."""
+    history: tuple[dict[str, Any], ...] = ()
+    """What was said before it in responses that are not stored: it goes on from that without them."""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -83,9 +85,14 @@ class ResponseRecords:
         for earlier_key in earlier:
             if earlier_key not in found:
                 raise _previous_not_found(earlier_key.id)
-            items += _items_of(_decoder.decode(found[earlier_key]))
-        self._used.update(dict.fromkeys((*earlier, key)))
-        return (*last.chain, previous_id), since_compaction([*items, *_items_of(last)])
+            items += _said_in(_decoder.decode(found[earlier_key]))
+        chain = (*last.chain, previous_id)
+        self.note_use(chain)
+        return chain, since_compaction([*items, *_said_in(last)])
+
+    def note_use(self, response_ids: Iterable[str]) -> None:
+        """Note what a request goes on from: it is kept for as long as what is made from it."""
+        self._used.update(dict.fromkeys(map(self._key, response_ids)))
 
     async def find_items(self, item_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Find stored items by their ids.
@@ -110,13 +117,27 @@ class ResponseRecords:
                     found[item["id"]] = item
         return found
 
-    async def save(self, response: bytes, input_items: Sequence[Mapping[str, Any]], chain: Sequence[str] = ()) -> None:
+    async def save(
+        self,
+        response: bytes,
+        input_items: Sequence[Mapping[str, Any]],
+        chain: Sequence[str] = (),
+        history: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Save a response, and make its items known by their ids.
+
+        Args:
+            response: the response object, encoded.
+            input_items: the request's own items.
+            chain: ids of the stored responses that it goes on from.
+            history: what it goes on from besides, which is stored nowhere else.
 
         Raises:
             OpenAIError: 503 if the store is not there.
         """
-        record = ResponseRecord(msgspec.Raw(response), tuple(map(dict, input_items)), tuple(chain))
+        record = ResponseRecord(
+            msgspec.Raw(response), tuple(map(dict, input_items)), tuple(chain), tuple(map(dict, history))
+        )
         fields = record.fields
         place = msgspec.json.encode(ItemPlace("response", fields["id"]))
         outputs = {Key("item", self._owner, item["id"]): place for item in fields["output"]}
@@ -129,11 +150,15 @@ class ResponseRecords:
         await self._store.renew([*self._used, *known, *holders])
 
     async def save_or_report(
-        self, response: bytes, input_items: Sequence[Mapping[str, Any]], chain: Sequence[str] = ()
+        self,
+        response: bytes,
+        input_items: Sequence[Mapping[str, Any]],
+        chain: Sequence[str] = (),
+        history: Sequence[Mapping[str, Any]] = (),
     ) -> bool:
         """Save a response that is answered whether it can be stored or not; say whether it was."""
         try:
-            await self.save(response, input_items, chain)
+            await self.save(response, input_items, chain, history)
         except StoreUnavailableError as error:
             log.warning("response_not_stored", reason=error.reason)
             return False
@@ -190,6 +215,11 @@ def _without_files(container: Container, lost: Collection[str]) -> Container:
 
 def _items_of(record: ResponseRecord) -> list[dict[str, Any]]:
     return [*record.input_items, *record.fields["output"]]
+
+
+def _said_in(record: ResponseRecord) -> list[dict[str, Any]]:
+    """Return what a response adds to those of its chain."""
+    return [*record.history, *_items_of(record)]
 
 
 def _previous_not_found(response_id: str) -> OpenAIError:

@@ -51,6 +51,8 @@ class NamedState(Struct, frozen=True):
     """The items that come before the request's own."""
     chain: tuple[str, ...] = ()
     """Ids of the responses that it goes on from."""
+    is_stored: bool = True
+    """Whether the store has those responses."""
     items: dict[str, dict[str, Any]] = {}
     """The items that it refers to, by their ids."""
     containers: dict[str, Container] = {}
@@ -112,20 +114,22 @@ class PreparedResponse:
 
         A store that is away takes nothing from an answer that is there: the log says so.
         """
-        plan = self.request.plan
+        plan, named = self.request.plan, self.named
+        # What is gone on from must be there for as long as this: where it is not stored, this holds it.
+        chain, history = (named.chain, ()) if named.is_stored else ((), named.history)
         kept = True
         if self.stream.claude_container_id is not None:
             container = Container(self.stream.claude_container_id, plan.container_files)
             await self.records.save_container(self.stream.container_id, container)
         if plan.store:
             kept = await self.records.save_or_report(
-                encode_response(response), self.request.input_items, self.named.chain
+                encode_response(response), self.request.input_items, chain, history
             )
         if response.status not in ("completed", "incomplete"):
             return kept
         if self.remember is not None:
-            items = since_compaction([*self.named.history, *self._said(response)])
-            self.remember(RecentResponse(response.id, (*self.named.chain, response.id), items))
+            items = since_compaction([*named.history, *self._said(response)])
+            self.remember(RecentResponse(response.id, (*chain, response.id), items, is_stored=plan.store and kept))
         if self.conversation_id is not None:
             kept = await self._add_to_conversation(self.conversation_id, response) and kept
         return kept
@@ -213,17 +217,20 @@ async def load_named_state(
     given = request.parameters
     chain: tuple[str, ...] = ()
     history: list[dict[str, Any]] = []
+    is_stored = True
     if given.previous_response_id:
         recent = find_recent(given.previous_response_id)
-        chain, history = (
-            (recent.chain, recent.items) if recent else await records.load_chain(given.previous_response_id)
-        )
+        if recent is not None:
+            chain, history, is_stored = recent.chain, recent.items, recent.is_stored
+            records.note_use(chain)
+        else:
+            chain, history = await records.load_chain(given.previous_response_id)
     elif given.conversation_id:
         history = since_compaction(await conversations.items(given.conversation_id))
     referenced = {item.id for item in request.items if isinstance(item, ItemReference)}
     found = await records.find_items(referenced) if referenced else {}
     containers = find_container_ids(given.tools or (), [*history, *_raw_items(given.input)])
-    return NamedState(history, chain, found, await records.find_containers(containers))
+    return NamedState(history, chain, is_stored, found, await records.find_containers(containers))
 
 
 def responses_context(

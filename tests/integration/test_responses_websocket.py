@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import openai
 import pytest
 from mitmproxy import http
 from openai.types.responses import ResponsesServerEvent
@@ -202,6 +203,41 @@ async def test_stored_responses_go_on_from_http_to_the_socket_and_back(
         await client.responses.create(model="gpt-5", input="Third.", previous_response_id=by_socket["id"])
     asked = [message["content"][0]["text"] for message in sent(simulation)[-1]["messages"] if message["role"] == "user"]
     assert asked == ["First.", "Second.", "Third."]
+
+
+async def test_a_stored_response_holds_what_was_said_before_it_on_the_socket_and_not_stored(
+    proxy: RunningProxy, simulation: RunningSimulation
+) -> None:
+    async with client_of(proxy) as client, socket_of(proxy) as socket:
+        await create(socket, "First.")
+        first = await receive_response(socket)
+        await create(socket, "Second.", previous_response_id=first["id"], store=True)
+        second = await receive_response(socket)
+        await create(socket, "Third.", previous_response_id=second["id"], store=True)
+        third = await receive_response(socket)
+        await create(socket, "Aside.", previous_response_id=third["id"])
+        aside = await receive_response(socket)
+        await create(socket, "Fourth.", previous_response_id=aside["id"], store=True)
+        fourth = await receive_response(socket)
+        await socket.close()
+        for previous in (second, third, fourth):
+            await client.responses.create(model="gpt-5", input="Go on.", previous_response_id=previous["id"])
+        own = await client.responses.input_items.list(second["id"])
+        assert [item.to_dict()["content"][0]["text"] for item in own.data] == ["Second."]
+        for unstored in (first, aside):
+            with pytest.raises(openai.NotFoundError):
+                await client.responses.retrieve(unstored["id"])
+            with pytest.raises(openai.BadRequestError, match="not found"):
+                await client.responses.create(model="gpt-5", input="Go on.", previous_response_id=unstored["id"])
+    said = [
+        [block["text"] for message in body["messages"] if message["role"] == "user" for block in message["content"]]
+        for body in sent(simulation)[-3:]
+    ]
+    assert said == [
+        ["First.", "Second.", "Go on."],
+        ["First.", "Second.", "Third.", "Go on."],
+        ["First.", "Second.", "Third.", "Aside.", "Fourth.", "Go on."],
+    ]
 
 
 async def test_another_stream_can_fork_a_response(proxy: RunningProxy, simulation: RunningSimulation) -> None:
