@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from addon.item_places import ItemPlace, places_to_forget
+from addon.item_places import ItemPlace, places_in, places_in_conversation
 from addon.store import Key, Store
 from translators.errors import OpenAIError
 from translators.responses.conversation import normalise_item
@@ -52,7 +52,9 @@ class ConversationRecords:
 
     async def update(self, conversation_id: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         """Change what is noted of a conversation."""
-        return await self._save({**await self.load(conversation_id), "metadata": dict(metadata)})
+        changed = await self._save({**await self.load(conversation_id), "metadata": dict(metadata)})
+        await self._renew_places(conversation_id)
+        return changed
 
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation and its items."""
@@ -79,6 +81,7 @@ class ConversationRecords:
             await self._store.append(self._key(conversation_id), [msgspec.json.encode(item) for item in added])
             place = msgspec.json.encode(ItemPlace("conversation", conversation_id))
             await self._store.save({Key("item", self._owner, item["id"]): place for item in added})
+            await self._renew_places(conversation_id)
         return added
 
     async def delete_item(self, conversation_id: str, item_id: str) -> dict[str, Any]:
@@ -93,7 +96,11 @@ class ConversationRecords:
         return conversation
 
     async def _places(self, conversation_id: str, item_ids: Sequence[str]) -> list[Key]:
-        return await places_to_forget(self._store, self._owner, ItemPlace("conversation", conversation_id), item_ids)
+        return await places_in(self._store, self._owner, ItemPlace("conversation", conversation_id), item_ids)
+
+    async def _renew_places(self, conversation_id: str) -> None:
+        """Keep all items of a conversation that is used to be found for as long as it."""
+        await self._store.renew(await places_in_conversation(self._store, self._owner, conversation_id))
 
     def _key(self, conversation_id: str) -> Key:
         return Key("conversation", self._owner, conversation_id)

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from addon.file_records import FileRecords
-from addon.item_places import ItemPlace, load_places, places_to_forget
+from addon.item_places import ItemPlace, load_places, places_in, places_in_conversation
 from addon.store import Key, Store, StoreUnavailableError
 from translators.errors import OpenAIError
 from translators.responses.code_interpreter import Container
@@ -111,6 +111,7 @@ class ResponseRecords:
             found.update((item["id"], item) for item in _items_of(_decoder.decode(record)) if item["id"] in wanted)
         for conversation_id in {place.id: None for place in places.values() if place.kind == "conversation"}:
             key = Key("conversation", self._owner, conversation_id)
+            self._used[key] = None
             for encoded in await self._store.read_list(key):
                 item = msgspec.json.decode(encoded)
                 if item["id"] in wanted:
@@ -146,8 +147,11 @@ class ResponseRecords:
         inputs = (Key("item", self._owner, item["id"]) for item in input_items)
         places = {key: place for key in inputs if key not in known}
         await self._store.save({self._key(fields["id"]): msgspec.json.encode(record), **places, **outputs})
-        holders = dict.fromkeys(found.holder(self._owner) for found in known.values())
-        await self._store.renew([*self._used, *known, *holders])
+        holders = (found.holder(self._owner) for found in known.values())
+        renewed = dict.fromkeys([*self._used, *known, *holders])
+        for key in [key for key in renewed if key.kind == "conversation"]:
+            renewed.update(dict.fromkeys(await places_in_conversation(self._store, self._owner, key.id)))
+        await self._store.renew(list(renewed))
 
     async def save_or_report(
         self,
@@ -191,7 +195,7 @@ class ResponseRecords:
             OpenAIError: 404 if it is not there, 503 if the store is not.
         """
         item_ids = [item["id"] for item in _items_of(await self.load(response_id))]
-        places = await places_to_forget(self._store, self._owner, ItemPlace("response", response_id), item_ids)
+        places = await places_in(self._store, self._owner, ItemPlace("response", response_id), item_ids)
         await self._store.delete([self._key(response_id), Key("events", self._owner, response_id), *places])
 
     def _key(self, response_id: str) -> Key:
