@@ -1,5 +1,7 @@
 """Tools that Claude runs itself, with the stock client: code in a container, remote MCP servers."""
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,42 @@ async def test_S20_S21_a_paused_turn_goes_on_in_its_container(
     first, second = bodies(simulation)
     assert "container" not in first
     assert second["container"].startswith("container_")
+
+
+async def test_S27_a_search_begun_beside_a_call_of_the_client_is_made_when_its_result_is_there(
+    proxy: RunningProxy, simulation: RunningSimulation
+) -> None:
+    search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "Oslo"}}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}
+    page = {"type": "web_search_result", "url": "https://example.com", "title": "A", "encrypted_content": "eA=="}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [page]}
+    said = {"type": "text", "text": "Four, and it rains."}
+    script = [{"content": [search, call], "stop_reason": "tool_use"}, {"content": [found, said]}]
+    tools: Any = [
+        {"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}, "strict": False},
+        {"type": "web_search"},
+    ]
+    async with client_of(proxy) as client:
+        ask = partial(client.responses.create, model="gpt-5.5", tools=tools)
+        first = await ask(input=f"Go. [[simulate: {json.dumps(script)}]]")
+        assert [item.type for item in first.output] == ["web_search_call", "reasoning", "function_call"]
+        result: Any = {"type": "function_call_output", "call_id": "toolu_1", "output": "4"}
+        second = await ask(input=[result], previous_response_id=first.id, include=["web_search_call.action.sources"])
+        (shown,) = [item.to_dict() for item in second.output if item.type == "web_search_call"]
+        assert shown["status"] == "completed"
+        assert shown["action"] == {
+            "type": "search",
+            "query": "Oslo",
+            "queries": ["Oslo"],
+            "sources": [{"type": "url", "url": "https://example.com"}],
+        }
+        assert second.output_text == said["text"]
+        await ask(input="Thanks.", previous_response_id=second.id)
+    _, waiting, after = bodies(simulation)
+    assert waiting["messages"][1]["content"] == [search, call]
+    assert [block["type"] for block in waiting["messages"][2]["content"]] == ["tool_result"]
+    assert after["messages"][:3] == waiting["messages"]
+    assert after["messages"][3]["content"] == [found, said]
 
 
 async def test_the_container_of_another_client_is_not_found(proxy: RunningProxy) -> None:

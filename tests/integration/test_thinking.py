@@ -7,6 +7,7 @@ import pytest
 
 from addon.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
+from tests.contract.simulated_upstream import simulate
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -82,6 +83,29 @@ async def test_R1_the_next_turn_carries_the_thinking_with_its_signature(
     assert block["signature"]
     assert status == 200
     assert second["messages"][1]["content"][0] == block
+
+
+@pytest.mark.parametrize("each_with_its_result", [False, True], ids=["calls first", "each with its result"])
+async def test_R5_calls_that_come_back_one_by_one_bring_the_thinking_once(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, each_with_its_result: bool
+) -> None:
+    calls = [
+        {"type": "tool_use", "id": f"toolu_{city}", "name": "get_weather", "input": {"city": city}}
+        for city in ("Oslo", "Rome")
+    ]
+    thought = {"type": "thinking", "thinking": "Both."}
+    text = simulate("And where?", content=[thought, *calls], stop_reason="tool_use", times=1, id="parallel")
+    head = [*HEAD[:1], {"role": "user", "content": text}]
+    async with start_proxy(REVERSE) as proxy:
+        *_, answer, first, second = await turn(proxy, head)
+        one, two = ({"role": "assistant", "content": None, "tool_calls": [call]} for call in answer["tool_calls"])
+        parts = [one, first, two, second] if each_with_its_result else [one, two, first, second]
+        assert (await ask(proxy, [*head, *parts])).status_code == 200
+    [_, (status, body)] = sent(simulation)
+    assert status == 200
+    assert [block["type"] for block in body["messages"][1]["content"]] == ["thinking", "tool_use", "tool_use"]
+    assert [block["id"] for block in body["messages"][1]["content"][1:]] == ["toolu_Oslo", "toolu_Rome"]
+    assert [block["type"] for block in body["messages"][2]["content"]] == ["tool_result", "tool_result"]
 
 
 async def test_thinking_bound_to_another_history_is_dropped_and_the_request_sent_once_more(
