@@ -1,15 +1,16 @@
-"""HTTP/1 connections of clients: bounded, with heads that leave with what follows, and errors of another form.
+"""HTTP/1 connections of clients: bounded, and with heads that leave with what follows.
 
 mitmproxy makes its connections and their readers by itself, so some of this is put in place of its own, for the whole
 process. A test for each mode (tests/integration) holds it to that.
 """
 
-from collections.abc import Callable
-from typing import override
+from typing import TYPE_CHECKING, override
 
 from h11 import Data, EndOfMessage
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import http
+from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1, is_h3_alpn
@@ -18,7 +19,10 @@ from mitmproxy.proxy.layers.http._events import ResponseHeaders
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.server import ConnectionHandler
 
-__all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "answer_errors_with", "bound_http1", "limit_request_heads"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "bound_http1", "limit_request_heads"]
 
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one connection, besides a head: a body is read as it comes, and counts by itself."""
@@ -105,32 +109,22 @@ def bound_http1(http_layer: HttpLayer, handler: ConnectionHandler) -> None:
 _READ_HEADERS = Http1Server.read_headers
 
 
-def limit_request_heads(limit: int, response: bytes) -> None:
+def limit_request_heads(limit: int, response: http.Response) -> None:
     """Have every HTTP/1 connection of this process refuse a head that grows beyond `limit` bytes, and end.
 
     mitmproxy keeps what comes until the head is whole, however large it is. HTTP/2 has a limit of its own, 64 KiB.
 
     Args:
         limit: the size.
-        response: what such a client is sent, head and body.
+        response: what such a client is sent.
     """
+    encoded: bytes = assemble.assemble_response(response)
 
     def read_headers(self: Http1Server, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         yield from _READ_HEADERS(self, event)
         if self.request is None and self.state == self.read_headers and len(self.buf) > limit:
-            yield commands.SendData(self.conn, response)
+            yield commands.SendData(self.conn, encoded)
             yield commands.CloseConnection(self.conn)
             self.state = self.done
 
     Http1Server.read_headers = read_headers  # type: ignore[method-assign] # mitmproxy makes its servers by itself
-
-
-def answer_errors_with(encode: Callable[[int, str], bytes]) -> None:
-    """Have what mitmproxy itself refuses (400, 413) or cannot reach (502) answered in another form than HTML.
-
-    On HTTP/1 connections: those of HTTP/2 have a page and its content type written into them.
-
-    Args:
-        encode: takes a status and what is wrong; returns head and body. The connection ends after it.
-    """
-    _http1.make_error_response = encode  # type: ignore[assignment] # it is always given both

@@ -26,15 +26,16 @@ from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large
 from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
-from addon.http1 import answer_errors_with, limit_request_heads
+from addon.http1 import limit_request_heads
 from addon.logs import configure_logging
 from addon.masking import mask_password, mask_secrets, secret_fields
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
+from addon.mitmproxy_errors import answer_errors_with
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
 from addon.proxy_gate import ProxyGate
 from addon.reachability import listens_beyond_loopback
-from addon.refusals import AMBIGUOUS, encode_mitmproxys_error, encode_refusal, is_ambiguous, refuse
+from addon.refusals import AMBIGUOUS, is_ambiguous, make_last_response, make_mitmproxys_error, refuse
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
 from addon.response_cache import CACHE_HEADER, cache_use
@@ -162,8 +163,8 @@ class ClaudeProxyAddon:
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
         self._require_some_key()
         limit = settings.limits.max_header_bytes
-        limit_request_heads(limit, encode_refusal(head_too_large(limit)))
-        answer_errors_with(encode_mitmproxys_error)
+        limit_request_heads(limit, make_last_response(head_too_large(limit)))
+        answer_errors_with(make_mitmproxys_error)
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:

@@ -5,13 +5,12 @@ from itertools import chain
 
 import structlog
 from mitmproxy import http
-from mitmproxy.net.http.http1 import assemble
 
 from addon.connection import refuse_in_head
 from addon.exchange import new_request_id
 from translators.errors import OpenAIError
 
-__all__ = ["AMBIGUOUS", "encode_mitmproxys_error", "encode_refusal", "is_ambiguous", "refuse"]
+__all__ = ["AMBIGUOUS", "is_ambiguous", "make_last_response", "make_mitmproxys_error", "refuse"]
 
 AMBIGUOUS = OpenAIError(
     400, "Invalid HTTP request: its headers can be read in two ways.", headers={"connection": "close"}
@@ -43,14 +42,13 @@ def is_ambiguous(request: http.Request) -> bool:
     )
 
 
-def encode_refusal(error: OpenAIError) -> bytes:
-    """Encode a response after which the connection ends."""
+def make_last_response(error: OpenAIError) -> http.Response:
+    """Make a response after which an HTTP/1 connection ends."""
     headers = {"content-type": "application/json", "connection": "close"}
-    encoded: bytes = assemble.assemble_response(http.Response.make(error.status, error.encode(), headers))
-    return encoded
+    return http.Response.make(error.status, error.encode(), headers)
 
 
-def encode_mitmproxys_error(status: int, message: str) -> bytes:
-    """Encode what mitmproxy itself refuses or cannot reach. The connection ends after it."""
+def make_mitmproxys_error(status: int, message: str) -> http.Response:
+    """Make a response to what mitmproxy itself refuses or cannot reach."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return encode_refusal(OpenAIError(status, message, kind))
+    return make_last_response(OpenAIError(status, message, kind))

@@ -60,12 +60,12 @@ class Http2Client:
         trusting.check_hostname = False
         return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=trusting), "localhost")
 
-    async def ask(self, path: str, body: Mapping[str, Any]) -> Received:
-        self.send(path, body)
+    async def ask(self, path: str, body: Mapping[str, Any], scheme: str = "https") -> Received:
+        self.send(path, body, scheme)
         return await self.receive()
 
-    def send(self, path: str, body: Mapping[str, Any]) -> None:
-        self.writer.write(self._request(path, body))
+    def send(self, path: str, body: Mapping[str, Any], scheme: str = "https") -> None:
+        self.writer.write(self._request(path, body, scheme))
 
     def send_part(self, path: str, body: Mapping[str, Any], cut: int) -> None:
         """Send a request up to a byte, counted as slices are."""
@@ -102,11 +102,11 @@ class Http2Client:
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
 
-    def _request(self, path: str, body: Mapping[str, Any]) -> bytes:
+    def _request(self, path: str, body: Mapping[str, Any], scheme: str = "https") -> bytes:
         stream_id = self._h2.get_next_available_stream_id()
         self._answers[stream_id] = _Answer()
         self._asked.append(stream_id)
-        headers = [(":method", "POST"), (":scheme", "https"), (":authority", self._authority), (":path", path)]
+        headers = [(":method", "POST"), (":scheme", scheme), (":authority", self._authority), (":path", path)]
         self._h2.send_headers(stream_id, [*headers, ("content-type", "application/json")])
         self._h2.send_data(stream_id, json.dumps(body).encode(), end_stream=True)
         return self._h2.data_to_send()

@@ -19,8 +19,11 @@ from tests.integration.running_proxy import ProxyStarter
 REGULAR = "regular@127.0.0.1:0"
 
 
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\nthe real"
+
+
 @contextlib.asynccontextmanager
-async def real_host(folder: Path) -> AsyncIterator[tuple[int, Path]]:
+async def real_host(folder: Path, said: bytes = ANSWER) -> AsyncIterator[tuple[int, Path]]:
     """A TLS server with a certificate authority of its own; gives its port and that authority."""
     store = CertStore.from_store(folder, "real", 2048)
     entry = store.get_cert("localhost", [x509.DNSName("localhost")])
@@ -33,7 +36,7 @@ async def real_host(folder: Path) -> AsyncIterator[tuple[int, Path]]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\nthe real")
+            writer.write(said)
             await writer.drain()
         writer.close()
 
