@@ -5,6 +5,7 @@ SIGTERM, SIGINT and SIGHUP are ignored here: they are for the process that began
 """
 
 import asyncio
+import pickle
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,10 @@ from addon.serving import END_SIGNALS, Serving, ready_or_ended, reload_signals
 from addon.settings import Settings
 from addon.start_error import StartError
 
-__all__ = ["Apply", "Failed", "Order", "Ready", "Stop", "serve_as_worker"]
+__all__ = ["Apply", "Failed", "Order", "Ready", "Stop", "encode_order", "serve_as_worker"]
+
+_PIECE_BYTES = 16 * 1024
+"""multiprocessing sends that much, with its length before it, in one write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,12 @@ class Stop:
 
 type Order = Apply | Stop
 """What a worker is told."""
+
+
+def encode_order(order: Order) -> list[bytes]:
+    """Encode an order in pieces, each a message: settings can be larger than a pipe. All but the last one are full."""
+    data = pickle.dumps(order)
+    return [data[start : start + _PIECE_BYTES] for start in range(0, len(data) + 1, _PIECE_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +101,18 @@ class _Obedience:
         self._master = master
         self._settings = settings
         self._orders = orders
+        self._pieces: list[bytes] = []
         self._stopping: list[asyncio.Task[None]] = []
 
     def receive(self) -> None:
-        """Take one order: it is small, and comes whole."""
+        """Take one piece of an order: it is small, and comes whole."""
         order: Order
         try:
-            order = self._orders.recv()
+            self._pieces.append(self._orders.recv_bytes())
+            if len(self._pieces[-1]) == _PIECE_BYTES:
+                return
+            order = pickle.loads(b"".join(self._pieces))  # noqa: S301 - of the process that began this one
+            self._pieces.clear()
         except (EOFError, OSError):
             # Nobody is left who could begin another worker, or end this one.
             asyncio.get_running_loop().remove_reader(self._orders.fileno())

@@ -9,13 +9,15 @@ import contextlib
 import gc
 import multiprocessing
 import select
+import selectors
 import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from addon.settings import Settings
 from addon.sqlite_store import IN_MEMORY
 from addon.start_error import StartError
 from addon.state_folder import share_secret
-from addon.worker import Apply, Failed, Order, Ready, Stop, serve_as_worker
+from addon.worker import Apply, Failed, Order, Ready, Stop, encode_order, serve_as_worker
 
 __all__ = ["Workers"]
 
@@ -66,6 +68,8 @@ class Worker:
     """When it is to be started again."""
     untold: Order | None = None
     """The last order, while the worker takes none."""
+    unsent: deque[bytes] = field(default_factory=deque)
+    """What is left of the order that it is being told."""
 
 
 class Workers:
@@ -128,15 +132,23 @@ class Workers:
 
     def _wait(self, received: socket.socket) -> None:
         """Wait for what comes next, and see to it."""
-        by_orders = {worker.orders: worker for worker in self._living() if worker.orders is not None}
-        for found in wait([received, *by_orders], self._seconds_to_wait()):
-            if found is received:
+        with selectors.PollSelector() as selector:  # it needs no descriptor, of which there may be none
+            selector.register(received, selectors.EVENT_READ)
+            for worker in self._living():
+                if worker.orders is not None:
+                    is_owed = worker.unsent or worker.untold is not None
+                    awaited = selectors.EVENT_READ | (selectors.EVENT_WRITE if is_owed else 0)
+                    selector.register(worker.orders, awaited, worker)
+            found = selector.select(self._seconds_to_wait())
+        for key, events in found:
+            if key.data is None:
                 for number in received.recv(64):
                     self._on_signal(signal.Signals(number))
-            elif isinstance(found, Connection):
-                self._receive(by_orders[found], found)
-        for worker in self._living():
-            self._tell_untold(worker)
+                continue
+            if events & selectors.EVENT_WRITE:
+                self._tell_untold(key.data)
+            if events & selectors.EVENT_READ:
+                self._receive(key.data)
         if self._stops:
             return
         now = time.monotonic()
@@ -155,9 +167,10 @@ class Workers:
         elif not self._stops:
             self._reloader.reload()
 
-    def _receive(self, worker: Worker, orders: Connection) -> None:
+    def _receive(self, worker: Worker) -> None:
+        assert worker.orders is not None  # noqa: S101 - for the type checker
         try:
-            message = orders.recv()
+            message = worker.orders.recv()
         except (EOFError, OSError):
             self._end(worker)
             return
@@ -248,6 +261,7 @@ class Workers:
         if worker.process is not None:
             worker.process.close()
         worker.process = worker.orders = worker.untold = None
+        worker.unsent.clear()
         worker.is_ready = False
 
     @staticmethod
@@ -269,18 +283,25 @@ class Workers:
 
     @staticmethod
     def _tell_untold(worker: Worker) -> None:
-        """Tell it, unless it hangs and its pipe fills up: whoever waited for it would watch and end nothing any more.
+        """Tell it as much as it takes: whoever waited for one that hangs would watch and end nothing any more.
 
-        Each order takes the place of the one before.
+        An order takes the place of the one before, unless that is on its way.
         """
-        if worker.orders is None or worker.untold is None:
+        if worker.orders is None:
             return
         poll = select.poll()
         poll.register(worker.orders, select.POLLOUT)
-        if poll.poll(0):  # Linux says so while three quarters are free, many times what an order takes
-            with contextlib.suppress(OSError):  # it has just ended
-                worker.orders.send(worker.untold)
-            worker.untold = None
+        while poll.poll(0):  # Linux says so while three quarters are free, many times what a piece takes
+            if not worker.unsent and worker.untold is not None:
+                worker.unsent.extend(encode_order(worker.untold))
+                worker.untold = None
+            if not worker.unsent:
+                return
+            try:
+                worker.orders.send_bytes(worker.unsent.popleft())
+            except OSError:  # it has just ended
+                worker.unsent.clear()
+                return
 
     def _stop(self) -> None:
         server = self._reloader.settings.server

@@ -127,8 +127,11 @@ async def test_the_key_for_claude_is_changed_without_a_restart(tmp_path: Path) -
         assert "sk-ant-" not in proxy.log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("aliases", "times"), [(1000, 20), (40_000, 2)], ids=["many_orders", "orders_larger_than_a_pipe"]
+)
 async def test_a_worker_that_hangs_holds_no_reload_up_and_has_the_last_settings_when_it_goes_on(
-    simulation: RunningSimulation, tmp_path: Path
+    simulation: RunningSimulation, tmp_path: Path, aliases: int, times: int
 ) -> None:
     file = tmp_path / "config.json"
     write(file, server={"workers": 2})
@@ -136,17 +139,17 @@ async def test_a_worker_that_hangs_holds_no_reload_up_and_has_the_last_settings_
         hung, _ = proxy.workers()
         os.kill(hung, signal.SIGSTOP)
         try:
-            many = {f"model-{number}": "claude-sonnet-5-5" for number in range(1000)}
-            for number in range(20):
+            many = {f"model-{number}": "claude-sonnet-5-5" for number in range(aliases)}
+            for number in range(times):
                 write(file, claude={"aliases": {**many, "model-x": f"claude-{number}"}}, server={"workers": 2})
                 proxy.process.send_signal(signal.SIGHUP)
                 await proxy.event("settings_reloaded", number)
             write(file, claude={"aliases": {"fast": "claude-haiku-5-5"}}, server={"workers": 2})
             proxy.process.send_signal(signal.SIGHUP)
-            await proxy.event("settings_reloaded", 20)
+            await proxy.event("settings_reloaded", times)
         finally:
             os.kill(hung, signal.SIGCONT)
-        await asyncio.sleep(2.5)  # within a second it is told again
+        await asyncio.sleep(2.5)  # it is told at once, and has much to read
         assert await answered_by(proxy, 10) == {"claude-haiku-5-5"}
 
 
