@@ -41,6 +41,7 @@ __all__ = [
     "Receiver",
     "close_client",
     "direct_to_claude",
+    "end_with_its_layers",
     "open_virtual_connections",
     "pin_address",
     "refuse_in_head",
@@ -111,12 +112,21 @@ class VirtualConnection(layer.Layer):
                     found[1].keep_open()
                     found[0].receive_end()
             case RequestProtocolError(stream_id=stream_id, message=message):
-                if found := self._receivers.pop(stream_id, None):
-                    found[1].may_be_idle()
-                    found[1].gone = True
-                    found[0].receive_abort(message)
+                self._abort(stream_id, message)
             case _:
                 pass
+
+    def abort_all_of(self, handler: ConnectionHandler, reason: str) -> None:
+        """Tell all receivers that the client has left, if the connection is that handler's."""
+        if self._handler is handler:
+            for stream_id in list(self._receivers):
+                self._abort(stream_id, reason)
+
+    def _abort(self, stream_id: int, reason: str) -> None:
+        if found := self._receivers.pop(stream_id, None):
+            found[1].may_be_idle()
+            found[1].gone = True
+            found[0].receive_abort(reason)
 
     def _forget(self, stream_id: int) -> None:
         found = self._receivers.get(stream_id)
@@ -139,6 +149,9 @@ class VirtualConnection(layer.Layer):
         receiver.receive_headers(stream)
 
 
+_virtual_connections: WeakSet[VirtualConnection] = WeakSet()
+
+
 def open_virtual_connections(context: Context, handler: ConnectionHandler, exchanges: Exchanges) -> None:
     """Give each HTTP layer of a connection its virtual connection to Claude. Call it whenever layers were added.
 
@@ -153,7 +166,8 @@ def open_virtual_connections(context: Context, handler: ConnectionHandler, excha
         server.state = ConnectionState.OPEN
         fork = context.fork()
         fork.server = server
-        http_layer.connections[server] = VirtualConnection(fork, http_layer, handler, exchanges)
+        http_layer.connections[server] = virtual = VirtualConnection(fork, http_layer, handler, exchanges)
+        _virtual_connections.add(virtual)
         for outer_layer, stream in _enclosing(context.layers[:position]):
             outer_layer.connections[server] = stream
 
@@ -197,6 +211,42 @@ def close_client(handler: ConnectionHandler) -> None:
     client = handler.transports.get(handler.client)
     if client is not None and client.writer is not None:
         client.writer.close()
+
+
+def end_with_its_layers(handler: ConnectionHandler, on_failure: Callable[[], None]) -> None:
+    """Have a client's connection end when one of its layers raises something. Call it before its first event.
+
+    mitmproxy logs that ("mitmproxy has crashed!") and gives the layers the next event, in whatever state they are: what
+    the failed one was about to do is lost, and clients wait for it until they give up, as long as others are answered.
+
+    Args:
+        handler: the connection's.
+        on_failure: is called when the receivers have been told, and before the connection is closed.
+    """
+    give_to_layers = handler.layer.handle_event
+    has_failed = False
+
+    def close() -> None:
+        client = handler.transports.get(handler.client)
+        if client is not None and client.handler is not None:
+            client.handler.cancel("its layers have failed")  # as mitmproxy ends one that is idle
+
+    def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
+        nonlocal has_failed
+        if has_failed:
+            close()  # the first event comes before there is something to close
+            return
+        try:
+            yield from give_to_layers(event)
+        except Exception:
+            has_failed = True
+            for virtual in list(_virtual_connections):
+                virtual.abort_all_of(handler, "mitmproxy has failed")
+            on_failure()
+            close()
+            raise
+
+    handler.layer.handle_event = handle_event  # type: ignore[method-assign] # mitmproxy makes its handlers by itself
 
 
 _CONSUME_REQUEST_BODY = HttpStream.state_consume_request_body

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
+from mitmproxy.flow import Error
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.utils import asyncio_utils
 
@@ -21,7 +22,13 @@ from addon.answers import ANSWERS
 from addon.anthropic_api import encode_anthropic_error
 from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
-from addon.connection import Receiver, close_client, direct_to_claude, open_virtual_connections
+from addon.connection import (
+    Receiver,
+    close_client,
+    direct_to_claude,
+    end_with_its_layers,
+    open_virtual_connections,
+)
 from addon.egress_gate import EgressGate
 from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large
 from addon.gateway import Gateway, open_gateway
@@ -211,6 +218,12 @@ class ClaudeProxyAddon:
 
     # Hooks of connections and flows.
 
+    def client_connected(self, client: connection.Client) -> None:
+        """See to it that the connection ends if mitmproxy fails in it."""
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+        if handler is not None:
+            end_with_its_layers(handler, lambda: self._abandon(client))
+
     def client_disconnected(self, client: connection.Client) -> None:
         """See to it that its socket is closed."""
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
@@ -344,6 +357,13 @@ class ClaudeProxyAddon:
         """Forget a flow that failed or whose client has left."""
         self._log_passed(flow)
         self._mask_at_the_end(flow, was_claimed=self._exchanges.pop(flow.id, None) is not None)
+
+    def _abandon(self, client: connection.Client) -> None:
+        """Forget the flows of a connection in which mitmproxy has failed: no hook tells of their end."""
+        for flow in [*(exchange.flow for exchange in self._exchanges.values()), *self._passing.values()]:
+            if flow.client_conn is client:
+                flow.error = Error("mitmproxy has failed in this connection")
+                self.error(flow)
 
     # What the virtual connection asks.
 

@@ -1,0 +1,107 @@
+"""Where something is raised inside mitmproxy's layers, the client's connection ends, and all that it was about."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from mitmproxy import http
+
+from addon.settings import Settings, load_settings
+from tests.faults.encodings import STREAMED, WHOLE
+from tests.faults.http2_client import Http2Client
+from tests.faults.leftovers import nothing_left
+from tests.integration.raw_upstream import (
+    EVENTS_HEAD,
+    Call,
+    RawUpstream,
+    message_end,
+    message_start,
+    raw_upstream,
+    text_delta,
+)
+from tests.integration.running_proxy import ProxyStarter, RunningProxy
+
+REGULAR = "regular@127.0.0.1:0"
+STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+PATIENCE = 5
+CLASHING = "/v1/chat/completions?clashing"
+CLASHING_POST = f"POST {CLASHING} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n".encode()
+
+
+class Clash:
+    """An addon that answers a request whose body is streamed on, in which mitmproxy sees a mistake: it raises."""
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.request.path == CLASHING:
+            flow.response = http.Response.make(200)
+            flow.request.stream = True
+
+
+@pytest.fixture
+async def claude() -> AsyncIterator[RawUpstream]:
+    """Begins each answer, and ends none."""
+
+    async def begin(call: Call) -> None:
+        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+
+    async with raw_upstream(begin) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def settings(claude: RawUpstream) -> Settings:
+    return load_settings({"claude": {"api_key": "k", "base_url": claude.base_url}, "store": {"path": ":memory:"}})
+
+
+@pytest.fixture(params=[True, False], ids=["in-mitmdump", "in-our-own-master"])
+async def proxy(start_proxy: ProxyStarter, request: pytest.FixtureRequest) -> AsyncIterator[RunningProxy]:
+    async with start_proxy(REGULAR, STANDALONE, full=request.param, keeps_bodies=request.param) as running:
+        running.master.addons.add(Clash())
+        yield running
+
+
+def failures(caplog: pytest.LogCaptureFixture) -> int:
+    return [record.getMessage() for record in caplog.records].count("mitmproxy has crashed!")
+
+
+async def test_an_http2_connection_ends_with_all_its_streams(
+    proxy: RunningProxy, claude: RawUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with nothing_left(proxy, claude):
+        client = await Http2Client.connect_through(proxy.ports[0], proxy.ca)
+        begun, before, after = STREAMED[0], STREAMED[1], WHOLE[0]
+        client.send(begun.path, begun.body)
+        await client.receive_until(b"Once")
+        # All in one event: of the last one, no more than its head is seen.
+        client.writer.write(
+            client._request(before.path, before.body)
+            + client._request(CLASHING, {})
+            + client._request(after.path, after.body)
+        )
+        assert await client.is_closed()
+        await asyncio.wait_for((await claude.call(0)).hung_up.wait(), PATIENCE)
+        await client.close()
+    assert failures(caplog) == 1
+
+
+async def test_an_http1_connection_ends(proxy: RunningProxy, caplog: pytest.LogCaptureFixture) -> None:
+    async with nothing_left(proxy):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.ports[1])
+        writer.write(CLASHING_POST)
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b""
+        writer.close()
+    assert failures(caplog) == 1
+
+
+async def test_other_connections_go_on(proxy: RunningProxy, claude: RawUpstream) -> None:
+    other, begun = await Http2Client.connect_through(proxy.ports[0], proxy.ca), STREAMED[0]
+    other.send(begun.path, begun.body)
+    await other.receive_until(b"Once")
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.ports[1])
+    writer.write(CLASHING_POST)
+    await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    await (await claude.call(0)).send(text_delta(" more") + message_end())
+    assert begun.text(await other.receive()) == "Once more"
+    await other.close()
