@@ -1,8 +1,10 @@
 """Where something is raised inside mitmproxy's layers, the client's connection ends, and all that it was about."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
+import httpx2
 import pytest
 from mitmproxy import http
 
@@ -82,6 +84,10 @@ async def test_an_http2_connection_ends_with_all_its_streams(
         await asyncio.wait_for((await claude.call(0)).hung_up.wait(), PATIENCE)
         await client.close()
     assert failures(caplog) == 1
+    async with httpx2.AsyncClient(trust_env=False) as scraping:
+        page = (await scraping.get(f"http://127.0.0.1:{proxy.ports[1]}/metrics")).text
+    in_flight = re.findall(r'^claude_proxy_requests_in_flight\{endpoint="(.*)"\} (.*)$', page, re.MULTILINE)
+    assert {count for endpoint, count in in_flight if endpoint != "metrics"} == {"0.0"}
 
 
 async def test_an_http1_connection_ends(proxy: RunningProxy, caplog: pytest.LogCaptureFixture) -> None:
