@@ -65,19 +65,13 @@ class BatchScope:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaudeRequest:
-    """One request to Claude."""
-
-    params: dict[str, Any]
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class PreparedLine:
     """A line that is translated."""
 
-    requests: tuple[ClaudeRequest, ...]
-    """Uploaded files are still named by their ids."""
+    requests: tuple[dict[str, Any], ...]
+    """Parameters of its requests to Claude. Uploaded files are still named by their ids."""
+    headers: Mapping[str, str]
+    """Of all of its requests."""
     answer: Callable[[Sequence[Raw]], Awaitable[bytes]]
     """Makes the JSON of the answer of Claude's messages, one for each request, and stores it where that is wanted.
     Raises OpenAIError where they make none."""
@@ -116,9 +110,9 @@ async def _prepare_chat_completion(
     # Without the memory of thinking, which is forgotten within hours: a line comes to the same whenever it is sent.
     context = translation_context(scope.gateway.settings.claude, scope.catalog)
     translated = translate_chat_completion(parse_chat_completion(line.body), context)
-    asked = ClaudeRequest(translated.params, translated.headers)
     return PreparedLine(
-        (asked,) * translated.copies,
+        (translated.params,) * translated.copies,
+        translated.headers,
         partial(_answer_chat_completion, scope, ids, translated),
         translated.warnings,
     )
@@ -147,11 +141,8 @@ async def _prepare_completion(
     context = completion_context(scope.gateway.settings.claude, scope.catalog)
     translated = translate_completion(parse_completion(line.body), context)
     return PreparedLine(
-        tuple(
-            ClaudeRequest(prompt.params, prompt.headers)
-            for prompt in translated.prompts
-            for _ in range(translated.copies)
-        ),
+        tuple(prompt.params for prompt in translated.prompts for _ in range(translated.copies)),
+        translated.prompts[0].headers,
         partial(_answer_completion, scope, ids, translated),
         translated.warnings,
     )
@@ -201,7 +192,8 @@ async def _prepare_response(scope: BatchScope, line: InputLine, ids: LineIds, na
         )
 
     return PreparedLine(
-        (ClaudeRequest(translated.params, translated.headers),),
+        (translated.params,),
+        translated.headers,
         partial(_answer_response, scope, prepare),
         translated.warnings,
         None if named == NamedState() and not given.conversation_id else named,

@@ -1,7 +1,9 @@
 """What is stored of batches: each with its input, what was found of its lines, and the wish to cancel it."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +15,20 @@ from translators.batches.batch import FINAL, Batch, move_batch
 from translators.errors import OpenAIError
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["BatchRecord", "BatchRecords", "SentLines"]
+__all__ = ["BatchRecord", "BatchRecords", "SendingAttempt", "SentLines"]
+
+
+class SendingAttempt(msgspec.Struct, frozen=True):
+    """A batch of Claude's that is about to be made. Until its id is noted, nobody knows whether it was."""
+
+    at: float
+    """When it was begun, or its outcome lost: seconds since 1970."""
+    newest_at: datetime | None
+    """When the newest of Claude's batches until then was made, by Claude's clock; None: there was none."""
+    requests: int
+    """How many it has."""
+    sent_beyond: frozenset[int]
+    """That of the record, once it is made."""
 
 
 class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,14 +46,41 @@ class BatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers the lines: found once, whatever the aliases become."""
     claude_batches: tuple[str, ...] = ()
     """Ids of Claude's batches."""
+    adopted: tuple[str, ...] = ()
+    """Those that were taken for this batch's when an attempt was cut off: another's, perhaps, until their results are
+    there."""
     sent_lines: int = 0
-    """Number of the last line whose requests are in them."""
+    """All lines up to this number are done with: their requests are in Claude's batches, or they were refused."""
+    sent_beyond: frozenset[int] = frozenset()
+    """Numbers of later lines whose requests are there already. Those between wait: they need other headers."""
+    attempt: SendingAttempt | None = None
+    """What was begun and is not known to have ended."""
     warnings: tuple[TranslationWarning, ...] = ()
     """What did not reach Claude as the lines said it."""
 
     def moved(self, batch: Batch) -> "BatchRecord":
         """Return the record with the batch as it stands now."""
         return msgspec.structs.replace(self, batch=batch)
+
+    def is_sent(self, number: int) -> bool:
+        """Whether the requests of this line are in Claude's batches, as far as it was not refused."""
+        return number <= self.sent_lines or number in self.sent_beyond
+
+    def made(self, claude_batch: str) -> "BatchRecord":
+        """Return the record with what its attempt has made."""
+        if self.attempt is None:
+            raise ValueError(f"{claude_batch} was not attempted")
+        return msgspec.structs.replace(
+            self,
+            claude_batches=(*self.claude_batches, claude_batch),
+            sent_beyond=self.attempt.sent_beyond,
+            attempt=None,
+        )
+
+    @property
+    def cancellable(self) -> list[str]:
+        """Those of Claude's batches that are this batch's beyond doubt."""
+        return [claude_batch for claude_batch in self.claude_batches if claude_batch not in self.adopted]
 
 
 class SentLines(msgspec.Struct):
@@ -85,6 +127,7 @@ class BatchRecords:
     async def save(self, record: BatchRecord, sent: SentLines | None = None) -> None:
         """Keep a batch as it stands, together with what was found of its lines."""
         values = self.listed.entries_of(msgspec.to_builtins(record))
+        values |= {_known_key(claude_batch): b"" for claude_batch in record.claude_batches}
         if sent is not None:
             values[self._key("lines", record.id)] = msgspec.json.encode(sent)
         await self.store.save(values)
@@ -100,6 +143,12 @@ class BatchRecords:
         if content not in found:
             raise OpenAIError(404, "The input of this batch is not stored any more.", code="input_file_not_found")
         return found[content], _sent_decoder.decode(found[lines]) if lines in found else SentLines()
+
+    async def unknown(self, claude_batches: Iterable[str]) -> list[str]:
+        """Say which of Claude's batches are in no record, of any client."""
+        keys = {claude_batch: _known_key(claude_batch) for claude_batch in claude_batches}
+        found = await self.store.load(list(keys.values()))
+        return [claude_batch for claude_batch, key in keys.items() if key not in found]
 
     async def forget_input(self, batch_id: str) -> None:
         """Delete what is not needed any more when a batch has ended."""
@@ -131,3 +180,7 @@ class BatchRecords:
 
     def _key(self, kind: Any, batch_id: str) -> Key:
         return Key(kind, self.owner, batch_id)
+
+
+def _known_key(claude_batch: str) -> Key:
+    return Key("claude_batch", "", claude_batch)

@@ -10,13 +10,14 @@ import structlog
 
 from addon.batch_lines import BatchScope, endpoint_of, prepare_line
 from addon.batch_records import BatchRecord, BatchRecords, SentLines
+from addon.batch_recovery import UNCONFIRMED
 from addon.batch_sending import read_lines
 from addon.figures import Figures
 from addon.file_records import FileRecords
 from addon.gateway import Gateway
 from addon.store import StoreUnavailableError
 from translators.batches.batch import BatchUsage, RequestCounts, Status, move_batch
-from translators.batches.claude_requests import ClaudeResult, judge_results, name_request, parse_result
+from translators.batches.claude_requests import ClaudeResult, is_of_batch, judge_results, name_request, parse_result
 from translators.batches.input_lines import InputChecker, InputLine
 from translators.batches.output_lines import (
     LineIds,
@@ -33,6 +34,11 @@ from translators.whole_message import read_usage
 
 __all__ = ["Charge", "finish_batch"]
 
+_MISTAKEN = (
+    "The sending of this batch was cut off, and what was taken for it among Claude's batches has other requests. "
+    "Whether Claude has taken this one is not known."
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +52,8 @@ async def finish_batch(gateway: Gateway, records: BatchRecords, record: BatchRec
     To be charged for when it is stored: what is cut off before that is done again, whole.
 
     Raises:
-        OpenAIError: Claude or the store is out of reach for the moment.
+        OpenAIError: Claude or the store is out of reach for the moment; with the code `UNCONFIRMED`, for ever: the
+            results are those of another batch.
     """
     content, sent = await records.load_input(record.id)
     written = _Writing(gateway, records, record, sent)
@@ -89,18 +96,22 @@ class _Writing:
         )
 
     async def load_results(self) -> None:
-        """Load Claude's results. Of a request that was sent twice, after a break, the first counts."""
+        """Load Claude's results."""
         for batch_id in self.record.claude_batches:
             try:
                 async for line in self.gateway.claude.batches.results(batch_id):
-                    name, result = parse_result(line)
-                    self._results.setdefault(name, result)
+                    self._add(*parse_result(line))
             except MalformedEventError as error:
                 raise OpenAIError(502, f"Claude's results could not be read: {error}", "server_error") from error
             except OpenAIError as error:
                 # What Claude does not know any more has no results: its lines say so.
                 if error.status != 404:
                     raise
+
+    def _add(self, name: str, result: ClaudeResult) -> None:
+        if not is_of_batch(name, self.record.id):
+            raise OpenAIError(502, _MISTAKEN, "server_error", UNCONFIRMED)
+        self._results[name] = result
 
     async def write(self, line: InputLine) -> None:
         """Write a line to the file where it belongs."""
@@ -132,10 +143,10 @@ class _Writing:
         """Make the answer of a line; None for one that was refused when it was to be sent."""
         if line.number in self.sent.refusals:
             return None
-        if line.number > self.record.sent_lines:
+        if not self.record.is_sent(line.number):
             return "batch_cancelled" if self.record.batch.cancelling_at else "batch_expired"
         prepared = await prepare_line(self._scope, line, self.sent.named.get(line.number))
-        names = [name_request(line.number, index) for index in range(len(prepared.requests))]
+        names = [name_request(self.record.id, line.number, index) for index in range(len(prepared.requests))]
         results = [self._results.pop(name, None) for name in names]
         self._count(results)
         judged = judge_results(results)

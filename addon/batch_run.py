@@ -13,6 +13,7 @@ import structlog
 from mitmproxy.utils import asyncio_utils
 
 from addon.batch_records import BatchRecord, BatchRecords
+from addon.batch_recovery import UNCONFIRMED, recover_attempt
 from addon.batch_results import Charge, finish_batch
 from addon.batch_sending import send_batch
 from addon.failure_cause import cause_of
@@ -86,7 +87,9 @@ class _Run:
             charge: Charge = _free_of_charge
             moved: BatchRecord | None
             wished = await self._records.cancel_wished_at(record.id)
-            if wished is not None and record.batch.status in ("validating", "in_progress"):
+            if record.attempt is not None:
+                moved = await recover_attempt(self._gateway, self._records, record)
+            elif wished is not None and record.batch.status in ("validating", "in_progress"):
                 moved = await self._cancel(record, wished)
             elif record.batch.status == "validating":
                 moved = await self._send(record)
@@ -106,12 +109,14 @@ class _Run:
 
     async def _send(self, record: BatchRecord) -> BatchRecord:
         now = int(time.time())
-        if now >= record.batch.expires_at and not record.claude_batches:
-            return record.moved(move_batch(record.batch, "expired", now, errors=BatchErrors((_NOT_SENT,))))
+        if now >= record.batch.expires_at:
+            if not record.claude_batches:
+                return record.moved(move_batch(record.batch, "expired", now, errors=BatchErrors((_NOT_SENT,))))
+            return record.moved(move_batch(record.batch, "in_progress", now))  # lines that were not sent expire
         return await send_batch(self._gateway, self._records, record)
 
     async def _cancel(self, record: BatchRecord, wished: int) -> BatchRecord:
-        for claude_batch in record.claude_batches:
+        for claude_batch in record.cancellable:
             try:
                 await self._gateway.claude.batches.cancel(claude_batch)
             except OpenAIError as error:
@@ -143,7 +148,7 @@ class _Run:
         try:
             return await finish_batch(self._gateway, self._records, record)
         except OpenAIError as error:
-            if error.code != "input_file_not_found":
+            if error.code not in ("input_file_not_found", UNCONFIRMED):
                 raise
             reason = BatchError(error.code, error.message)
             return record.moved(fail_batch(record.batch, [reason], int(time.time()))), _free_of_charge

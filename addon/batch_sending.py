@@ -1,15 +1,20 @@
-"""The lines of a batch on their way to Claude: checked, translated, sent in as few batches of Claude as hold them."""
+"""The lines of a batch on their way to Claude: checked, translated, sent in as few batches of Claude as hold them.
+
+Each of these is noted before it is made, and its id afterwards. What was noted and has no id is for
+`addon.batch_recovery` to find out about before anything more is sent.
+"""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
 from addon.batch_lines import BatchScope, prepare_line
-from addon.batch_records import BatchRecord, BatchRecords, SentLines
+from addon.batch_records import BatchRecord, BatchRecords, SendingAttempt, SentLines
+from addon.claude_batches import says_not_made
 from addon.file_records import FileRecords
 from addon.gateway import Gateway
 from addon.named_files import NamedFiles
@@ -21,7 +26,7 @@ from translators.batches.input_lines import InputChecker, InputLine, split_lines
 from translators.batches.output_lines import LineIds, encode_refusal
 from translators.errors import OpenAIError
 
-__all__ = ["read_lines", "send_batch"]
+__all__ = ["give_up", "read_lines", "send_batch"]
 
 _MAX_WARNINGS = 50
 _BATCH_SECONDS = 26 * 3600.0
@@ -51,6 +56,11 @@ async def send_batch(gateway: Gateway, records: BatchRecords, record: BatchRecor
 
     What is sent is noted at once, so that whoever goes on after a break sends the rest.
 
+    Args:
+        gateway: what asks Claude.
+        records: where the batch is kept.
+        record: of the batch, without an attempt whose outcome is not known.
+
     Raises:
         OpenAIError: Claude or the store is out of reach for the moment.
     """
@@ -60,9 +70,18 @@ async def send_batch(gateway: Gateway, records: BatchRecords, record: BatchRecor
     except OpenAIError as error:
         if isinstance(error, StoreUnavailableError) or not _is_lasting(error):
             raise
-        await sending.give_up()
+        await give_up(gateway, sending.record)
         reason = BatchError(error.code or "invalid_request", error.message, None, error.param)
         return sending.record.moved(fail_batch(sending.record.batch, [reason], int(time.time())))
+
+
+async def give_up(gateway: Gateway, record: BatchRecord) -> None:
+    """Stop what is sent already of a batch that has failed as a whole."""
+    for claude_batch in record.cancellable:
+        try:
+            await gateway.claude.batches.cancel(claude_batch)
+        except OpenAIError as error:
+            log.warning("claude_batch_not_cancelled", batch_id=record.id, reason=error.message)
 
 
 def _is_lasting(error: OpenAIError) -> bool:
@@ -70,27 +89,35 @@ def _is_lasting(error: OpenAIError) -> bool:
     return error.code == "insufficient_quota" or (400 <= error.status < 500 and error.status not in (408, 409, 429))
 
 
-type _Requests = list[tuple[Mapping[str, str], bytes]]
-"""The encoded requests of a line, with their headers."""
+type _Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass
+class _Part:
+    """Lines that need the same headers, and their encoded requests: one batch of Claude."""
+
+    numbers: set[int] = field(default_factory=set)
+    requests: list[bytes] = field(default_factory=list)
 
 
 @dataclass
 class _Window:
-    """Requests of consecutive lines that are sent together: one batch of Claude for each set of headers."""
+    """Consecutive lines that are held until they are as many as one batch of Claude takes."""
 
-    by_headers: dict[tuple[tuple[str, str], ...], list[bytes]] = field(default_factory=dict)
+    parts: dict[_Headers, _Part] = field(default_factory=dict)
     requests: int = 0
     size: int = 0
 
-    def has_room(self, added: _Requests) -> bool:
-        size = sum(len(request) + 1 for _, request in added)
+    def has_room(self, added: list[bytes]) -> bool:
+        size = sum(len(request) + 1 for request in added)
         return self.requests + len(added) <= MAX_REQUESTS and self.size + size + _ENVELOPE_BYTES <= MAX_BYTES
 
-    def add(self, added: _Requests) -> None:
-        for headers, request in added:
-            self.by_headers.setdefault(tuple(headers.items()), []).append(request)
-            self.requests += 1
-            self.size += len(request) + 1
+    def add(self, number: int, headers: _Headers, added: list[bytes]) -> None:
+        part = self.parts.setdefault(headers, _Part())
+        part.numbers.add(number)
+        part.requests += added
+        self.requests += len(added)
+        self.size += sum(len(request) + 1 for request in added)
 
 
 class _Sending:
@@ -139,13 +166,14 @@ class _Sending:
         scope = BatchScope(self._gateway, self._records.owner, batch.id, batch.endpoint, catalog, *times)
         last = 0
         for line in lines:
-            if line.number > self.record.sent_lines:
-                added = await self._translate(scope, line)
-                if not self._window.has_room(added):
+            translated = None if self.record.is_sent(line.number) else await self._translate(scope, line)
+            if translated is not None:
+                headers, requests = translated
+                if not self._window.has_room(requests):
                     await self._flush(last)
                     if await self._records.cancel_wished_at(batch.id) is not None:
                         return self.record
-                self._window.add(added)
+                self._window.add(line.number, headers, requests)
                 await asyncio.sleep(0)
             last = line.number
         await self._flush(last)
@@ -153,66 +181,68 @@ class _Sending:
         moved = move_batch(self.record.batch, "in_progress", int(time.time()), request_counts=counts)
         return self.record.moved(moved)
 
-    async def give_up(self) -> None:
-        """Stop what is sent already: the batch as a whole has failed."""
-        await self._cancel(self.record.claude_batches)
-
-    async def _cancel(self, claude_batches: Iterable[str]) -> None:
-        for batch_id in claude_batches:
-            try:
-                await self._gateway.claude.batches.cancel(batch_id)
-            except OpenAIError as error:
-                log.warning("claude_batch_not_cancelled", batch_id=self.record.id, reason=error.message)
-
-    async def _translate(self, scope: BatchScope, line: InputLine) -> _Requests:
-        """Translate a line to its requests; none of one that is refused."""
+    async def _translate(self, scope: BatchScope, line: InputLine) -> tuple[_Headers, list[bytes]] | None:
+        """Translate a line to its requests; None for one that is refused."""
         self._sent.refusals.pop(line.number, None)
         try:
             prepared = await prepare_line(scope, line)
-            added = [
-                (
-                    request.headers,
-                    encode_request(name_request(line.number, index), await self._files.put(request.params)),
-                )
-                for index, request in enumerate(prepared.requests)
+            requests = [
+                encode_request(name_request(scope.batch_id, line.number, index), await self._files.put(params))
+                for index, params in enumerate(prepared.requests)
             ]
-            _refuse_oversize(added)
+            _refuse_oversize(requests)
         except StoreUnavailableError:
             raise
         except OpenAIError as error:
-            return self._refuse(line, error)
+            self._refuse(line, error)
+            return None
         except Exception:
             # One line that we cannot translate takes nothing from the others.
             log.exception("batch_line_failed", batch_id=scope.batch_id, line=line.number)
-            return self._refuse(line, OpenAIError(500, "The proxy had an error while sending this.", "server_error"))
+            self._refuse(line, OpenAIError(500, "The proxy had an error while sending this.", "server_error"))
+            return None
         if prepared.named is not None:
             self._sent.named[line.number] = prepared.named
         warnings = tuple(dict.fromkeys((*self.record.warnings, *prepared.warnings)))[:_MAX_WARNINGS]
         self.record = msgspec.structs.replace(self.record, warnings=warnings)
-        return added
+        return tuple(prepared.headers.items()), requests
 
-    def _refuse(self, line: InputLine, error: OpenAIError) -> _Requests:
+    def _refuse(self, line: InputLine, error: OpenAIError) -> None:
         refusal = encode_refusal(LineIds(self.record.id, line.number), line.custom_id, error)
         self._sent.refusals[line.number] = refusal.decode()
-        return []
 
     async def _flush(self, last: int) -> None:
-        """Send the window, and note that everything up to line `last` is sent."""
-        made: list[str] = []
-        try:
-            for headers, requests in self._window.by_headers.items():
-                made.append(await self._gateway.claude.batches.create(join_requests(requests), dict(headers)))
-        except OpenAIError:
-            # The whole window is sent again, or nothing more.
-            await self._cancel(made)
-            raise
+        """Send the window, and note that everything up to line `last` is done with."""
+        for headers, part in self._window.parts.items():
+            await self._make(headers, part)
         self._window = _Window()
-        claude_batches = (*self.record.claude_batches, *made)
-        self.record = msgspec.structs.replace(self.record, claude_batches=claude_batches, sent_lines=last)
+        self.record = msgspec.structs.replace(self.record, sent_lines=last, sent_beyond=frozenset())
+        await self._note_sent()
+
+    async def _make(self, headers: _Headers, part: _Part) -> None:
+        """Have Claude make a batch, noted before and after."""
+        claude = self._gateway.claude.batches
+        newest = await claude.newest()
+        attempt = SendingAttempt(
+            time.time(),
+            None if newest is None else newest.created_at,
+            len(part.requests),
+            self.record.sent_beyond | part.numbers,
+        )
+        self.record = msgspec.structs.replace(self.record, attempt=attempt)
+        await self._records.save(self.record, self._sent)
+        try:
+            made = await claude.create(join_requests(part.requests), dict(headers))
+        except OpenAIError as error:
+            left = None if says_not_made(error) else msgspec.structs.replace(attempt, at=time.time())
+            self.record = msgspec.structs.replace(self.record, attempt=left)
+            await self._records.save(self.record)
+            raise
+        self.record = self.record.made(made)
         await self._note_sent()
 
     async def _note_sent(self) -> None:
-        """Keep what is sent. What cannot be kept is sent again, and paid for twice."""
+        """Keep what is sent. What cannot be kept has to be found again."""
         for seconds in _PAUSES_BETWEEN_NOTES:
             try:
                 await self._records.save(self.record, self._sent)
@@ -224,6 +254,6 @@ class _Sending:
         await self._records.save(self.record, self._sent)
 
 
-def _refuse_oversize(added: _Requests) -> None:
-    if not _Window().has_room(added):
+def _refuse_oversize(requests: list[bytes]) -> None:
+    if not _Window().has_room(requests):
         raise OpenAIError(413, "The request is too large for Claude.", code="request_too_large")

@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 
 import httpx2
 import msgspec
-from anthropic import APIStatusError
+from anthropic import APIStatusError, Omit, omit
 
 from addon.claude_errors import UNREADABLE, translated_errors
 from addon.claude_sdk import ClaudeSdk
 from translators.errors import OpenAIError, translate_claude_error
 
-__all__ = ["ClaudeBatch", "ClaudeBatches"]
+__all__ = ["ClaudeBatch", "ClaudeBatches", "ListedBatch", "says_not_made"]
+
+_MOST_LISTED = 1000
+"""Batches in one answer (`anthropic.types.messages.BatchListParams`)."""
+_OVERLOADED = 529
 
 
 class ClaudeBatch(msgspec.Struct):
@@ -25,6 +29,20 @@ class ClaudeBatch(msgspec.Struct):
     processing_status: str
     results_url: str | None = None
     """None before it has ended, and when its results are not kept any more."""
+
+
+class ListedBatch(msgspec.Struct):
+    """One of the workspace's batches."""
+
+    id: str
+    created_at: datetime
+    request_counts: dict[str, int]
+    """By what became of them; their sum is the number of requests."""
+
+
+class _Page(msgspec.Struct):
+    data: list[ListedBatch]
+    has_more: bool = False
 
 
 class _Created(msgspec.Struct):
@@ -54,8 +72,11 @@ class ClaudeBatches:
         self._on_upstream = on_upstream
 
     async def create(self, body: bytes, headers: Mapping[str, str]) -> str:
-        """Make a batch of an encoded body; return its id. `headers` hold for all of its requests."""
-        with translated_errors(self._on_upstream):
+        """Make a batch of an encoded body; return its id. `headers` hold for all of its requests.
+
+        `says_not_made` tells whether it is made, if this fails.
+        """
+        with self._translated_errors():
             response = await self._sdk.post_bytes("/v1/messages/batches", body, headers)
             try:
                 created = msgspec.json.decode(await response.aread(), type=_Created)
@@ -63,6 +84,30 @@ class ClaudeBatches:
                 await response.aclose()
         self._on_upstream("200")
         return created.id
+
+    async def newest(self) -> ListedBatch | None:
+        """Find the batch that was made last in the workspace, if there is any."""
+        page = await self._list(1, omit)
+        return page.data[0] if page.data else None
+
+    async def made_after(self, moment: datetime | None) -> list[ListedBatch]:
+        """List the batches of the workspace that were made after a moment, the newest first; None: all."""
+        found: list[ListedBatch] = []
+        after: str | Omit = omit
+        while True:
+            page = await self._list(_MOST_LISTED, after)
+            later = [batch for batch in page.data if moment is None or batch.created_at > moment]
+            found += later
+            if not page.has_more or not later or len(later) < len(page.data):
+                return found
+            after = later[-1].id
+
+    async def _list(self, limit: int, after: str | Omit) -> _Page:
+        with self._translated_errors():
+            response = await self._sdk.messages.batches.with_raw_response.list(limit=limit, after_id=after)
+            page = msgspec.json.decode(await response.read(), type=_Page)
+        self._on_upstream("200")
+        return page
 
     async def retrieve(self, batch_id: str) -> ClaudeBatch:
         """Ask how a batch stands."""
@@ -111,6 +156,12 @@ class ClaudeBatches:
             if isinstance(error.__cause__, APIStatusError):
                 raise _translate_refusal(error.__cause__.response) from error.__cause__
             raise
+
+
+def says_not_made(error: OpenAIError) -> bool:
+    """Whether a failure of `create` says that there is no batch. After any other it may be there, unseen by us."""
+    cause = error.__cause__
+    return isinstance(cause, APIStatusError) and (cause.status_code < 500 or cause.status_code == _OVERLOADED)
 
 
 def _translate_refusal(response: httpx2.Response) -> OpenAIError:

@@ -44,11 +44,11 @@ upload alone; `cancel`: that it is to stop; `conversation`: a conversation, and 
 stored chat completion; `completions`: the list of those of one day; `messages`: the messages that it answers; `file`:
 an uploaded file; `files`: the list of those of one day; `content`: the bytes of one, or of a batch's input; `upload`:
 an upload in parts, and the list of the parts with their sizes; `part`: the bytes of one; `copy`: Claude's copy of a
-file; `claude_file`, `claude_batch`: that a file or a batch of Claude's own API is the owner's; `claude_files`,
-`claude_batches`: the lists of those of one day; `container`: Claude's id of the container that code ran in, and the
-files in it; `cache`: an answer that is given again; `thinking`: the answer that made a tool call, with its thinking;
-`batch`: a batch; `batches`: the list of those of one day; `lines`: what was found of a batch's lines when they were
-sent."""
+file; `claude_file`, `claude_batch`: that a file or a batch of Claude's own API is the owner's, or, without an owner,
+that a batch of Claude's is in a `batch`; `claude_files`, `claude_batches`: the lists of those of one day; `container`:
+Claude's id of the container that code ran in, and the files in it; `cache`: an answer that is given again; `thinking`:
+the answer that made a tool call, with its thinking; `batch`: a batch; `batches`: the list of those of one day; `lines`:
+what was found of a batch's lines when they were sent."""
 
 
 class Key(NamedTuple):

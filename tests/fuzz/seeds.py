@@ -279,12 +279,12 @@ MESSAGE: dict[str, Any] = {
     "usage": USAGE,
 }
 RESULTS: list[dict[str, Any]] = [
-    {"custom_id": "line-1-0", "result": {"type": "succeeded", "message": MESSAGE}},
+    {"custom_id": "batch_0-1-0", "result": {"type": "succeeded", "message": MESSAGE}},
     {
-        "custom_id": "line-1-0",
+        "custom_id": "batch_0-1-0",
         "result": {"type": "errored", "error": {"type": "error", "error": {"type": "api_error"}}},
     },
-    {"custom_id": "line-1-0", "result": {"type": "expired"}},
+    {"custom_id": "batch_0-1-0", "result": {"type": "expired"}},
 ]
 ERRORS: list[dict[str, Any]] = [
     {

@@ -214,7 +214,7 @@ def _run_lines(case: tuple[str, bytes]) -> int:
                     )
                 case _:
                     params = translate_response(parse_response(line.body), ResponsesContext(catalog, KEY)).params
-            made += len(encode_request("line-1-0", params))
+            made += len(encode_request("batch_0-1-0", params))
         except OpenAIError as error:
             made += len(error.encode())
     return made

@@ -1,15 +1,34 @@
 """What the tests of batches share: input files, and the way of a batch with the stock client."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from openai import AsyncOpenAI
 from openai.types import Batch
 
+from addon.simulated_claude.server import RunningSimulation, SimulationSettings
+from addon.simulated_claude.server import start as start_simulated_claude
+
 CHAT = "/v1/chat/completions"
 FINAL = {"completed", "failed", "expired", "cancelled"}
+
+
+@contextlib.asynccontextmanager
+async def simulated_claude(delay: float, port: int = 0) -> AsyncIterator[RunningSimulation]:
+    """Run a Claude of its own, which begins with the work on a batch after `delay` seconds."""
+    running = await start_simulated_claude(port=port, settings=SimulationSettings(delay=0, batch_delay=delay))
+    try:
+        yield running
+    finally:
+        await running.close()
+
+
+def made_at(simulation: RunningSimulation) -> int:
+    """How many batches Claude was asked to make."""
+    return sum((entry.method, entry.path) == ("POST", "/v1/messages/batches") for entry in simulation.journal)
 
 
 def chat(words: str, **parameters: Any) -> dict[str, Any]:

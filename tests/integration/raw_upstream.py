@@ -81,7 +81,7 @@ class RawUpstream:
 
 
 @contextlib.asynccontextmanager
-async def raw_upstream(script: Script, *, lists_models: bool = False) -> AsyncIterator[RawUpstream]:
+async def raw_upstream(script: Script, *, lists_models: bool = False, port: int = 0) -> AsyncIterator[RawUpstream]:
     """Listen; for each POST run `script`, and note when the caller hangs up.
 
     GETs (the model list) get a 404, unless the script is there to answer them.
@@ -122,7 +122,7 @@ async def raw_upstream(script: Script, *, lists_models: bool = False) -> AsyncIt
         with contextlib.suppress(ConnectionError):
             await script(call)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:
         yield RawUpstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", calls)
     finally:

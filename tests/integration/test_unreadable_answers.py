@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from addon.claude import ClaudeClient
+from addon.claude_batches import says_not_made
 from addon.client_keys import digest_of
 from addon.settings import load_settings
 from tests.integration.raw_upstream import Call, RawUpstream, Script, raw_upstream
@@ -108,6 +109,8 @@ async def test_calls_about_batches_and_files_fail_for_the_moment(upstream: RawUp
     async with ClaudeClient(settings) as claude:
         calls: dict[str, Callable[[], Awaitable[object]]] = {
             "create": lambda: claude.batches.create(b"{}", {}),
+            "newest": claude.batches.newest,
+            "made_after": lambda: claude.batches.made_after(None),
             "retrieve": lambda: claude.batches.retrieve("msgbatch_1"),
             "results": lambda: anext(claude.batches.results("msgbatch_1")),
             "upload": lambda: claude.files.upload(file, 3600, None),
@@ -140,6 +143,8 @@ async def test_that_a_batch_is_gone_for_ever_is_claudes_alone_to_say(body: bytes
         async with ClaudeClient(settings) as claude:
             batches = claude.batches
             calls = {
+                "create": lambda _: batches.create(b"{}", {}),
+                "newest": lambda _: batches.newest(),
                 "retrieve": batches.retrieve,
                 "cancel": batches.cancel,
                 "results": lambda i: anext(batches.results(i)),
@@ -149,11 +154,41 @@ async def test_that_a_batch_is_gone_for_ever_is_claudes_alone_to_say(body: bytes
         return failed.value.status
 
     async with raw_upstream(refuse, lists_models=True) as upstream:
-        assert [await status_of(upstream, name) for name in ("retrieve", "cancel", "results")] == [status] * 3
+        names = ("create", "newest", "retrieve", "cancel", "results")
+        assert [await status_of(upstream, name) for name in names] == [status] * 5
     async with raw_upstream(refuse_results, lists_models=True) as upstream:
         url = f"{upstream.base_url}/v1/messages/batches/msgbatch_1/results"
         ended = json.dumps({"processing_status": "ended", "results_url": url}).encode()
         assert await status_of(upstream, "results") == status
+
+
+REFUSED = {400: True, 404: True, 413: True, 429: True, 500: False, 502: False, 503: False, 504: False, 529: True}
+
+
+@pytest.mark.parametrize(("status", "is_certain"), REFUSED.items())
+async def test_a_refusal_alone_says_that_no_batch_was_made(status: int, is_certain: bool) -> None:
+    async def refuse(call: Call) -> None:
+        await call.send(b"HTTP/1.1 %d Refused\r\ncontent-length: 0\r\n\r\n" % status)
+
+    assert await _says_not_made(refuse) == is_certain
+
+
+async def test_an_answer_that_is_lost_does_not_say_that_no_batch_was_made() -> None:
+    async def hang_up(call: Call) -> None:
+        call.writer.close()
+
+    assert not await _says_not_made(hang_up)
+    for unreadable in UNREADABLE.values():
+        assert not await _says_not_made(unreadable)
+
+
+async def _says_not_made(script: Script) -> bool:
+    async with raw_upstream(script) as upstream:
+        settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
+        async with ClaudeClient(settings) as claude:
+            with pytest.raises(OpenAIError) as failed:
+                await claude.batches.create(b"{}", {})
+    return says_not_made(failed.value)
 
 
 async def test_a_list_of_models_is_read_to_its_end_and_no_further() -> None:

@@ -1,7 +1,8 @@
 """The lines of a batch in Claude's Message Batches: requests out, results back.
 
-A line may need several requests (`n`, several prompts). Each is named by its line and its place in it, in the alphabet
-of Claude's `custom_id`, `^[a-zA-Z0-9_-]{1,64}$`; the client's own `custom_id` may be anything.
+A line may need several requests (`n`, several prompts). Each is named by its batch, its line and its place in it, in
+the alphabet of Claude's `custom_id`, `^[a-zA-Z0-9_-]{1,64}$`, so that no other batch has results of that name; the
+client's own `custom_id` may be anything.
 https://platform.claude.com/docs/en/build-with-claude/batch-processing has the limits.
 """
 
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_REQUESTS",
     "ClaudeResult",
     "encode_request",
+    "is_of_batch",
     "join_requests",
     "judge_results",
     "name_request",
@@ -49,9 +51,14 @@ class _ResultLine(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_ResultLine)
 
 
-def name_request(number: int, index: int) -> str:
-    """Name a request: that of choice `index` of line `number`."""
-    return f"line-{number}-{index}"
+def name_request(batch_id: str, number: int, index: int) -> str:
+    """Name a request: that of choice `index` of line `number` of a batch."""
+    return f"{batch_id}-{number}-{index}"
+
+
+def is_of_batch(name: str, batch_id: str) -> bool:
+    """Whether a request is one of this batch."""
+    return name.startswith(f"{batch_id}-")
 
 
 def encode_request(name: str, params: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from msgspec import Raw
 from translators.batches.claude_requests import (
     ClaudeResult,
     encode_request,
+    is_of_batch,
     join_requests,
     judge_results,
     name_request,
@@ -27,8 +28,10 @@ def errored(kind, message):
 
 
 def test_names_are_in_claudes_alphabet_and_no_two_alike():
-    names = [name_request(number, index) for number in (1, 11, 50_000) for index in (0, 1, 127)]
+    batches = [f"batch_{number:032x}" for number in (1, 2**128 - 1)]
+    names = [name_request(id_, number, index) for id_ in batches for number in (1, 11, 50_000) for index in (0, 1, 127)]
     assert len(set(names)) == len(names)
+    assert [is_of_batch(name, batches[0]) for name in names] == [True] * 9 + [False] * 9
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in names)
 
 
