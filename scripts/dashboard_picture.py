@@ -30,6 +30,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from bench_endpoints import START_SECONDS
@@ -71,9 +72,17 @@ CHROMIUM_FLAGS = (
 )
 
 
+class Program(NamedTuple):
+    """A program that runs."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    """The file that it writes to."""
+
+
 @contextlib.contextmanager
-def started(command: list[str], folder: Path, **environment: str) -> Iterator[Path]:
-    """Run a program beside this one; end it afterwards. Yields the file that it writes to."""
+def started(command: list[str], folder: Path, **environment: str) -> Iterator[Program]:
+    """Run a program beside this one; end it afterwards."""
     output = folder / f"{Path(command[0]).name}.log"
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with output.open("wb") as written:
@@ -81,7 +90,7 @@ def started(command: list[str], folder: Path, **environment: str) -> Iterator[Pa
             command, env={**inherited, **environment}, cwd=folder, stdout=written, stderr=subprocess.STDOUT
         )
         try:
-            yield output
+            yield Program(process, output)
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -90,14 +99,17 @@ def started(command: list[str], folder: Path, **environment: str) -> Iterator[Pa
             process.wait()
 
 
-def said(output: Path, pattern: str) -> str:
+def said(program: Program, pattern: str) -> str:
     """Wait until a program has written something, and find a part of it."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if found := re.search(pattern, output.read_text()):
+        has_ended = program.process.poll() is not None  # asked first: what it has written by then is all
+        if found := re.search(pattern, program.output.read_text()):
             return found[1]
+        if has_ended:
+            break
         time.sleep(0.1)
-    raise SystemExit(f"dashboard_picture: {output.read_text()[-1000:]}")
+    raise SystemExit(f"dashboard_picture: {program.output.read_text()[-1000:]}")
 
 
 @contextlib.contextmanager
@@ -115,8 +127,8 @@ def loaded_prometheus(folder: Path, seconds: float) -> Iterator[str]:
         configuration["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{exporter}"]}]
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
         flags = ["--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"]
-        with started(["prometheus", *flags, "--web.cors.origin=.*"], folder) as output:
-            address = said(output, r"Listening on\W+address=(127\.0\.0\.1:\d+)")
+        with started(["prometheus", *flags, "--web.cors.origin=.*"], folder) as server:
+            address = said(server, r"Listening on\W+address=(127\.0\.0\.1:\d+)")
             asyncio.run(Clients(endpoint, seconds).ask())
             yield f"http://{address}"
 

@@ -14,10 +14,13 @@ with the case; the exit status is 1 then. A case that hangs ends the run with a 
 """
 
 import argparse
+import atexit
 import collections
 import faulthandler
+import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +67,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.requests and arguments.target:
         parser.error("--requests has no targets")
+    signal.signal(signal.SIGTERM, _end)
     if arguments.requests:
         return _send_requests(arguments.cases)
     if sys.platform == "linux":  # macOS refuses the limit
@@ -89,6 +93,12 @@ def main() -> int:
     bytes_in_unit = 1024 if sys.platform == "linux" else 1
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_in_unit // 2**20} MiB")
     return int(any(found))
+
+
+def _end(*_: object) -> NoReturn:
+    """Stop what was started, and end. Hypothesis would take an exception for a finding, or lose it."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - what the end of the interpreter does
+    os._exit(1)
 
 
 def _send_requests(examples: int) -> int:

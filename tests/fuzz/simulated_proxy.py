@@ -1,5 +1,6 @@
 """A `claude-proxy serve` of its own with the simulated Claude, for hostile bytes that need a listener."""
 
+import atexit
 import contextlib
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,7 @@ class SimulatedProxy:
 
 @contextlib.contextmanager
 def simulated_proxy(*arguments: str) -> Iterator[SimulatedProxy]:
-    """Start one, and end it.
+    """Start one, and end it: when this process ends, at the latest.
 
     Raises:
         RuntimeError: it does not start.
@@ -57,6 +59,7 @@ def simulated_proxy(*arguments: str) -> Iterator[SimulatedProxy]:
             process = subprocess.Popen(
                 command, cwd=folder, env={**os.environ, **given}, stdout=written, stderr=subprocess.PIPE
             )
+        stop = atexit.register(partial(_stop, process))
         try:
             assert process.stderr is not None
             while (found := re.search(rb":(\d+)/v1", line := process.stderr.readline())) is None:
@@ -64,7 +67,12 @@ def simulated_proxy(*arguments: str) -> Iterator[SimulatedProxy]:
                     raise RuntimeError(log.read_text())
             yield SimulatedProxy(int(found[1]), process.pid, log)
         finally:
-            process.terminate()
-            process.wait()
+            stop()
+            atexit.unregister(stop)
             if process.stderr is not None:
                 process.stderr.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()

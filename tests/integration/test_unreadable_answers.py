@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,26 @@ async def _says_not_made(script: Script) -> bool:
             with pytest.raises(OpenAIError) as failed:
                 await claude.batches.create(b"{}", {})
     return says_not_made(failed.value)
+
+
+async def test_the_batches_after_a_moment_are_read_page_by_page_and_no_further() -> None:
+    def batch(hour: int) -> dict[str, Any]:
+        return {"id": f"b{hour}", "created_at": f"2026-11-26T{hour}:00:00.5Z", "request_counts": {"processing": 1}}
+
+    pages = {b"after_id=b22": [21, 20], b"after_id=b20": [19, 18]}
+
+    async def page(call: Call) -> None:
+        hours = next((hours for cursor, hours in pages.items() if cursor in call.head), [23, 22])
+        await sending(json.dumps({"data": [batch(hour) for hour in hours], "has_more": True}).encode(), JSON)(call)
+
+    async with raw_upstream(page, lists_models=True) as upstream:
+        settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
+        async with asyncio.timeout(10), ClaudeClient(settings) as claude:
+            found = [
+                [made.id for made in await claude.batches.made_after(datetime(2026, 11, 26, hour, 0, 1, tzinfo=UTC))]
+                for hour in (19, 20, 23)
+            ]
+    assert found == [["b23", "b22", "b21", "b20"], ["b23", "b22", "b21"], []]
 
 
 async def test_a_list_of_models_is_read_to_its_end_and_no_further() -> None:

@@ -61,7 +61,17 @@ def test_a_program_that_does_not_end_by_itself_is_ended(monkeypatch, tmp_path):
     monkeypatch.setattr(dashboard_picture, "END_SECONDS", 0.1, raising=False)
     deaf = "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint(f'pid={os.getpid()} ', flush=True)\n"
     deaf += "time.sleep(100)"
-    with dashboard_picture.started([sys.executable, "-c", deaf], tmp_path) as output:
-        pid = dashboard_picture.said(output, r"pid=(\d+) ")
+    with dashboard_picture.started([sys.executable, "-c", deaf], tmp_path) as program:
+        pid = dashboard_picture.said(program, r"pid=(\d+) ")
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+
+
+@pytest.mark.timeout(60)
+def test_a_program_that_has_died_is_not_waited_for(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import dashboard_picture  # noqa: PLC0415 - found only now
+
+    dying = [sys.executable, "-c", "raise SystemExit('no such flag')"]
+    with dashboard_picture.started(dying, tmp_path) as program, pytest.raises(SystemExit, match="no such flag"):
+        dashboard_picture.said(program, r"pid=(\d+) ")
