@@ -20,6 +20,8 @@ __all__ = ["IN_MEMORY", "SqliteStore"]
 IN_MEMORY = ":memory:"
 _BUSY_SECONDS = 2.0
 """How long a writer waits for another process. A finished answer waits that long for its end, at most."""
+_LARGE = 4 * 1024 * 1024
+"""From how many bytes on a value is written into its place: SQLite would have two copies of it beside ours."""
 _PURGE_SECONDS = 60.0
 _ROOM_AFTER_EVICTION = 0.9
 _EVICTED_AT_ONCE = 8
@@ -32,8 +34,8 @@ CREATE TABLE IF NOT EXISTS entries (
     kind TEXT NOT NULL,
     owner TEXT NOT NULL,
     id TEXT NOT NULL,
-    value BLOB,
     expires_at REAL NOT NULL,
+    value BLOB, -- last, because elsewhere SQLite makes the place of a large one in memory first
     UNIQUE (kind, owner, id)
 );
 CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at);
@@ -47,6 +49,10 @@ CREATE INDEX IF NOT EXISTS members_by_entry ON members (entry, number);
 _SAVE = """
 INSERT INTO entries (kind, owner, id, value, expires_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
+"""
+_MAKE_PLACE = """
+INSERT INTO entries (kind, owner, id, value, expires_at) VALUES (?, ?, ?, zeroblob(?), ?)
+ON CONFLICT DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at RETURNING number
 """
 _LOAD = "SELECT value FROM entries WHERE kind = ? AND owner = ? AND id = ? AND expires_at > ? AND value IS NOT NULL"
 _RENEW = "UPDATE entries SET expires_at = ? WHERE kind = ? AND owner = ? AND id = ? AND expires_at > ?"
@@ -114,7 +120,11 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
                 self._make_room(connection)
-                connection.executemany(_SAVE, [(*key, value, expires_at) for key, value in values.items()])
+                for key, value in values.items():
+                    if len(value) < _LARGE:
+                        connection.execute(_SAVE, (*key, value, expires_at))
+                    else:
+                        _write_large(connection, key, value, expires_at)
 
         await self._run(work)
 
@@ -266,6 +276,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _write_large(connection: sqlite3.Connection, key: Key, value: bytes, expires_at: float) -> None:
+    (number,) = connection.execute(_MAKE_PLACE, (*key, len(value), expires_at)).fetchone()
+    with connection.blobopen("entries", "value", number) as blob:
+        blob.write(value)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

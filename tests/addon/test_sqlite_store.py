@@ -95,6 +95,57 @@ async def test_the_least_recently_used_is_forgotten_before_the_file_gets_too_lar
     await store.close()
 
 
+async def test_a_large_value_takes_the_place_of_one_and_is_replaced(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite3", 1000, 1 << 26)
+    large, larger = os.urandom(5 << 20), os.urandom(6 << 20)
+    for value in (b"value", large, larger, b"new"):
+        await store.save({ONE: value, Key("file", "owner", "a"): b"beside"})
+        assert await store.load([ONE, Key("file", "owner", "a")]) == {ONE: value, Key("file", "owner", "a"): b"beside"}
+    await store.close()
+
+
+async def test_one_too_large_value_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite3", 1000, 1 << 20)
+    await store.save({ONE: b"value"})
+    with pytest.raises(StoreUnavailableError, match="storage"):
+        await store.save({Key("file", "owner", "a"): b"beside", ONE: os.urandom(5 << 20)})
+    assert await store.load([ONE, Key("file", "owner", "a")]) == {ONE: b"value"}
+    await store.close()
+
+
+_MEASURED = """
+import asyncio, resource, sys
+from addon.sqlite_store import SqliteStore
+from addon.store import Key
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)
+
+async def write():
+    store = SqliteStore(sys.argv[1], 100, 1 << 30)
+    await store.save({Key("file", "owner", "a"): b"value"})
+    value = b"x" * (128 << 20)
+    before = peak()
+    await store.save({Key("file", "owner", "a"): value})
+    print((peak() - before) / len(value))
+    await store.close()
+
+asyncio.run(write())
+"""
+
+
+async def test_a_large_value_is_written_without_a_copy_of_it(tmp_path: Path) -> None:
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _MEASURED,
+        str(tmp_path / "store.sqlite3"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert float((await writer.communicate())[0]) < 0.3
+
+
 async def test_a_value_larger_than_the_store_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store.sqlite3", 1000, 1 << 20)
     await store.save({ONE: b"value"})
