@@ -459,6 +459,8 @@ class Exchange:
         # What Claude was asked for is no refusal of ours, whatever it said.
         if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
             metrics.observe_refusal(reason)
+        # By its traceback it has this exchange, so that both, and the body, would wait for the garbage collector.
+        self._error = None
 
     def _ending(self, ended: float) -> Ending:
         return Ending(

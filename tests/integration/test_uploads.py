@@ -4,17 +4,22 @@ import asyncio
 import hashlib
 import io
 import json
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
+from addon.simulated_claude.server import RunningSimulation
 from addon.store import StoreUnavailableError
 from tests.integration.batch_api import chat, ended, line
 from tests.integration.responses_api import client_of, http_of
 from tests.integration.running_proxy import RunningProxy
+from tests.integration.serving_process import serving_process
 
+MIB = 2**20
 CONTENT = bytes(range(256)) * 1000
 UPLOAD: dict[str, Any] = {
     "bytes": len(CONTENT),
@@ -22,6 +27,11 @@ UPLOAD: dict[str, Any] = {
     "mime_type": "application/octet-stream",
     "purpose": "user_data",
 }
+
+
+def resident_bytes(pid: int) -> int:
+    [row] = [row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith("VmRSS:")]
+    return int(row.split()[1]) * 1024
 
 
 @pytest.fixture
@@ -210,6 +220,19 @@ async def test_a_wrong_upload_is_refused(proxy: RunningProxy, change: dict[str, 
         answer = await http.post("/v1/uploads", json={**UPLOAD, **change})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, code, param)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+async def test_parts_that_are_refused_do_not_stay_in_memory(simulation: RunningSimulation, tmp_path: Path) -> None:
+    async with (
+        serving_process(simulation.base_url, tmp_path, RATE_LIMIT_REQUESTS="0") as process,
+        http_of(process) as http,
+    ):
+        files, resident = {"data": ("part", bytes(16 * MIB))}, []
+        for _ in range(20):
+            assert (await http.post("/v1/uploads/upload_none/parts", files=files)).status_code == 404
+            resident.append(resident_bytes(process.process.pid))
+    assert resident[-1] - resident[0] < 100 * MIB
 
 
 async def test_a_part_without_data_is_refused(proxy: RunningProxy, client: openai.AsyncOpenAI) -> None:
