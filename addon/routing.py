@@ -215,9 +215,11 @@ class Router:
         named = _ANTHROPIC.fullmatch(plain) if standalone and method in _ANTHROPIC_METHODS else None
         if named and (is_anthropic or named[1] == "messages"):
             return Claim(Endpoint.ANTHROPIC)
+        endpoints = _ENDPOINTS + (_STANDALONE_ONLY if standalone else ())
         # A slash in a name is encoded; one between names, by some servers' reading, may be.
-        for spelling in (plain, normalise_path(unquote(path))) if "%" in path else (plain,):
-            for claimed_method, pattern, endpoint in _ENDPOINTS + (_STANDALONE_ONLY if standalone else ()):
+        spellings = (plain, normalise_path(unquote(path))) if "%" in path else (plain,)
+        for spelling in spellings:
+            for claimed_method, pattern, endpoint in endpoints:
                 if method == claimed_method and (match := pattern.fullmatch(spelling)):
                     names = {part: unquote(value) for part, value in match.groupdict().items()}
                     return Claim(endpoint, **names)
@@ -229,15 +231,27 @@ class Router:
                     return Claim(Endpoint.OTHER_BACKEND, written)
         if not standalone and self._untranslated == "pass":
             return Pass()
-        others = " Others can be sent elsewhere: `other_backends`." if standalone else ""
-        # The real host's own words for an unknown path, and 404 because clients never retry it.
-        return Refuse(
-            OpenAIError(
-                404,
-                f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
-                f"It serves chat completions, responses, conversations, files, uploads, batches and models.{others}",
-            )
-        )
+        allowed = [each for each, pattern, _ in endpoints if any(map(pattern.fullmatch, spellings))]
+        return Refuse(_wrong_method(method, path, allowed) if allowed else _unknown_path(method, path, standalone))
+
+
+def _wrong_method(method: str, path: str, allowed: Iterable[str]) -> OpenAIError:
+    return OpenAIError(
+        405,
+        f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)",
+        code="method_not_supported",
+        headers={"allow": ", ".join(dict.fromkeys(allowed))},
+    )
+
+
+def _unknown_path(method: str, path: str, standalone: bool) -> OpenAIError:
+    more = " and Claude's own messages. The setting `other_backends` sends other paths elsewhere" if standalone else ""
+    # The real host's own words for an unknown path, and 404 because clients never retry it.
+    return OpenAIError(
+        404,
+        f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
+        f"It serves chat completions, completions, responses, conversations, files, uploads, batches, models{more}.",
+    )
 
 
 def normalise_path(path: str) -> str:

@@ -96,9 +96,7 @@ def test_translated_paths_are_claimed_with_every_prefix(standalone: bool, method
     [
         ("POST", "/v1/embeddings"),
         ("POST", "/v1/audio/speech"),
-        ("PUT", "/v1/chat/completions"),
         ("POST", "/v2/chat/completions"),
-        ("POST", "/v1/models"),
         ("POST", "/x/v1/chat/completions"),
     ],
 )
@@ -112,6 +110,37 @@ def test_other_paths_of_our_hosts_go_by_the_policy_and_standalone_end_in_404(met
         assert isinstance(refused, Refuse)
         assert refused.error.status == 404
         assert f"Invalid URL ({method} {path})" in refused.error.message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/chat/completions", "POST, GET"),
+        ("GET", "/v1/completions", "POST"),
+        ("POST", "/v1/models", "GET"),
+        ("PATCH", "/v1/chat%2Fcompletions/chatcmpl_1", "GET, POST, DELETE"),
+    ],
+)
+def test_a_path_that_is_served_says_405_to_another_method_and_which_there_are(
+    method: str, path: str, allowed: str
+) -> None:
+    for standalone in (True, False):
+        refused = Router(OPENAI_HOSTS, "refuse").route(standalone=standalone, host="api.openai.com", method=method, path=path)
+        assert isinstance(refused, Refuse)
+        assert (refused.error.status, refused.error.code) == (405, "method_not_supported")
+        assert refused.error.headers == {"allow": allowed}
+    assert Router(OPENAI_HOSTS, "pass").route(standalone=False, host="api.openai.com", method=method, path=path) == Pass()
+
+
+def test_an_unknown_path_is_told_what_is_served() -> None:
+    standalone = Router(OPENAI_HOSTS, "pass").route(standalone=True, host="api.openai.com", method="POST", path="/v1/embeddings")
+    proxied = Router(OPENAI_HOSTS, "refuse").route(standalone=False, host="api.openai.com", method="POST", path="/v1/embeddings")
+    assert isinstance(standalone, Refuse)
+    assert isinstance(proxied, Refuse)
+    for refused in (standalone, proxied):
+        assert "chat completions, completions, responses" in refused.error.message
+    assert "`other_backends`" in standalone.error.message
+    assert "`other_backends`" not in proxied.error.message
 
 
 @pytest.mark.parametrize("untranslated", ["pass", "refuse"])

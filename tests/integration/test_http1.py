@@ -104,7 +104,7 @@ async def test_a_refused_head_request_has_no_body_that_the_next_answer_could_be_
         writer.write(b"HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nhost: x\r\n\r\n")
         async with asyncio.timeout(5):
             refused = await reader.readuntil(b"\r\n\r\n")
-            assert refused.startswith(b"HTTP/1.1 404")
+            assert refused.startswith(b"HTTP/1.1 405")
             assert b"\r\nx-request-id: req_" in refused
             head, body = await read_response(reader)
             assert head.startswith(b"HTTP/1.1 200")

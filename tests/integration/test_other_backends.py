@@ -291,12 +291,16 @@ async def test_each_is_logged_and_counted_as_an_exchange(proxy: RunningProxy, cl
     assert 'claude_proxy_requests_in_flight{endpoint="other_backend"} 0.0' in metrics
 
 
-@pytest.mark.parametrize("path", ["/v1/videos", "/v1/audio/../models", "/v1/audio/%2e%2E/models"])
-async def test_what_no_pattern_covers_stays_unknown(proxy: RunningProxy, backend: OpenAIBackend, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v1/videos", 404), ("/v1/audio/../models", 405), ("/v1/audio/%2e%2E/models", 405)]
+)
+async def test_what_no_pattern_covers_stays_here(
+    proxy: RunningProxy, backend: OpenAIBackend, path: str, status: int
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".encode())
     async with asyncio.timeout(5):
-        assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 %d" % status)
     writer.close()
     assert backend.received == []
 
