@@ -39,6 +39,7 @@ __all__ = [
     "UpstreamBrokenError",
     "is_passing",
     "open_transport",
+    "retries_before",
     "timeout_of",
 ]
 
@@ -238,6 +239,7 @@ class MessagesClient:
                     or failure.retry_after is None
                     or failure.retry_after > self._retry_after_limit
                 ):
+                    failure.retries = retries
                     raise failure.error from failure
                 await asyncio.sleep(failure.retry_after or _backoff(retries))
                 self._on_retry()
@@ -411,6 +413,14 @@ class FailedTryError(Exception):
         super().__init__(error.message)
         self.error = error
         self.retry_after = retry_after
+        self.retries = 0
+        """How many tries there had been before the last one."""
+
+
+def retries_before(error: OpenAIError) -> int:
+    """Count the tries after the first one that an error of `MessagesClient.stream` came of."""
+    failure = error.__cause__
+    return failure.retries if isinstance(failure, FailedTryError) else 0
 
 
 def _retry_after(response: httpx2.Response, now: datetime) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from addon.access import Client
-from addon.claude import UpstreamBrokenError
+from addon.claude import UpstreamBrokenError, retries_before
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
@@ -248,6 +248,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 answer = await self._find(params)
                 break
             except OpenAIError as error:
+                caller.figures.retries += retries_before(error)
                 other = await self._replace(error) if is_first else None
                 if other is None:
                     raise

@@ -1,10 +1,12 @@
 """What is tried again, how often, and what the client sees when that does not help. Each fault once: tests/faults."""
 
+import asyncio
 import json
 from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from addon.settings import Settings, load_settings
 from tests.integration.raw_upstream import (
@@ -111,11 +113,16 @@ async def test_S12_what_fails_before_the_first_byte_is_plain_json_with_its_statu
     async with raw_upstream(failure) as upstream:
         async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, max_retries=1)) as proxy:
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
-                response = await client.post(PATH, json=body(stream=stream))
+                with capture_logs() as logs:
+                    response = await client.post(PATH, json=body(stream=stream))
+                    while proxy.running:
+                        await asyncio.sleep(0.002)
                 assert (response.status_code, response.json()["error"]["code"]) == (status, code)
                 assert response.headers["content-type"] == "application/json"
                 assert response.headers["x-request-id"].startswith("req_")
                 assert len(upstream.calls) == (1 if status < 429 else 2)
+                [line] = [entry for entry in logs if entry["event"] == "exchange"]
+                assert line["retries"] == len(upstream.calls) - 1
 
 
 async def test_a_spent_budget_is_not_asked_for_again(start_proxy: ProxyStarter) -> None:
