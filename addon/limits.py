@@ -314,7 +314,7 @@ class _Counters:
             _note(states, "tokens", LimitState(limit, state.remaining, state.reset_after))
             if state.remaining < 1:
                 # The time that is told ends where nothing is owed, one token before there is one.
-                raise rate_limit_reached("tokens", scope.whose, states, state.retry_after + 60 / limit)
+                raise rate_limit_reached("tokens", scope.whose, states, limit, state.retry_after + 60 / limit)
 
     async def _count_request(self, scope: _Scope, states: dict[LimitKind, LimitState]) -> None:
         if limit := scope.quotas.requests_per_minute:
@@ -323,7 +323,7 @@ class _Counters:
             state = result.state
             _note(states, "requests", LimitState(burst, state.remaining, state.reset_after))
             if result.limited:
-                raise rate_limit_reached("requests", scope.whose, states, state.retry_after)
+                raise rate_limit_reached("requests", scope.whose, states, limit, state.retry_after)
 
     def _limiter(self, measure: _Measure, limit: int, burst: int) -> BaseRateLimiter:
         name = measure, limit, burst

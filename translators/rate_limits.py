@@ -65,15 +65,16 @@ def _remaining(headers: Mapping[str, str], kind: LimitKind) -> float:
 
 
 def rate_limit_reached(
-    kind: LimitKind, whose: str, states: Mapping[LimitKind, LimitState], seconds: float
+    kind: LimitKind, whose: str, states: Mapping[LimitKind, LimitState], per_minute: int, seconds: float
 ) -> OpenAIError:
     """Refuse for a limit a minute; `states` has that of its kind, `seconds` is how long to wait."""
     state = states[kind]
     seconds = math.ceil(seconds * 1000) / 1000
     used = state.limit - max(0, state.remaining)
+    at_once = f" ({state.limit} at once)" if state.limit != per_minute else ""
     message = (
-        f"Rate limit reached for {whose} on {kind} per min ({_ABBREVIATIONS[kind]}): Limit {state.limit}, Used {used}, "
-        f"Requested 1. Please try again in {seconds:g}s."
+        f"Rate limit reached for {whose} on {kind} per min ({_ABBREVIATIONS[kind]}): Limit {per_minute}{at_once}, "
+        f"Used {used}, Requested 1. Please try again in {seconds:g}s."
     )
     headers = {**encode_limit_headers(states), **retry_headers(seconds)}
     return OpenAIError(429, message, type=kind, code="rate_limit_exceeded", headers=headers)

@@ -44,7 +44,7 @@ def test_a_client_is_told_the_limit_with_less_left(ours, claudes, chosen):
 
 
 def test_a_refusal_says_what_is_used_and_when_to_try_again():
-    error = rate_limit_reached("requests", "key 'ci'", {"requests": LimitState(60, 0, 59.2)}, 0.64351)
+    error = rate_limit_reached("requests", "key 'ci'", {"requests": LimitState(60, 0, 59.2)}, 60, 0.64351)
     assert error.message == (
         "Rate limit reached for key 'ci' on requests per min (RPM): Limit 60, Used 60, Requested 1. "
         "Please try again in 0.644s."
@@ -52,6 +52,11 @@ def test_a_refusal_says_what_is_used_and_when_to_try_again():
     assert (error.status, error.type, error.code, error.param) == (429, "requests", "rate_limit_exceeded", None)
     assert (error.headers["retry-after"], error.headers["retry-after-ms"]) == ("1", "644")
     assert error.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_a_refusal_names_the_rate_beside_a_smaller_burst():
+    error = rate_limit_reached("requests", "this client", {"requests": LimitState(10, 0, 10.0)}, 60, 1.0)
+    assert "requests per min (RPM): Limit 60 (10 at once), Used 10, Requested 1." in error.message
 
 
 def test_a_spent_budget_is_not_tried_again():
