@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from addon.app_runner import for_one_app, run_with_proxy
 from addon.config_command import check_config, config_schema, show_config
@@ -23,7 +23,7 @@ __all__ = ["main"]
 
 _CONFDIR_HELP = "folder of the certificate authority (default: ~/.mitmproxy)"
 _CONFIG_HELP = "configuration file, which may say where the keys are"
-_OF_SERVE = frozenset({"server", "metrics"})
+_OF_SERVE = frozenset({"access", "metrics", "server"})
 """Sections of settings that have flags of `serve` alone."""
 
 
@@ -118,8 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     exporter.set_defaults(command=_export)
     known: dict[str, Any] = {"default": argparse.SUPPRESS}
-    exporter.add_argument("--host", dest="metrics.exporter_host", help="address to listen on", **known)
-    exporter.add_argument("--port", dest="metrics.exporter_port", help="port, 0 for a free one", **known)
+    for flag, meaning in (("host", "address to listen on"), ("port", "port, 0 for a free one")):
+        exporter.add_argument(
+            f"--{flag}", dest=f"metrics.exporter_{flag}", metavar=flag.upper(), help=meaning, **known
+        )
     exporter.add_argument(
         "--folder", type=Path, metavar="DIR", help=f"the folder (default: environment variable {FOLDER_VARIABLE})"
     )
@@ -181,11 +183,15 @@ def _add_setting_flags(parser: argparse.ArgumentParser, section: str | None) -> 
             "default": argparse.SUPPRESS,
             "help": setting.field.description,
         }
-        if setting.field.annotation is bool:
-            action = "store_false" if setting.names.flag.startswith("--no-") else "store_true"
-            parser.add_argument(setting.names.flag, action=action, **known)
+        if setting.names.flag.startswith("--no-"):
+            meaning = known["help"]
+            known["help"] = f"do not {meaning[0].lower()}{meaning[1:]}"
+            parser.add_argument(setting.names.flag, action="store_false", **known)
+        elif setting.field.annotation is bool:
+            parser.add_argument(setting.names.flag, action="store_true", **known)
         else:
-            parser.add_argument(setting.names.flag, metavar=setting.path[-1].upper(), **known)
+            choices = get_args(setting.field.annotation) if get_origin(setting.field.annotation) is Literal else ()
+            parser.add_argument(setting.names.flag, metavar="|".join(choices) or setting.path[-1].upper(), **known)
 
 
 def _settings(flags: argparse.Namespace) -> Settings:

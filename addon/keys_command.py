@@ -36,9 +36,13 @@ def add_key(settings: Settings, name: str, given: Mapping[str, Any]) -> int:
         key, kept = new_key(name, **more)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        if problem["loc"] == ("name",):
+            return _fail("A key's name is a letter or a digit, then letters, digits and ._@- as you like: 64 at most.")
         return _fail(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
 
     def add(keys: tuple[ClientKey, ...]) -> Sequence[ClientKey]:
+        if any(each.name == name and each.revoked is None for each in (*settings.access.keys, *keys)):
+            raise KeyFileError(f"'{name}' has a key already: revoke it first, or choose another name")
         require_unique([*settings.access.keys, *keys, kept])
         return [*keys, kept]
 
@@ -65,6 +69,8 @@ def list_keys(settings: Settings) -> int:
             state = f"revoked {key.revoked:%Y-%m-%d}" if key.revoked else "in use"
             rest = " ".join(f"{name}={_text(value)}" for name, value in facts.items())
             print(f"{key.name}\t{state}\t{source}\t{rest}".rstrip())
+    if not (settings.access.keys or kept):
+        print(f"There is no key, in the configuration or in {path}.", file=sys.stderr)
     return 0
 
 

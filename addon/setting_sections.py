@@ -138,7 +138,7 @@ class ClaudeSettings(Section):
     ] = Field(
         default="claude-sonnet-5-5",
         description="Claude model for every name that no alias covers; one of another backend is named as "
-        "bedrock:us.anthropic.claude-sonnet-5-5, see below.",
+        "bedrock:us.anthropic.claude-sonnet-5-5.",
     )
     aliases: Annotated[
         dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(pair_up)

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     other_backends: Annotated[OtherBackends, Names("CLAUDE_PROXY_OTHER_BACKENDS")] = Field(
         default_factory=dict,
         description="Who answers the paths that Claude has no endpoint for, standalone: a table of patterns such as "
-        "/v1/embeddings, see below; in the environment as JSON.",
+        "/v1/embeddings; in the environment as JSON.",
     )
 
     @override

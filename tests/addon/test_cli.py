@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from addon.app_runner import for_one_app
+from addon.cli import main
 from addon.listening import BACKLOG, STANDALONE, open_sockets
 from addon.master import build_master
 from addon.settings import ALL_SETTINGS, load_settings
@@ -144,6 +145,27 @@ def test_version_is_that_of_the_package(claude_proxy):
     result = claude_proxy("--version")
     assert result.returncode == 0
     assert re.fullmatch(r"claude-proxy \d+\.\d+\.\d+\n", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("serve", "--no-exporter do not let `serve` start an exporter"),
+        ("serve", "--log-level DEBUG|INFO|WARNING|ERROR|CRITICAL"),
+        ("run", "--cache off|asked|on"),
+        ("exporter", "[--host HOST] [--port PORT]"),
+    ],
+)
+def test_help_says_what_a_flag_does_and_takes(capsys, command, said):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_run_has_no_flags_of_the_standalone_endpoint(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    assert not {"--host", "--port", "--allow-anonymous"} & {*capsys.readouterr().out.replace("[", " ").split()}
 
 
 @pytest.mark.parametrize("command", ["serve", "run"])

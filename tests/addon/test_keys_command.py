@@ -46,6 +46,12 @@ def test_a_key_may_have_its_answers_given_again_or_not(key_file, capsys, flags, 
     assert [fact for fact in facts if fact.startswith("cache=")] == ([listed] if listed else [])
 
 
+def test_a_list_of_no_keys_says_so(key_file, capsys):
+    assert main(["keys", "list"]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, str(key_file) in printed.err) == ("", True)
+
+
 def test_the_list_names_keys_and_shows_none(key_file, capsys):
     main(["keys", "add", "one", "--models", "a,b"])
     main(["keys", "add", "two"])
@@ -62,7 +68,7 @@ def test_the_list_names_keys_and_shows_none(key_file, capsys):
 def test_a_name_can_be_used_again_once_its_key_is_revoked(key_file, capsys):
     assert main(["keys", "add", "ci"]) == 0
     assert main(["keys", "add", "ci"]) == 1
-    assert "two keys are named 'ci'" in capsys.readouterr().err
+    assert "'ci' has a key already: revoke it first, or choose another name." in capsys.readouterr().err
     assert main(["keys", "revoke", "ci"]) == 0
     assert main(["keys", "add", "ci"]) == 0
     assert [key.revoked is None for key in read_key_file(key_file)] == [False, True]
@@ -71,7 +77,7 @@ def test_a_name_can_be_used_again_once_its_key_is_revoked(key_file, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["add", "a b"], "name: String should match"),
+        (["add", "a b"], "A key's name is a letter or a digit, then letters, digits"),
         (["add", "a", "--requests-per-minute", "many"], "requests_per_minute: Input should be a valid integer"),
         (["add", "a", "--dollars-per-day", "-1"], "dollars_per_day: Input should be greater than or equal to 0"),
         (["revoke", "nobody"], "has no key in use named 'nobody'"),
