@@ -139,6 +139,11 @@ def _escape_commands(_logger: WrappedLogger, _method: str, event: EventDict) -> 
     return {name: _COMMANDS.sub(_escape, value) if isinstance(value, str) else value for name, value in event.items()}
 
 
+def _leave_out_empty(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out what holds nothing: programs want all fields in each line, people those that say something."""
+    return {name: value for name, value in event.items() if value is not None and value != []}
+
+
 def _escape(found: re.Match[str]) -> str:
     return ascii(found[0])[1:-1]
 
@@ -151,7 +156,7 @@ def _final_processors(format: str) -> list[Processor]:  # noqa: A002 - the setti
         console = structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
-        renderers = [_escape_commands, console]
+        renderers = [_leave_out_empty, _escape_commands, console]
     return [structlog.processors.format_exc_info, redact, *renderers]
 
 

@@ -105,6 +105,7 @@ class Reloader:
 
     def reload(self) -> None:
         """Put new settings in force, all or none; the log says what came of it."""
+        self._file.has_changed()  # What is read now is not to be read again when the file is looked at.
         try:
             new = self._reread()
             new.require_key()

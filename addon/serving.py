@@ -142,7 +142,8 @@ def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
             sentence = listener.mode
         else:
             sentence = f"{listener.mode} on {listener.url}"
-        structlog.get_logger().info("listening", mode=listener.mode, host=listener.host, port=listener.port)
+        mode = STANDALONE_MODE if listener.is_standalone else listener.mode
+        structlog.get_logger().info("listening", mode=mode, host=listener.host, port=listener.port)
         print(f"Claude Proxy listens: {sentence} (answers come from {whom})", file=sys.stderr, flush=True)
         if listener.client_configuration:
             # Standard error only: it holds a key.

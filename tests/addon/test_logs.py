@@ -67,6 +67,16 @@ def test_nothing_below_the_level_is_written(lines):
     assert lines() == []
 
 
+def test_people_are_spared_the_empty_fields_that_programs_get(capsys, lines):
+    fields = {"status": 200, "retries": 0, "cause": None, "warnings": []}
+    configure_logging("INFO", "json")
+    structlog.get_logger().info("exchange", **fields)
+    assert fields.items() <= lines()[0].items()
+    configure_logging("INFO", "console")
+    structlog.get_logger().info("exchange", **fields)
+    assert capsys.readouterr().out.split()[-2:] == ["retries=0", "status=200"]
+
+
 def test_a_second_configuration_replaces_the_first(lines):
     configure_logging("DEBUG", "console")
     configure_logging("INFO", "json")

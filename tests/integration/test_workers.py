@@ -58,7 +58,7 @@ async def test_workers_share_connections_state_thinking_metrics_and_one_authorit
         assert len(workers) == 3
         await proxy.event("listening", 1)
         assert {event["mode"].partition("@")[0] for event in proxy.events("listening")} == {
-            "reverse:http://standalone.claude-proxy.invalid",
+            "standalone",
             "regular",
         }
         assert len(list((tmp_path / "ca").glob("mitmproxy-ca.pem"))) == 1
