@@ -15,6 +15,7 @@ import msgspec
 from addon.claude import ClaudeClient
 from addon.claude_backends import check_backends
 from addon.doctor_checks import check_authority, check_environment, check_ports, check_state
+from addon.failure_cause import cause_of
 from addon.finding import Finding, failed, fine, warned
 from addon.runtimes import check_runtime
 from addon.settings import Settings, SettingsError
@@ -81,7 +82,9 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
             body = await response.aread()
         except OpenAIError as error:
             advice = "check the network, claude.base_url and claude.proxy (CLAUDE_PROXY_EGRESS_PROXY)"
-            return [failed("Claude", f"{base_url}: {error.message.removesuffix('.')}", advice)]
+            cause = cause_of(error)
+            why = f" ({cause})" if cause else ""
+            return [failed("Claude", f"{base_url}: {error.message.removesuffix('.')}{why}", advice)]
         except (httpx2.RequestError, httpx2.StreamError):
             advice = "check the network, and that claude.base_url leads to Claude's API"
             return [failed("Claude", f"{base_url}: its answer breaks off, or cannot be read", advice)]

@@ -107,7 +107,9 @@ async def test_an_answer_that_cannot_be_read_is_a_finding(answer: bytes) -> None
 async def test_a_missing_key_and_an_address_where_nobody_is_are_found() -> None:
     assert only(await check_claude(load_settings(), NOW), "failed").check == "key"
     claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": "http://127.0.0.1:1"}
-    assert only(await check_claude(settings_with(claude=claude), NOW), "failed").check == "Claude"
+    finding = only(await check_claude(settings_with(claude=claude), NOW), "failed")
+    assert finding.check == "Claude"
+    assert "Claude could not be reached (ConnectionRefusedError: Connection refused)" in finding.detail
 
 
 async def test_no_key_is_missed_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
