@@ -12,7 +12,7 @@ DEPLOYED = sorted(path for path in (ROOT / "deploy").iterdir() if path.is_file()
 
 _ASSIGNMENTS = r"(?:[A-Z_]+=(?:'[^']*'|\S*) *)*"
 _PROGRAMS = "claude-proxy|curl|devenv|docker|helm|iptables|kubectl|mitmdump|node|npm|npx|pip|printf|python3?|sysctl|uv"
-_COMMAND = re.compile(rf"{_ASSIGNMENTS}(?:(?:{_PROGRAMS}) |scripts/\w+(?: |$))|[A-Z_]+='")
+_COMMAND = re.compile(rf"{_ASSIGNMENTS}(?:(?:\.venv/bin/)?(?:{_PROGRAMS}) |scripts/\w+(?: |$))|[A-Z_]+='")
 _OUR_SUBCOMMAND = re.compile(r"(?:config|doctor|exporter|keys|run|serve|simulate) \S")
 """What the text calls by its subcommand alone, as in: `config check [FILE]`."""
 _NAME = re.compile(r"(?:docker|helm|kubectl|uv) [a-z]+")

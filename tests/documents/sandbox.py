@@ -24,19 +24,8 @@ ANSWERED = "simulated Claude"
 """What the app prints if Claude answered it."""
 
 
-def find_uv() -> str:
-    """Find the uv that scripts/setup found or installed."""
-    places = ("uv", "~/.local/bin/uv", "~/.cargo/bin/uv", f"{ROOT}/.cache/uv/bin/uv")
-    found = next(filter(None, (shutil.which(Path(place).expanduser()) for place in places)), None)
-    assert found is not None, "scripts/setup installs uv"
-    return found
-
-
 class Sandbox:
-    """A folder to be in, with an `app.py`.
-
-    `uv run` does everything but bring `.venv` up to date: it would ask a package index, and others use `.venv` too.
-    Nobody starts an exporter unless asked to.
+    """A folder to be in, with an `app.py`. Nobody starts an exporter unless asked to.
 
     Args:
         folder: an empty one.
@@ -47,21 +36,16 @@ class Sandbox:
         self.clone = folder / "clone"
         self.clone.mkdir(parents=True)
         for path in ROOT.iterdir():
-            if path.name not in {"config.json", "config.toml", "uv.lock"}:
+            if path.name not in {"config.json", "config.toml"}:
                 (self.clone / path.name).symlink_to(path)
         (self.clone / "app.py").write_text(APP)
         self.home = folder / "home"
-        programs = folder / "bin"
-        for made in (self.home, programs):
-            made.mkdir()
+        self.home.mkdir()
         shutil.copytree(authority, self.home / ".mitmproxy")
-        (programs / "uv").symlink_to(find_uv())
         self.environment = {
-            "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "HOME": str(self.home),
             "PYTHONUNBUFFERED": "1",
-            "UV_NO_SYNC": "1",
-            "UV_OFFLINE": "1",
             "OPENAI_API_KEY": "sk-the-apps-own",
             "CLAUDE_PROXY_SIMULATE": "true",
             "CLAUDE_PROXY_EXPORTER": "false",

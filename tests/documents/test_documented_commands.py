@@ -93,9 +93,7 @@ def describe_settings(sandbox: Sandbox, command: str) -> None:
 
 def serve_bedrock(sandbox: Sandbox, command: str) -> None:
     of_bedrock = {"AWS_REGION": "us-east-1", "AWS_BEARER_TOKEN_BEDROCK": "bedrock-api-key"}
-    model = "bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-    settings = {"CLAUDE_PROXY_SIMULATE": "false", "CLAUDE_PROXY_DEFAULT_MODEL": model}
-    with sandbox.started(command, LISTENS, **of_bedrock, **settings) as [port]:
+    with sandbox.started(command, LISTENS, CLAUDE_PROXY_SIMULATE="false", **of_bedrock) as [port]:
         assert status_of(port, "/health") == HTTPStatus.OK
 
 
@@ -167,7 +165,7 @@ COMPOSE = ByTest("tests/deploy/test_compose.py::test_prometheus_counts_what_clie
 IMAGE = ByTest(
     "tests/deploy/test_image.py::test_a_container_without_rights_serves_from_read_only_files_and_lets_answers_end"
 )
-EXTRAS = Nowhere("needs the published package", f"{LOOKED_AT}::test_the_extras_that_are_installed_exist")
+EXTRAS = Nowhere("asks a package index", f"{LOOKED_AT}::test_the_extras_that_are_installed_exist")
 MODES = "tests/integration/test_modes_without_settings.py"
 GATEWAY = ByTest(f"{MODES}::test_transparent_mode_answers_a_client_that_only_has_a_route")
 DEVENV = Nowhere("needs Nix", f"{LOOKED_AT}::test_devenv_runs_what_there_is")
@@ -176,15 +174,15 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     # README.md
     ("scripts/demo",): ByCI(),
     ("scripts/test",): ByCI(),
-    ("uv run claude-proxy serve", BASE_URL): Here(serve_an_app),
-    ("uv run claude-proxy run -- python app.py",): Here(run_an_app),
-    ("uv run mitmdump -s addon/main.py", PROXIED): Here(lead_an_app_through),
-    ("uv run claude-proxy doctor",): Here(find_nothing_wrong),
+    (".venv/bin/claude-proxy serve", BASE_URL): Here(serve_an_app),
+    (".venv/bin/claude-proxy run -- python app.py",): Here(run_an_app),
+    (".venv/bin/mitmdump -s addon/main.py", PROXIED): Here(lead_an_app_through),
+    (".venv/bin/claude-proxy doctor",): Here(find_nothing_wrong),
     ("claude-proxy config show",): Here(show_settings),
-    ("uv run --extra bedrock claude-proxy serve",): Here(serve_bedrock),
+    (".venv/bin/claude-proxy serve --default-model bedrock:us.anthropic.claude-sonnet-5-5",): Here(serve_bedrock),
     (
-        "uv run claude-proxy keys add ci --models 'gpt-4o*' --dollars-per-day 5",
-        "HOST=0.0.0.0 uv run claude-proxy serve --workers 2",
+        ".venv/bin/claude-proxy keys add ci --models 'gpt-4o*' --dollars-per-day 5",
+        "HOST=0.0.0.0 .venv/bin/claude-proxy serve --workers 2",
     ): Here(give_out_keys),
     ("scripts/check",): ByCI(),
     ("scripts/clients",): ByCI(),
@@ -197,8 +195,8 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     # docs/operations.md
     ("claude-proxy config check [FILE]",): Here(check_a_file),
     ("claude-proxy config schema",): Here(describe_settings),
-    ("pip install 'claude-proxy[bedrock]'",): EXTRAS,
-    ("pip install 'claude-proxy[otel]'",): EXTRAS,
+    ("pip install '.[bedrock]'",): EXTRAS,
+    ("pip install '.[otel]'",): EXTRAS,
     ("claude-proxy serve --mode regular@8080 --mode standalone",): ByTest(
         "tests/addon/test_cli.py::test_serve_listens_in_several_modes_at_once"
     ),
