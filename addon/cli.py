@@ -119,9 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     exporter.set_defaults(command=_export)
     known: dict[str, Any] = {"default": argparse.SUPPRESS}
     for flag, meaning in (("host", "address to listen on"), ("port", "port, 0 for a free one")):
-        exporter.add_argument(
-            f"--{flag}", dest=f"metrics.exporter_{flag}", metavar=flag.upper(), help=meaning, **known
-        )
+        exporter.add_argument(f"--{flag}", dest=f"metrics.exporter_{flag}", metavar=flag.upper(), help=meaning, **known)
     exporter.add_argument(
         "--folder", type=Path, metavar="DIR", help=f"the folder (default: environment variable {FOLDER_VARIABLE})"
     )
@@ -211,14 +209,25 @@ def _serve(flags: argparse.Namespace) -> int:
     settings.require_key()
     _check_backends(settings)
     modes = tuple(flags.mode or (STANDALONE_MODE,))
-    return serve(settings, Serving(modes, flags.full, flags.confdir, tuple(flags.set)), reread=lambda: _settings(flags))
+    serving = Serving(modes, flags.full, flags.confdir, _mitmproxy_options(flags))
+    return serve(settings, serving, reread=lambda: _settings(flags))
 
 
 def _run(flags: argparse.Namespace) -> int:
     settings = for_one_app(_settings(flags), os.environ)
     settings.require_key()
     _check_backends(settings)
-    return run_with_proxy(settings, flags.app, flags.confdir, flags.set)
+    return run_with_proxy(settings, flags.app, flags.confdir, _mitmproxy_options(flags))
+
+
+def _mitmproxy_options(flags: argparse.Namespace) -> tuple[str, ...]:
+    """Take what --set says. Our own settings are mitmproxy options in mitmdump and mitmweb, which load the addon."""
+    names = {option.partition("=")[0] for option in flags.set}
+    ours = [setting for setting in ALL_SETTINGS if setting.names.option in names]
+    if ours:
+        instead = {setting.names.option: setting.names.flag or setting.names.env for setting in ours}
+        raise StartError([f"--set {option} is for mitmdump: here it is {name}." for option, name in instead.items()])
+    return tuple(flags.set)
 
 
 def _check_backends(settings: Settings) -> None:

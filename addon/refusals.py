@@ -5,6 +5,7 @@ from itertools import chain
 
 import structlog
 from mitmproxy import http
+from mitmproxy.proxy import mode_specs
 
 from addon.connection import refuse_in_head
 from addon.exchange import new_request_id
@@ -28,7 +29,16 @@ def refuse(flow: http.HTTPFlow, error: OpenAIError) -> None:
     body = b"" if flow.request.method == "HEAD" else error.encode()
     refuse_in_head(flow, http.Response.make(error.status, body, headers))
     path = flow.request.path.partition("?")[0]
-    log.info("refused", request_id=request_id, status=error.status, method=flow.request.method[:16], path=path[:200])
+    standalone = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+    log.info(
+        "refused",
+        request_id=request_id,
+        status=error.status,
+        code=error.code,
+        method=flow.request.method[:16],
+        host=None if standalone else flow.request.host[:200],
+        path=path[:200],
+    )
 
 
 def is_ambiguous(request: http.Request) -> bool:

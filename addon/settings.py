@@ -57,10 +57,8 @@ class MissingKeyError(SettingsError):
     """There is neither a key for Claude nor the wish to simulate it."""
 
     def __init__(self) -> None:
-        ways_out = (
-            "set ANTHROPIC_API_KEY, or simulate it: --simulate, CLAUDE_PROXY_SIMULATE=1, --set claude_simulate=true"
-        )
-        super().__init__([f"No key for Claude: {ways_out}."])
+        simulate = "CLAUDE_PROXY_SIMULATE=1, claude-proxy's --simulate, mitmdump's --set claude_simulate=true"
+        super().__init__([f"No key for Claude: set ANTHROPIC_API_KEY, or simulate it: {simulate}."])
 
 
 class Settings(BaseSettings):

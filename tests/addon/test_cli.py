@@ -186,6 +186,8 @@ def test_without_a_key_the_start_fails_with_one_sentence_that_names_both_ways_ou
         (["serve", "--config", "nowhere.toml"], 1, "nowhere.toml cannot be read"),
         (["serve", "--simulate", "--mode", "sideways"], 1, "sideways"),
         (["serve", "--simulate", "--set", "no_such_option=1"], 1, "no_such_option"),
+        (["serve", "--simulate", "--set", "claude_timeout=1"], 1, "--set claude_timeout is for mitmdump"),
+        (["run", "--simulate", "--set", "claude_cache=on", "--", "true"], 1, "here it is --cache"),
         (["serve", "--simulate", "--host", "203.0.113.1"], 1, "Cannot listen on 203.0.113.1:8000"),
         (["run", "--simulate"], 2, "CMD"),
         (["run", "--simulate", "--", "no-such-command-here"], 127, "no-such-command-here: command not found"),

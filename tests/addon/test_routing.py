@@ -125,16 +125,24 @@ def test_a_path_that_is_served_says_405_to_another_method_and_which_there_are(
     method: str, path: str, allowed: str
 ) -> None:
     for standalone in (True, False):
-        refused = Router(OPENAI_HOSTS, "refuse").route(standalone=standalone, host="api.openai.com", method=method, path=path)
+        refused = Router(OPENAI_HOSTS, "refuse").route(
+            standalone=standalone, host="api.openai.com", method=method, path=path
+        )
         assert isinstance(refused, Refuse)
         assert (refused.error.status, refused.error.code) == (405, "method_not_supported")
         assert refused.error.headers == {"allow": allowed}
-    assert Router(OPENAI_HOSTS, "pass").route(standalone=False, host="api.openai.com", method=method, path=path) == Pass()
+    assert (
+        Router(OPENAI_HOSTS, "pass").route(standalone=False, host="api.openai.com", method=method, path=path) == Pass()
+    )
 
 
 def test_an_unknown_path_is_told_what_is_served() -> None:
-    standalone = Router(OPENAI_HOSTS, "pass").route(standalone=True, host="api.openai.com", method="POST", path="/v1/embeddings")
-    proxied = Router(OPENAI_HOSTS, "refuse").route(standalone=False, host="api.openai.com", method="POST", path="/v1/embeddings")
+    standalone = Router(OPENAI_HOSTS, "pass").route(
+        standalone=True, host="api.openai.com", method="POST", path="/v1/embeddings"
+    )
+    proxied = Router(OPENAI_HOSTS, "refuse").route(
+        standalone=False, host="api.openai.com", method="POST", path="/v1/embeddings"
+    )
     assert isinstance(standalone, Refuse)
     assert isinstance(proxied, Refuse)
     for refused in (standalone, proxied):

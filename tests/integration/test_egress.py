@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from addon.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
@@ -87,8 +88,11 @@ async def test_a_plain_request_into_the_network_is_refused(
 ) -> None:
     async with start_proxy(REGULAR, settings=allowing()) as proxy:
         url = f"http://{host}:{inside.port}/secrets"
-        answered = await answer_to(proxy, f"GET {url} HTTP/1.1\r\nhost: api.example\r\n\r\n".encode())
+        with capture_logs() as logs:
+            answered = await answer_to(proxy, f"GET {url} HTTP/1.1\r\nhost: api.example\r\n\r\n".encode())
         assert answered.startswith(b"HTTP/1.1 403 ")
+        [line] = [entry for entry in logs if entry["event"] == "refused"]
+        assert (line["host"], line["path"], line["code"]) == (host.strip("[]"), "/secrets", "host_not_allowed")
     assert inside.connections == 0
 
 
