@@ -23,9 +23,9 @@ __all__ = [
 
 _UNPARSABLE = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library "
-    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble "
-    "figuring out how to fix this, please contact us through our help center at help.openai.com.)"
+    "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)"
 )
+"""Without OpenAI's last sentence, which asks to be written to at its help center: it could not help."""
 
 
 def unparsable_body() -> OpenAIError:
