@@ -1,6 +1,7 @@
 """What `claude-proxy doctor` looks at on this machine: certificate authority, ports, state, environment."""
 
 import datetime as dt
+import difflib
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from cryptography import x509
 from addon.finding import Finding, failed, fine, warned
 from addon.listening import open_sockets
 from addon.metrics_folder import IS_SUPPORTED
-from addon.settings import Settings
+from addon.settings import ALL_SETTINGS, Settings
 from addon.sqlite_store import IN_MEMORY
 from addon.start_error import StartError
 from addon.state_folder import open_store, store_folder
@@ -23,6 +24,7 @@ __all__ = ["check_authority", "check_environment", "check_ports", "check_state"]
 
 _SOON = dt.timedelta(days=30)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_OUR_PREFIX = "CLAUDE_PROXY_"
 _PROXY_PORT = 8080
 """Where mitmdump listens unless it is told otherwise."""
 
@@ -122,7 +124,7 @@ def _check_folder(folder: Path) -> Finding:
 
 
 def check_environment(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
-    """Find variables that lead traffic in circles, or past the proxy."""
+    """Find variables that lead traffic in circles or past the proxy, and those that mean a setting and name none."""
     check = "environment"
     ours = {settings.server.port, _PROXY_PORT}
     alone = "set it for the app alone: `claude-proxy run` started here would go through itself"
@@ -151,6 +153,12 @@ def check_environment(settings: Settings, environment: Mapping[str, str]) -> lis
     if environment.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
         advice = "unset it: `claude-proxy run` makes the app trust what it must"
         findings.append(warned(check, "NODE_TLS_REJECT_UNAUTHORIZED=0 lets Node trust everybody", advice))
+    names = [setting.names.env for setting in ALL_SETTINGS]
+    for name in sorted(environment.keys() - names):
+        if name.startswith(_OUR_PREFIX):
+            close = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+            advice = f"it has no effect: did you mean {close[0]}?" if close else "unset it: it has no effect"
+            findings.append(warned(check, f"{name} is no setting", advice))
     return findings or [fine(check, "no variable leads traffic astray")]
 
 

@@ -177,6 +177,19 @@ def test_variables_that_lead_traffic_astray_are_found(environment: dict[str, str
     assert (finding.status, said in finding.detail) == (status, True)
 
 
+def test_a_variable_that_names_no_setting_is_found() -> None:
+    environment = {"CLAUDE_PROXY_TIMEOUT": "5", "CLAUDE_PROXY_MAX_RETRY": "1", "CLAUDE_PROXY_COLOUR": "red"}
+    findings = check_environment(load_settings({"claude": {"simulate": True}}), environment)
+    assert [(finding.status, finding.detail, finding.advice) for finding in findings] == [
+        ("warning", "CLAUDE_PROXY_COLOUR is no setting", "unset it: it has no effect"),
+        (
+            "warning",
+            "CLAUDE_PROXY_MAX_RETRY is no setting",
+            "it has no effect: did you mean CLAUDE_PROXY_MAX_RETRIES?",
+        ),
+    ]
+
+
 def test_a_proxy_that_would_ask_itself_is_found() -> None:
     settings = load_settings({"claude": {"api_key": "k", "base_url": "http://localhost:8000"}})
     assert "ask itself" in only(check_environment(settings, {}), "failed").advice
