@@ -38,8 +38,9 @@ __all__ = [
     "MessagesSdk",
     "UpstreamBrokenError",
     "is_passing",
+    "last_try_of",
     "open_transport",
-    "retries_before",
+    "request_id_of",
     "timeout_of",
 ]
 
@@ -257,7 +258,8 @@ class MessagesClient:
             # A spent budget has a status that is tried again, and does not come back.
             is_final = refusal.headers.get("x-should-retry") == "false"
             self._on_upstream(str(error.status_code))
-            raise FailedTryError(refusal, None if is_final else _retry_after(refused, now)) from error
+            wait = None if is_final else _retry_after(refused, now)
+            raise FailedTryError(refusal, wait, request_id_of(refused.headers)) from error
         except anthropic.APITimeoutError as error:
             self._on_upstream("timeout")
             raise FailedTryError(
@@ -273,7 +275,8 @@ class MessagesClient:
         except OpenAIError as error:
             self._on_upstream("error_event")
             await answer.close()
-            raise FailedTryError(error, 0 if error.status == 429 or error.status >= 500 else None) from None
+            wait = 0 if error.status == 429 or error.status >= 500 else None
+            raise FailedTryError(error, wait, request_id_of(answer.headers)) from None
         except UpstreamBrokenError as error:
             self._on_upstream("broken")
             await answer.close()
@@ -409,18 +412,23 @@ def is_passing(error: OpenAIError) -> bool:
 class FailedTryError(Exception):
     """One try failed. `retry_after`: the seconds that were asked for, 0 for ours to choose, None for "not again"."""
 
-    def __init__(self, error: OpenAIError, retry_after: float | None) -> None:
+    def __init__(self, error: OpenAIError, retry_after: float | None, request_id: str | None = None) -> None:
         super().__init__(error.message)
         self.error = error
         self.retry_after = retry_after
+        self.request_id = request_id
         self.retries = 0
         """How many tries there had been before the last one."""
 
 
-def retries_before(error: OpenAIError) -> int:
-    """Count the tries after the first one that an error of `MessagesClient.stream` came of."""
-    failure = error.__cause__
-    return failure.retries if isinstance(failure, FailedTryError) else 0
+def last_try_of(error: OpenAIError) -> FailedTryError | None:
+    """Find the try that an error of `MessagesClient.stream` came of."""
+    return error.__cause__ if isinstance(error.__cause__, FailedTryError) else None
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Find the id that Claude, or Amazon, gave to a request."""
+    return headers.get("request-id") or headers.get("x-amzn-requestid")
 
 
 def _retry_after(response: httpx2.Response, now: datetime) -> float | None:

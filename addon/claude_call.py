@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from addon.access import Client
-from addon.claude import UpstreamBrokenError, retries_before
+from addon.claude import UpstreamBrokenError, last_try_of, request_id_of
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
@@ -248,7 +248,9 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 answer = await self._find(params)
                 break
             except OpenAIError as error:
-                caller.figures.retries += retries_before(error)
+                if failure := last_try_of(error):
+                    caller.figures.retries += failure.retries
+                    caller.figures.claude_request_id = failure.request_id
                 other = await self._replace(error) if is_first else None
                 if other is None:
                     raise
@@ -257,7 +259,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             caller.figures.warnings = other.warnings
             params = other.params
         caller.figures.retries += answer.retries
-        caller.figures.claude_request_id = answer.headers.get("request-id") or answer.headers.get("x-amzn-requestid")
+        caller.figures.claude_request_id = request_id_of(answer.headers)
         caller.response_headers = translate_rate_limit_headers(answer.headers, datetime.now(UTC))
         if caller.figures.cache is not None:
             caller.response_headers[CACHE_HEADER] = caller.figures.cache

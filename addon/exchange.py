@@ -60,6 +60,9 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 _TELLING_SECONDS = 10.0
 """How long a client may take to read what went before, to be told of a failure; then its answer is broken off."""
 
+_REFUSALS_OF_A_KEY = frozenset({401, 403, 429})
+"""What Claude has against the key that it is asked with: wrong, without a right, used up."""
+
 _ALWAYS_ADMITTED = OPEN_ENDPOINTS | {Endpoint.RESPONSE_CANCEL, Endpoint.RESPONSE_DELETION, Endpoint.BATCH_CANCEL}
 """What ends work is let in too, or a client without a place could not get one back."""
 
@@ -423,8 +426,7 @@ class Exchange:
 
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error
-        is_ours = error.status < 500 and (error.status != 429 or self.figures.asked_claude is None)
-        self._outcome = "client_error" if is_ours else "upstream_error"
+        self._outcome = "client_error" if self._is_the_clients(error) else "upstream_error"
         try:
             async with asyncio.timeout(_TELLING_SECONDS):
                 await self._tell(error)
@@ -432,6 +434,13 @@ class Exchange:
             self._outcome = "client_left"
         except TimeoutError:
             await self._way_back().abort(error.message)
+
+    def _is_the_clients(self, error: OpenAIError) -> bool:
+        """Whether the client has to do something else, and not the operator or Claude."""
+        if error.status >= 500 or self.figures.asked_claude is None:
+            return error.status < 500
+        brings_key = self.client.claude_key is not None and self.client.key is None
+        return error.status not in ({429} if brings_key else _REFUSALS_OF_A_KEY)
 
     async def _tell(self, error: OpenAIError) -> None:
         if self._status is None:

@@ -44,7 +44,8 @@ OTHER = "other"
 type RefusalReason = Literal["auth", "draining", "host", "not_found", "rate", "request", "size", "store"]
 type Phase = Literal["request", "waiting", "answering"]
 type Outcome = Literal["ok", "client_error", "upstream_error", "client_left", "cut", "internal_error", "unanswered"]
-"""How an exchange ended: `client_left` is nobody's failure, `cut` is the proxy's end, `upstream_error` also a 429."""
+"""How an exchange ended: `client_left` is nobody's failure, `cut` is the proxy's end, `upstream_error` also what Claude
+has against the key for it: 401, 403, 429."""
 
 
 OPERATIONS: Mapping[Endpoint, str] = MappingProxyType(

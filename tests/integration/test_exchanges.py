@@ -110,8 +110,18 @@ async def test_one_log_line_says_what_came_of_an_exchange_and_holds_no_content(s
             503,
             "upstream_error",
         ),
+        (
+            json.dumps(body('[[simulate: {"status": 401, "error": {"type": "authentication_error"}}]]')).encode(),
+            401,
+            "upstream_error",
+        ),
+        (
+            json.dumps(body('[[simulate: {"status": 400, "error": {"type": "invalid_request_error"}}]]')).encode(),
+            400,
+            "client_error",
+        ),
     ],
-    ids=["client", "upstream"],
+    ids=["client", "upstream", "the_operators_key", "the_clients_request"],
 )
 async def test_the_log_line_names_who_is_to_blame(
     start_proxy: ProxyStarter, simulation: RunningSimulation, request_body: bytes, status: int, outcome: str
@@ -124,6 +134,7 @@ async def test_the_log_line_names_who_is_to_blame(
                 await settled(proxy)
         [line] = [entry for entry in logs if entry["event"] == "exchange"]
         assert (response.status_code, line["status"], line["outcome"]) == (status, status, outcome)
+        assert (line["claude_request_id"] is not None) == (request_body != b"{")
 
 
 async def test_U6_a_client_that_leaves_is_logged_with_the_tokens_so_far(start_proxy: ProxyStarter) -> None:
