@@ -41,7 +41,7 @@ from addon.metrics_folder import check_folder, folder_in_use
 from addon.mitmproxy_errors import answer_errors_with
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
 from addon.proxy_gate import ProxyGate
-from addon.reachability import listens_beyond_loopback
+from addon.reachability import listens_beyond_loopback, proxies_beyond_loopback
 from addon.refusals import AMBIGUOUS, is_ambiguous, make_last_response, make_mitmproxys_error, refuse
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
@@ -175,8 +175,17 @@ class ClaudeProxyAddon:
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
+            self._warn_of_an_open_proxy(settings)
             self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply)
             self._watching = asyncio_utils.create_task(self._reloader.watch(), name="settings watch", keep_ref=False)
+
+    def _warn_of_an_open_proxy(self, settings: Settings) -> None:
+        """Say where anybody may come: mitmdump listens on all addresses. `claude-proxy` says so where it starts."""
+        if settings.access.proxy_keys or ("proxyauth" in ctx.options and ctx.options.proxyauth):
+            return
+        if proxies_beyond_loopback(ctx.options.mode, ctx.options.listen_host):
+            instead = "--listen-host 127.0.0.1 keeps it to this machine, access.proxy_keys or proxyauth asks who it is"
+            log.warning("open_proxy", detail=f"other machines can reach the proxy and use your key: {instead}")
 
     def _require_some_key(self) -> None:
         """Make a key where other machines may come and there is none; until then no request is answered."""

@@ -3,9 +3,12 @@
 import ipaddress
 from collections.abc import Sequence
 
-from mitmproxy.proxy.mode_specs import ProxyMode, ReverseMode
+from mitmproxy.proxy.mode_specs import LocalMode, ProxyMode, ReverseMode, TunMode, WireGuardMode
 
-__all__ = ["is_loopback", "listens_beyond_loopback"]
+__all__ = ["is_loopback", "listens_beyond_loopback", "proxies_beyond_loopback"]
+
+_NOT_FOR_ANYBODY = (LocalMode, TunMode, WireGuardMode)
+"""Modes that take the traffic of this machine, or of those that have a key of theirs."""
 
 
 def is_loopback(host: str) -> bool:
@@ -27,3 +30,9 @@ def listens_beyond_loopback(modes: Sequence[str], listen_host: str) -> bool:
     """
     parsed = map(ProxyMode.parse, modes)
     return any(isinstance(mode, ReverseMode) and not is_loopback(mode.listen_host(listen_host)) for mode in parsed)
+
+
+def proxies_beyond_loopback(modes: Sequence[str], listen_host: str) -> bool:
+    """Whether a proxy among the modes can be reached from other machines. Arguments as above."""
+    proxies = [mode for mode in map(ProxyMode.parse, modes) if not isinstance(mode, (ReverseMode, *_NOT_FOR_ANYBODY))]
+    return any(not is_loopback(mode.listen_host(listen_host)) for mode in proxies)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from addon.access import Access, key_file_of
 from addon.client_keys import KeyFileError, change_key_file, new_key
-from addon.reachability import listens_beyond_loopback
+from addon.reachability import listens_beyond_loopback, proxies_beyond_loopback
 from addon.setting_sections import AccessSettings, StoreSettings
 from translators.errors import OpenAIError
 
@@ -250,3 +250,20 @@ def test_keys_may_come_as_json_from_the_environment():
 )
 def test_it_is_known_which_listeners_other_machines_can_reach(modes, host, beyond):
     assert listens_beyond_loopback(modes, host) is beyond
+
+
+@pytest.mark.parametrize(
+    ("modes", "host", "beyond"),
+    [
+        (["regular"], "", True),
+        (["regular"], "127.0.0.1", False),
+        (["regular@127.0.0.1:8080"], "", False),
+        (["socks5@0.0.0.0:1080"], "127.0.0.1", True),
+        (["upstream:http://corp:3128"], "", True),
+        (["reverse:http://standalone.claude-proxy.invalid@8000"], "", False),
+        (["local", "wireguard"], "", False),
+    ],
+    ids=str,
+)
+def test_a_proxy_that_other_machines_can_reach_is_known(modes, host, beyond):
+    assert proxies_beyond_loopback(modes, host) is beyond

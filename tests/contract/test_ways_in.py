@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI, AzureOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
 
 from addon.settings import load_settings
-from tests.contract.proxy_process import APP_KEY, CLAUDE_KEY, ProxyProcess, Way
+from tests.contract.proxy_process import APP_KEY, CLAUDE_KEY, ProxyProcess, Way, proxy_process
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream
 from tests.integration.running_proxy import run_proxy
@@ -162,6 +162,16 @@ def test_a_chat_never_reaches_the_real_host(
         list(client.chat.completions.create(model="gpt-4o", messages=HELLO, stream=stream))
     assert [received.path for received in host.received] == ["/v1/embeddings"]
     assert len(claude.calls) == 2
+
+
+def test_mitmdump_says_that_other_machines_can_use_it(
+    contract_confdir: Path, claude: SimulatedUpstream, proxy: ProxyProcess, tmp_path: Path
+) -> None:
+    everywhere = ("--mode", "regular@0.0.0.0:0")
+    with proxy_process(contract_confdir, tmp_path / "output", claude.base_url, *everywhere) as open_proxy:
+        assert '"event":"open_proxy"' in open_proxy.printed()
+        assert "--listen-host 127.0.0.1" in open_proxy.printed()
+    assert "open_proxy" not in proxy.printed()
 
 
 def test_other_hosts_are_left_alone(proxy: ProxyProcess, claude: SimulatedUpstream, host: RealHost) -> None:

@@ -33,7 +33,7 @@ def serve_an_app(sandbox: Sandbox, serve: str, app: str) -> None:
 
 def lead_an_app_through(sandbox: Sandbox, mitmdump: str, app: str) -> None:
     configuration = sandbox.home / ".mitmproxy/config.yaml"
-    configuration.write_text("listen_host: 127.0.0.1\nlisten_port: 0\n")
+    configuration.write_text("listen_port: 0\n")
     with sandbox.started(mitmdump, r"proxy listening at \S+:(\d+)") as [port]:
         assert ANSWERED in sandbox.run(app.replace("8080", port))
 
@@ -176,7 +176,7 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ("scripts/test",): ByCI(),
     (".venv/bin/claude-proxy serve", BASE_URL): Here(serve_an_app),
     (".venv/bin/claude-proxy run -- python app.py",): Here(run_an_app),
-    (".venv/bin/mitmdump -s addon/main.py", PROXIED): Here(lead_an_app_through),
+    (".venv/bin/mitmdump -s addon/main.py --listen-host 127.0.0.1", PROXIED): Here(lead_an_app_through),
     (".venv/bin/claude-proxy doctor",): Here(find_nothing_wrong),
     ("claude-proxy config show",): Here(show_settings),
     (".venv/bin/claude-proxy serve --default-model bedrock:us.anthropic.claude-sonnet-5-5",): Here(serve_bedrock),
