@@ -6,6 +6,7 @@ from collections.abc import Callable
 import brotli
 import zstandard
 
+from addon.request_stream import too_large
 from translators.errors import OpenAIError
 
 __all__ = ["decode_body"]
@@ -41,7 +42,7 @@ def decode_body(body: bytes, content_encoding: str, limit: int) -> bytes:
         except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
             raise OpenAIError(400, f"The request body is not valid {name}.") from error
         if len(body) > limit:
-            raise OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+            raise too_large(limit)
     return body
 
 

@@ -14,7 +14,8 @@ _HIGH_WATER = 256 * 1024
 
 def too_large(limit: int) -> OpenAIError:
     """Make the error for a body of more than `limit` bytes."""
-    return OpenAIError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
+    message = f"The request body is larger than {limit} bytes (setting limits.max_request_bytes)."
+    return OpenAIError(413, message, code="request_too_large")
 
 
 class RequestStream:

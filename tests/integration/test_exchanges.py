@@ -171,7 +171,7 @@ async def test_an_oversize_body_is_refused_as_json_and_reaches_nobody(
             response = await client.post(URL, content=large if declared else pieces())
             assert response.status_code == 413
             assert response.json()["error"] == {
-                "message": "The request body is larger than 10000 bytes.",
+                "message": "The request body is larger than 10000 bytes (setting limits.max_request_bytes).",
                 "type": "invalid_request_error",
                 "param": None,
                 "code": "request_too_large",
