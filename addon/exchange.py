@@ -405,7 +405,7 @@ class Exchange:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            message = f"The answer took longer than {seconds:g} seconds."
+            message = f"The answer took longer than {seconds:g} seconds (setting limits.answer_seconds)."
             raise OpenAIError(504, message, "server_error", "timeout") from error
 
     async def _admit_and_answer(self, answer: Answer) -> None:
@@ -486,11 +486,19 @@ class Exchange:
 
 def head_too_large(limit: int) -> OpenAIError:
     """Refuse a request's first line and headers."""
-    return OpenAIError(431, f"The request's headers are larger than {limit} bytes.", code="headers_too_large")
+    return OpenAIError(
+        431,
+        f"The request's headers are larger than {limit} bytes (setting limits.max_header_bytes).",
+        code="headers_too_large",
+    )
 
 
 def _too_slow(seconds: float) -> OpenAIError:
-    return OpenAIError(408, f"The request body took longer than {seconds:g} seconds.", code="request_timeout")
+    return OpenAIError(
+        408,
+        f"The request body took longer than {seconds:g} seconds (setting limits.body_seconds).",
+        code="request_timeout",
+    )
 
 
 async def _refuse_draining(exchange: Exchange) -> None:

@@ -106,7 +106,10 @@ async def test_an_answer_has_a_deadline(start_proxy: ProxyStarter, bounded: Boun
     else:
         assert response.status_code == 504
         error = response.json()["error"]
-    assert (error["code"], error["message"]) == ("timeout", "The answer took longer than 1 seconds.")
+    assert (error["code"], error["message"]) == (
+        "timeout",
+        "The answer took longer than 1 seconds (setting limits.answer_seconds).",
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"], ids=["translated", "forwarded"])
