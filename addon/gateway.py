@@ -109,6 +109,7 @@ class Gateway:
             tell()
         made = [asyncio.ensure_future(response.finished()) for response in self.background.values()]
         if working := {*self.running, *made, *self.batches.values()}:
+            log.info("draining", running=len(working), seconds=seconds)
             await asyncio.wait(working, timeout=seconds)
         # First those in the background, so that those who follow one learn how it ends.
         if stopped := [asyncio.ensure_future(response.stop()) for response in self.background.values()]:

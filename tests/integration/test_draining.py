@@ -121,6 +121,8 @@ async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finishe
             rest = await running.reader.readuntil(b"[DONE]")
             assert b" more" in rest
             assert await proxy.process.wait() == 0
+            [draining] = proxy.events("draining")
+            assert (draining["running"], draining["seconds"]) == (1, 30)
 
 
 async def until_not_ready(client: Client) -> None:
