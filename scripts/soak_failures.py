@@ -13,7 +13,7 @@ REFUSED: tuple[tuple[str, str, bytes, int], ...] = (
     ("POST", "/v1/chat/completions", b'{"messages": [{"role": "user", "content": "no model"}]}', 400),
     ("POST", "/v1/responses", b'{"model": "gpt-4o", "input": "x", "previous_response_id": "resp_0"}', 400),
     ("GET", "/v1/responses/resp_unknown", b"", 404),
-    ("DELETE", "/v1/chat/completions", b"", 404),
+    ("DELETE", "/v1/chat/completions", b"", 405),
     ("POST", "/v1/no/such/path", b"{}", 404),
 )
 """Method, path, body, status."""

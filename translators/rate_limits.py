@@ -67,7 +67,7 @@ def _remaining(headers: Mapping[str, str], kind: LimitKind) -> float:
 def rate_limit_reached(
     kind: LimitKind, whose: str, states: Mapping[LimitKind, LimitState], per_minute: int, seconds: float
 ) -> OpenAIError:
-    """Refuse for a limit a minute; `states` has that of its kind, `seconds` is how long to wait."""
+    """Refuse for a limit, which is `per_minute`; `states` has that of its kind, `seconds` is how long to wait."""
     state = states[kind]
     seconds = math.ceil(seconds * 1000) / 1000
     used = state.limit - max(0, state.remaining)

@@ -138,7 +138,7 @@ async def test_many_exchanges_at_once_end_at_zero(start_proxy: ProxyStarter) -> 
     ("script", "stream", "outcome", "status_class"),
     [
         (sending(answered_with(400, "invalid_request_error", "no")), True, "client_error", "4xx"),
-        (sending(answered_with(401, "authentication_error", "no")), False, "client_error", "4xx"),
+        (sending(answered_with(401, "authentication_error", "no")), False, "upstream_error", "4xx"),
         (sending(answered_with(429, "rate_limit_error", "no", retry_after="900")), False, "upstream_error", "4xx"),
         (sending(answered_with(529, "overloaded_error", "no", retry_after="900")), True, "upstream_error", "5xx"),
         (sending(b"", cut=True), True, "upstream_error", "5xx"),
