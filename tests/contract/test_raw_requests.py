@@ -210,10 +210,10 @@ def test_a_body_in_pieces_without_a_length_is_read_to_its_end(way: Way) -> None:
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
-def test_other_methods_of_a_served_path_are_not_found(proxy: ProxyProcess, method: str) -> None:
+def test_other_methods_of_a_served_path_are_told_those_that_there_are(proxy: ProxyProcess, method: str) -> None:
     with proxy.way("base_url").http() as http:
         response = http.request(method, "/chat/completions")
-    assert response.status_code == 404
+    assert (response.status_code, response.headers["allow"]) == (405, "POST, GET")
     assert response.json()["error"]["type"] == "invalid_request_error"
 
 
