@@ -261,7 +261,7 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ("devenv shell",): DEVENV,
     ("devenv test",): DEVENV,
     # docs/performance.md
-    ("scripts/bench --peers", "scripts/bench --peers --rounds 3 --streams 500"): Nowhere(
+    ("scripts/bench --peers", "scripts/bench --peers --rounds 2 --streams 500"): Nowhere(
         "installs two other gateways, which takes minutes", f"{LOOKED_AT}::test_the_scripts_are_in_order"
     ),
     ("scripts/bench --quick",): BENCH,
