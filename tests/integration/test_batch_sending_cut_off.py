@@ -1,9 +1,10 @@
 """Batches whose sending is cut off when Claude may have taken them: none is sent, and paid for, twice."""
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ def make_anothers_too_and_lose(make: Make, *given: Any) -> None:
     make_and_lose(make, *given)
 
 
+@contextlib.asynccontextmanager
+async def client_of_proxy(
+    start_proxy: ProxyStarter, simulation: RunningSimulation, folder: Path
+) -> AsyncIterator[openai.AsyncOpenAI]:
+    settings = settings_with_store(simulation.base_url, folder / "store.sqlite3")
+    async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        yield client
+
+
 def codes_of(batch: openai.types.Batch) -> list[str | None]:
     assert batch.errors is not None
     return [error.code for error in batch.errors.data or ()]
@@ -122,8 +132,7 @@ async def test_what_claude_took_without_our_seeing_it_is_found(
 
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, make_and_fail)
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             batch = await ended(client, (await create(client, LINES)).id)
             output, errors = await outcome(client, batch)
         assert made_at(simulation) == 1
@@ -158,8 +167,7 @@ async def test_it_is_not_decided_before_claude_can_have_listed_it(
 
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, make_late)
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             batch = await ended(client, (await create(client, LINES)).id)
         assert made_at(simulation) == 1
     assert batch.status == "completed"
@@ -170,8 +178,7 @@ async def test_a_batch_that_several_of_claudes_could_be_fails_and_is_not_sent_ag
 ) -> None:
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, make_anothers_too_and_lose)
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             batch = await ended(client, (await create(client, LINES)).id)
         assert made_at(simulation) == 1
     assert (batch.status, codes_of(batch)) == ("failed", ["batch_unconfirmed"])
@@ -182,8 +189,7 @@ async def test_a_batch_whose_results_are_anothers_fails(
 ) -> None:
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, make_anothers_and_lose)
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             batch = await ended(client, (await create(client, LINES)).id)
         assert made_at(simulation) == 1
     assert (batch.status, codes_of(batch)) == ("failed", ["batch_unconfirmed"])
@@ -195,8 +201,7 @@ async def test_what_may_be_anothers_is_not_cancelled_and_what_it_answers_is_not_
 ) -> None:
     async with simulated_claude(1.0) as simulation:
         instead(simulation, monkeypatch, make_and_lose)
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             made = await create(client, LINES)
             await asked_for(1, simulation)
             await client.batches.cancel(made.id)
@@ -217,8 +222,7 @@ async def test_of_lines_with_other_headers_those_that_are_sent_are_not_sent_agai
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, make, lose, make, make_and_lose)
         monkeypatch.setattr("addon.batch_sending.MAX_REQUESTS", 3)
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             cold, warm = {"model": "claude-haiku-4-5"}, {"model": "claude-haiku-4-5", "temperature": 0.2}
             lines = [line(name, chat(name, **(warm if name in "bdf" else cold))) for name in "abcdef"]
             batch = await ended(client, (await create(client, lines)).id)
@@ -240,8 +244,7 @@ async def test_what_could_not_be_sent_within_the_window_expires_and_what_could_i
     monkeypatch.setattr("addon.batches._WINDOW_SECONDS", 2)
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, lambda make, *given: make(*given), *(refuse for _ in range(1000)))
-        settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
-        async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
+        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             batch = await ended(client, (await create(client, LINES)).id)
             output, errors = await outcome(client, batch)
     assert batch.status == "expired"
