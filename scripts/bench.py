@@ -9,7 +9,7 @@
 
 Upstream is the simulated Claude in its fast mode. Four endpoints are asked for the same: the upstream itself,
 `mitmdump` as a plain reverse proxy (the base of all ratios), `claude-proxy serve`, and `mitmdump -s addon/main.py`.
-Upstream and load generator have one core, the endpoints another, if there are two. All traffic stays on 127.0.0.1, and
+Upstream and load generator have one core, the endpoints another, if there are two (with `--workers` all have all). All traffic stays on 127.0.0.1, and
 every answer is checked to its last byte: one that is wrong fails the run.
 
 CPU time is what the kernel booked to all threads of an endpoint's processes until it is quiet again, so work that is
@@ -176,14 +176,18 @@ def main() -> None:
     # As for Ctrl-C: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        with started(names, folder) as (endpoints, load):
+        with started(names, folder, pinned=not flags.workers) as (endpoints, load):
             proxies = [endpoint for endpoint in endpoints if endpoint.process]
             if flags.growth:
                 growths = [measure_growth(endpoint, load, flags.growth) for endpoint in proxies]
                 said = f"{to_text(growth_rows(growths), markdown=flags.markdown)}\n\n{machine()}."
             elif flags.workers:
                 times = measure_workers(*proxies, load, rounds=rounds, seconds=seconds)
-                said = f"Two workers answer {times:.2f} times as many requests as one.\n\n{machine()}; {medians}."
+                said = (
+                    f"Two workers answer {times.by_cpu:.2f} times as many requests as one, by the CPU time of a request; "
+                    f"{times.answered:.2f} times\nas many here, where the load has the cores that they leave.\n\n"
+                    f"{machine()}; {medians}."
+                )
             else:
                 figures = measure(endpoints, load, rounds=rounds, seconds=seconds, streams=streams)
                 table = to_text(rows(figures, seconds, streams), markdown=flags.markdown)

@@ -54,12 +54,9 @@ class Endpoint:
         return found
 
     def cpu_seconds(self) -> float:
-        """CPU time so far."""
-        return sum(self.cpu_seconds_by_pid().values())
-
-    def cpu_seconds_by_pid(self) -> dict[int, float]:
         """CPU time so far, of all threads: the scheduler's nanoseconds, not the ticks of `stat`."""
-        return {pid: sum(map(_nanoseconds, Path(f"/proc/{pid}/task").glob("*/schedstat"))) / 1e9 for pid in self.pids()}
+        threads = (thread for pid in self.pids() for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return sum(map(_nanoseconds, threads)) / 1e9
 
     def mib(self, pids: Sequence[int] | None = None) -> float:
         """Resident memory, of all processes or of some."""
@@ -167,10 +164,13 @@ def _command(name: str, port: int, upstream: str, folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def started(names: Sequence[str], folder: Path) -> Iterator[tuple[list[Endpoint], Load]]:
-    """Start the upstream, the endpoints and the load generator; end them all."""
+def started(names: Sequence[str], folder: Path, *, pinned: bool = True) -> Iterator[tuple[list[Endpoint], Load]]:
+    """Start the upstream, the endpoints and the load generator; end them all.
+
+    Endpoints have one core, the upstream and the load generator another, if there are two; not `pinned`, all have all.
+    """
     usable = sorted(os.sched_getaffinity(0))
-    theirs, ours = (usable[0], usable[-1]) if len(usable) > 1 else (None, None)
+    theirs, ours = (usable[0], usable[-1]) if pinned and len(usable) > 1 else (None, None)
     upstream_port = _free_port()
     upstream = f"http://127.0.0.1:{upstream_port}"
     # Nothing of this shell's own settings or proxies may change what is measured.

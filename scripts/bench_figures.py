@@ -8,7 +8,7 @@ from typing import Any
 
 from bench_endpoints import ONE_REQUEST, Endpoint, Load
 
-__all__ = ["Figures", "Growth", "measure", "measure_growth", "measure_workers"]
+__all__ = ["Figures", "Growth", "Workers", "measure", "measure_growth", "measure_workers"]
 
 HELD = {"stream": True, "chunks": 100, "interval": 3.0, "hold": True}
 """Streams that stay open while memory is looked at: slow ones, so that an endpoint has time for many."""
@@ -129,24 +129,28 @@ def measure_growth(endpoint: Endpoint, load: Load, requests: int) -> Growth:
     return Growth(endpoint.name, result["requests"], before, endpoint.mib())
 
 
-def measure_workers(one: Endpoint, two: Endpoint, load: Load, *, rounds: int, seconds: float) -> float:
-    """Say how many times the requests of one worker two could answer, if each had a core of its own.
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """How many times the requests of one worker two have answered, with a core for each of them."""
 
-    The busier of them is the limit: so it is the CPU time that a request takes of one worker alone, by that which it
-    takes of the busier of two. Clients pause, so that no worker waits for another, and a core shared is no limit.
-    """
-    job = {**SMALL, "clients": 64, "pause": 0.2, "seconds": seconds}
+    answered: float
+    """As it was. The load generator and the upstream need cores too: they have what the workers leave."""
+    by_cpu: float
+    """As it were if those had cores of their own: the CPU time of a request at one, by half of that at two."""
+
+
+def measure_workers(one: Endpoint, two: Endpoint, load: Load, *, rounds: int, seconds: float) -> Workers:
+    """Keep one worker busy, then two, with more clients than they can answer at once; take medians over the rounds."""
+    job = {**SMALL, "clients": 64, "seconds": seconds}
     for endpoint in (one, two):
         load.run(endpoint, job)
-    times = []
-    for _ in range(rounds):
-        busiest = []
-        for endpoint in (one, two):
-            endpoint.settle()
-            before = endpoint.cpu_seconds_by_pid()
-            result = load.run(endpoint, job)
-            endpoint.settle()
-            used = [seconds - before.get(pid, 0.0) for pid, seconds in endpoint.cpu_seconds_by_pid().items()]
-            busiest.append(max(used) / result["requests"])
-        times.append(busiest[0] / busiest[1])
-    return statistics.median(times)
+    answered, by_cpu = [], []
+    for round_number in range(rounds):
+        requests, cost = {}, {}
+        for endpoint in ((one, two), (two, one))[round_number % 2]:
+            before = endpoint.settle()
+            requests[endpoint.name] = load.run(endpoint, job)["requests"]
+            cost[endpoint.name] = (endpoint.settle() - before) / requests[endpoint.name]
+        answered.append(requests[two.name] / requests[one.name])
+        by_cpu.append(2 * cost[one.name] / cost[two.name])
+    return Workers(statistics.median(answered), statistics.median(by_cpu))

@@ -40,6 +40,17 @@ def test_every_figure_is_measured():
             assert all(re.fullmatch(r"\d[\d.e+]*", cell) and float(cell) > 0 for cell in cells), title
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU time and memory are read from /proc")
+@pytest.mark.timeout(240)
+def test_two_workers_are_measured_beside_one():
+    command = [sys.executable, SCRIPTS / "bench.py", "--workers", "--rounds", "1", "--seconds", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
+    assert done.returncode == 0, done.stderr
+    by_cpu, here = map(float, re.findall(r"(\d\.\d\d) times", done.stdout))
+    assert 1 < by_cpu < 3
+    assert 0.3 < here < 3
+
+
 @pytest.mark.parametrize(
     ("stream", "answer", "complaint"),
     [
