@@ -6,7 +6,7 @@ for as long as `retry-after` says; ours stop at a limit, and with the client.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -17,26 +17,22 @@ from anthropic.resources.messages import AsyncMessages
 from anthropic.types import MessageCountTokensParams
 
 from addon.claude_batches import ClaudeBatches
-from addon.claude_errors import UNREADABLE, translated_errors
+from addon.claude_body import UpstreamBrokenError
+from addon.claude_errors import translated_errors
 from addon.claude_files import ClaudeFiles
 from addon.claude_sdk import ClaudeSdk, key_headers
-from addon.claude_transport import SILENT, ClaudeHttpClient, reader_of
-from addon.event_stream import EVENT_STREAM, read_event_stream
-from addon.header_fields import folded_fields
+from addon.claude_stream import ClaudeStream
+from addon.claude_transport import ClaudeHttpClient
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
-from translators.claude_events import Event, MalformedEventError, parse_event
-from translators.errors import OpenAIError, translate_claude_error, translate_error_event
+from translators.errors import OpenAIError, translate_claude_error
 from translators.rate_limit_headers import read_retry_after
-from translators.sse import EventTooLargeError, SseParser
 
 __all__ = [
     "ClaudeClient",
-    "ClaudeStream",
     "FailedTryError",
     "MessagesClient",
     "MessagesSdk",
-    "UpstreamBrokenError",
     "is_passing",
     "last_try_of",
     "open_transport",
@@ -57,10 +53,6 @@ _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 8.0
 
 
-class UpstreamBrokenError(Exception):
-    """The connection to Claude failed, or brought what is no event stream. The text says which, without content."""
-
-
 class _Count(msgspec.Struct):
     input_tokens: int
 
@@ -69,98 +61,6 @@ class _ModelPage(msgspec.Struct):
     data: list[dict[str, Any]]
     has_more: bool = False
     last_id: str | None = None
-
-
-class ClaudeStream:
-    """One answer of Claude, streaming. Its first events are there, and are no error."""
-
-    def __init__(self, response: httpx2.Response, on_unknown: Callable[[], None] = lambda: None) -> None:
-        self._response = response
-        self._read_bytes = reader_of(response)
-        self._on_unknown = on_unknown
-        self.headers: Mapping[str, str] = folded_fields(response.headers.raw, "latin-1")
-        """Claude's response headers, names in lower case."""
-        is_framed = self.headers.get("content-type", "").startswith(EVENT_STREAM)
-        self._reads = self._read_frames() if is_framed else self._read()
-        self._first: list[Event] = []
-        self.retries = 0
-
-    async def read_first(self) -> None:
-        """Wait for the first events.
-
-        Raises:
-            UpstreamBrokenError: the connection ended or broke before.
-            OpenAIError: the first event is an error, which came with a status of 200.
-        """
-        self._first = await anext(self._reads, [])
-        if not self._first:
-            raise UpstreamBrokenError("Claude's answer was empty")
-        if (error := self._first[0].error) is not None:
-            raise translate_error_event(error)
-
-    def events(self) -> AsyncIterator[list[Event]]:
-        """Iterate over the events as they come: those of one read together, so that they go on together.
-
-        Raises:
-            UpstreamBrokenError: the connection broke, or sent what is no event.
-        """
-        return self
-
-    def __aiter__(self) -> AsyncIterator[list[Event]]:
-        return self
-
-    def __anext__(self) -> Awaitable[list[Event]]:
-        # No generator in between: this is for each chunk.
-        return self._take_first() if self._first else anext(self._reads)
-
-    async def _take_first(self) -> list[Event]:
-        first, self._first = self._first, []
-        return first
-
-    async def _read(self) -> AsyncIterator[list[Event]]:
-        parser = SseParser()
-        try:
-            while chunk := await self._read_bytes():
-                events: list[Event] = []
-                unreadable = None
-                try:
-                    for payload in parser.feed(chunk):
-                        if (event := parse_event(payload)) is not None:
-                            events.append(event)
-                        else:
-                            self._on_unknown()
-                except (MalformedEventError, EventTooLargeError) as error:
-                    unreadable = error
-                if events:
-                    yield events
-                if unreadable:
-                    raise UpstreamBrokenError("Claude's answer could not be read") from unreadable
-        except SILENT as error:
-            raise UpstreamBrokenError("Claude fell silent") from error
-        except UNREADABLE as error:
-            raise UpstreamBrokenError("the connection to Claude broke") from error
-
-    async def _read_frames(self) -> AsyncIterator[list[Event]]:
-        try:
-            async for payload in read_event_stream(self._pieces()):
-                if (event := parse_event(payload)) is not None:
-                    yield [event]
-                else:
-                    self._on_unknown()
-        except (MalformedEventError, ValueError) as error:
-            raise UpstreamBrokenError("Claude's answer could not be read") from error
-        except SILENT as error:
-            raise UpstreamBrokenError("Claude fell silent") from error
-        except UNREADABLE as error:
-            raise UpstreamBrokenError("the connection to Claude broke") from error
-
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        while piece := await self._read_bytes():
-            yield piece
-
-    async def close(self) -> None:
-        """End the call; Claude stops generating when its answer is not yet complete."""
-        await self._response.aclose()
 
 
 class MessagesSdk(Protocol):

@@ -9,7 +9,8 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from addon.access import Client
-from addon.claude import UpstreamBrokenError, last_try_of, request_id_of
+from addon.claude import last_try_of, request_id_of
+from addon.claude_body import UpstreamBrokenError
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
@@ -199,40 +200,42 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             await self._ask_and_send_on(params)
 
     async def _ask_and_send_on(self, params: dict[str, Any]) -> None:
-        stream, figures = self._stream, self._caller.figures
         answer = await self._ask(params)
         try:
-            async for events in answer.events():
-                if figures.first_event is None:
-                    figures.first_event = time.perf_counter()
-                    figures.response_model = events[0].message.model if events[0].message else None
-                pieces: list[Piece] = []
-                failure = None
-                for event in events:
-                    try:
-                        pieces += stream.translate(event)
-                    except OpenAIError as error:
-                        failure = error
-                        break
-                    except (IllegalEventOrderError, MalformedEventError) as error:
-                        failure = _cut_off(str(error))
-                        break
-                if stream.completed and self._on_complete is not None:
-                    await self._on_complete()
-                if pieces:
-                    await self._sink(pieces)
-                if failure:
-                    raise failure
-                if stream.stopped_early:
-                    break
+            await answer.pass_on(self._send_on)
         except UpstreamBrokenError as error:
             # What breaks after the last event takes nothing away.
-            if not (stream.completed or stream.paused):
+            if not (self._stream.completed or self._stream.paused):
                 raise _cut_off(str(error)) from error
         finally:
             await answer.close()
             if self._cached is not None:
                 self._cache_outcome = self._note_outcome(self._cached)
+
+    async def _send_on(self, events: list[Event]) -> bool:
+        """Send on what the events of one read become; return whether more of the answer is wanted."""
+        stream, figures = self._stream, self._caller.figures
+        if figures.first_event is None:
+            figures.first_event = time.perf_counter()
+            figures.response_model = events[0].message.model if events[0].message else None
+        pieces: list[Piece] = []
+        failure = None
+        for event in events:
+            try:
+                pieces += stream.translate(event)
+            except OpenAIError as error:
+                failure = error
+                break
+            except (IllegalEventOrderError, MalformedEventError) as error:
+                failure = _cut_off(str(error))
+                break
+        if stream.completed and self._on_complete is not None:
+            await self._on_complete()
+        if pieces:
+            await self._sink(pieces)
+        if failure:
+            raise failure
+        return not stream.stopped_early
 
     def _note_outcome(self, answer: CachedAnswer) -> CacheOutcome:
         """Note what the cache has to do with the turn, which counts as made if one of its segments was."""

@@ -8,7 +8,7 @@ import anthropic
 import httpx2
 import msgspec
 
-from addon.claude_transport import BROKEN
+from addon.claude_body import BROKEN
 from translators.errors import OpenAIError, translate_claude_error
 
 __all__ = ["UNREADABLE", "translated_errors"]

@@ -6,7 +6,6 @@ be waited for without end. https://github.com/aio-libs/aiohttp, `client_proto.py
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, override
@@ -17,26 +16,28 @@ from aiohttp.client_proto import ResponseHandler
 from anthropic import DefaultAioHttpClient
 from multidict import CIMultiDict
 
-__all__ = ["BROKEN", "SILENT", "ClaudeHttpClient", "reader_of"]
+from addon.claude_body import BODY, ArrivingBody, Passing
 
-SILENT = (httpx2.TimeoutException, aiohttp.ServerTimeoutError)
-"""What is raised when nothing comes for too long."""
-BROKEN = (httpx2.TransportError, httpx2.StreamError, aiohttp.ClientError)
-"""What is raised when a connection breaks; those of silence are among them."""
-
-_READ = "claude_proxy.read"
-_MOST_BYTES = 16 * 1024
-"""Of one read, as the SDK's own: mitmproxy's layers queue what comes at once, past all backpressure."""
+__all__ = ["ClaudeHttpClient"]
 
 
 class _Connection(ResponseHandler):
     """One connection, whose failure is told to the reader of the answer too, and whose reads cost less.
 
+    What is `passing` an answer on goes on with whatever has happened.
+
     For each read aiohttp makes a timer and unmakes the one before, and has its parser go on even where it does not
     pause: a tenth of what a chunk costs that comes alone.
     """
 
+    passing: Passing | None = None
     _last_read = 0.0
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.passing is not None:
+            self.passing.go_on()
 
     @override
     def resume_reading(self, resume_parser: bool = True) -> None:
@@ -64,6 +65,8 @@ class _Connection(ResponseHandler):
         if body is not None and not body.is_eof() and body.exception() is None:
             told = exc if isinstance(exc, aiohttp.ClientError) else None  # silence, for one
             body.set_exception(told or aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
+        if self.passing is not None:
+            self.passing.go_on()
 
 
 class ClaudeHttpClient(DefaultAioHttpClient):
@@ -106,18 +109,6 @@ class ClaudeHttpClient(DefaultAioHttpClient):
         return _adapted(super()._init_proxy_transport(*arguments, **options))
 
 
-def reader_of(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
-    """Return what waits for the next bytes of a body, as they come; it gives none at the end.
-
-    It passes by the four generators of httpx2, the SDK and aiohttp that hand each piece on as it is. What it raises is
-    among `SILENT` and `BROKEN`.
-    """
-    read: Callable[[], Awaitable[bytes]] | None = response.extensions.get(_READ)
-    if read is None or "content-encoding" in response.headers:
-        return partial(anext, aiter(response.aiter_bytes()), b"")
-    return read
-
-
 def _prepare_headers(headers: Any) -> CIMultiDict[str]:
     """Take the place of aiohttp's own, which looks each header up, and has httpx2 decode them all each time.
 
@@ -147,7 +138,9 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
         response: httpx2.Response = await send(request)
         body: aiohttp.StreamReader = response.stream._aiohttp_response.content  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
-        response.extensions[_READ] = partial(body.read, _MOST_BYTES)
+        connection = getattr(body, "_protocol", None)  # none where there is no body
+        if isinstance(connection, _Connection):
+            response.extensions[BODY] = ArrivingBody(body, connection)
         return response
 
     transport.get_client = make_adapted_session

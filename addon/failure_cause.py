@@ -12,7 +12,8 @@ import ssl
 import aiohttp
 import anthropic
 
-from addon.claude import FailedTryError, UpstreamBrokenError
+from addon.claude import FailedTryError
+from addon.claude_body import UpstreamBrokenError
 from translators.errors import OpenAIError
 
 __all__ = ["cause_of"]

@@ -8,7 +8,7 @@ share its answer, and one of them pays for it: the first of those who stay.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -17,6 +17,7 @@ import structlog
 from cachetools import TTLCache
 from mitmproxy.utils import asyncio_utils
 
+from addon.claude_stream import TakeEvents
 from addon.client_keys import ClientKey
 from addon.setting_sections import CacheSettings
 from addon.store import Key, Store, StoreUnavailableError
@@ -55,11 +56,12 @@ class Answer(Protocol):
     def retries(self) -> int:
         """How often it was asked again."""
 
-    def events(self) -> AsyncIterator[list[Event]]:
-        """Iterate over the events as they come.
+    async def pass_on(self, take: TakeEvents) -> None:
+        """Give the events to `take` as they come, until it wants no more or the answer ends.
 
         Raises:
-            UpstreamBrokenError: the connection broke, or sent what is no event.
+            UpstreamBrokenError: the connection broke, or brought what is no event.
+            Exception: what `take` raises.
         """
 
     async def close(self) -> None:
@@ -182,8 +184,8 @@ class _GivenAgain:
     def __init__(self, events: list[Event]) -> None:
         self._events = events
 
-    async def events(self) -> AsyncIterator[list[Event]]:
-        yield self._events
+    async def pass_on(self, take: TakeEvents) -> None:
+        await take(self._events)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -255,9 +257,7 @@ class _AnswerUnderWay:
             self.answer = await self._ask()
             self._wake()
             try:
-                async for events in self.answer.events():
-                    self.batches.append(events)
-                    self._wake()
+                await self.answer.pass_on(self._add)
             finally:
                 await self.answer.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who follow are told
@@ -270,6 +270,11 @@ class _AnswerUnderWay:
                     await self._keep([event for events in self.batches for event in events])
             self._forget()
             self._wake()
+
+    async def _add(self, events: list[Event]) -> bool:
+        self.batches.append(events)
+        self._wake()
+        return True
 
     def _wake(self) -> None:
         self._grown.set()
@@ -305,12 +310,13 @@ class _Followed:
         under_way = self._under_way
         return "miss" if under_way.followers[0] is self and not under_way.paid else "shared"
 
-    async def events(self) -> AsyncIterator[list[Event]]:
+    async def pass_on(self, take: TakeEvents) -> None:
         under_way = self._under_way
         while True:
             if self._read < len(under_way.batches):
                 self._read += 1
-                yield under_way.batches[self._read - 1]
+                if not await take(under_way.batches[self._read - 1]):
+                    return
             elif under_way.failure is not None:
                 raise under_way.failure
             elif under_way.done:

@@ -9,8 +9,8 @@
 
 Upstream is the simulated Claude in its fast mode. Four endpoints are asked for the same: the upstream itself,
 `mitmdump` as a plain reverse proxy (the base of all ratios), `claude-proxy serve`, and `mitmdump -s addon/main.py`.
-Upstream and load generator have one core, the endpoints another, if there are two (with `--workers` all have all). All traffic stays on 127.0.0.1, and
-every answer is checked to its last byte: one that is wrong fails the run.
+Upstream and load generator have one core, the endpoints another, if there are two (with `--workers` all have all). All
+traffic stays on 127.0.0.1, and every answer is checked to its last byte: one that is wrong fails the run.
 
 CPU time is what the kernel booked to all threads of an endpoint's processes until it is quiet again, so work that is
 put off counts. A ratio is taken within a round, in which the endpoints follow each other within seconds; the table has
@@ -184,8 +184,8 @@ def main() -> None:
             elif flags.workers:
                 times = measure_workers(*proxies, load, rounds=rounds, seconds=seconds)
                 said = (
-                    f"Two workers answer {times.by_cpu:.2f} times as many requests as one, by the CPU time of a request; "
-                    f"{times.answered:.2f} times\nas many here, where the load has the cores that they leave.\n\n"
+                    f"Two workers answer {times.by_cpu:.2f} times the requests of one, by the CPU time of a request;\n"
+                    f"{times.answered:.2f} times here, where the load has the cores that they leave.\n\n"
                     f"{machine()}; {medians}."
                 )
             else:

@@ -10,7 +10,8 @@ import aiohttp
 import httpx2
 import pytest
 
-from addon.claude import FailedTryError, UpstreamBrokenError
+from addon.claude import FailedTryError
+from addon.claude_body import UpstreamBrokenError
 from addon.failure_cause import cause_of
 from translators.errors import OpenAIError
 

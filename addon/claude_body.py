@@ -1,0 +1,158 @@
+"""The bytes of an answer of Claude: read one piece at a time, or passed on where they arrive."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, override
+
+import aiohttp
+import httpx2
+
+__all__ = ["BODY", "BROKEN", "AnswerBody", "ArrivingBody", "Passing", "UpstreamBrokenError", "body_of"]
+
+BROKEN = (httpx2.TransportError, httpx2.StreamError, aiohttp.ClientError)
+"""What is raised when a connection breaks, and when nothing comes for too long."""
+_SILENT = (httpx2.TimeoutException, aiohttp.ServerTimeoutError)
+
+BODY = "claude_proxy.body"
+"""Where a response has its `ArrivingBody`, among its extensions."""
+_MOST_BYTES = 16 * 1024
+"""Of one read, as the SDK's own: mitmproxy's layers queue what comes at once, past all backpressure."""
+
+type Take = Callable[[bytes], Coroutine[Any, Any, bool]]
+"""Takes the bytes of one read; returns whether more are wanted, when there is room for more."""
+
+
+class UpstreamBrokenError(Exception):
+    """The connection to Claude failed, or brought what is no event stream. The text says which, without content."""
+
+
+class AnswerBody:
+    """The body of a response, through httpx2, which unpacks what comes packed."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._pieces = aiter(response.aiter_bytes())
+
+    async def _read(self) -> bytes:
+        return await anext(self._pieces, b"")
+
+    async def read(self) -> bytes:
+        """Wait for the next bytes; there are none at the end.
+
+        Raises:
+            UpstreamBrokenError: the connection broke, or nothing came for too long.
+        """
+        try:
+            return await self._read()
+        except _SILENT as error:
+            raise UpstreamBrokenError("Claude fell silent") from error
+        except (*BROKEN, httpx2.DecodingError) as error:
+            raise UpstreamBrokenError("the connection to Claude broke") from error
+
+    async def pass_on(self, take: Take) -> None:
+        """Give the bytes of each read to `take`, until it wants no more or the body ends.
+
+        Raises:
+            UpstreamBrokenError: as `read`.
+        """
+        while (piece := await self.read()) and await take(piece):
+            pass
+
+
+class Connection(Protocol):
+    """Calls `go_on` of what is `passing` after whatever has happened to it."""
+
+    passing: "Passing | None"
+
+
+class ArrivingBody(AnswerBody):
+    """The body of a response on a connection of aiohttp.
+
+    It passes by the four generators of httpx2, the SDK and aiohttp that hand each piece on as it is.
+    """
+
+    def __init__(self, stream: aiohttp.StreamReader, connection: Connection) -> None:
+        self._stream = stream
+        self._connection = connection
+
+    @override
+    async def _read(self) -> bytes:
+        return await self._stream.read(_MOST_BYTES)
+
+    @override
+    async def pass_on(self, take: Take) -> None:
+        while (piece := await self.read()) and await take(piece):
+            if not await Passing(self._stream, self._connection, take).ended():
+                break
+
+
+class Passing:
+    """Has bytes taken in the very call in which the event loop has read them, for as long as that waits for nothing.
+
+    Where chunks come one at a time, half of what one costs is waking the task that waits for it: a future, another
+    turn of the event loop, and a dozen coroutines, each of which the processor has forgotten since the last chunk.
+    """
+
+    def __init__(self, stream: aiohttp.StreamReader, connection: Connection, take: Take) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._last: asyncio.Task[bool] | None = None
+        """What has to wait, has failed, or wants no more."""
+        self._is_reading = False
+
+    async def ended(self) -> bool:
+        """Return whether more is wanted, when there is room for more, or the body ends or breaks, as a read will say.
+
+        Raises:
+            Exception: what `take` has raised.
+        """
+        self._connection.passing = self
+        try:
+            self.go_on()  # with what has come meanwhile
+            await self._ended
+        except asyncio.CancelledError:
+            if self._last is not None:
+                self._last.cancel()
+            raise
+        finally:
+            self._stop()
+        try:
+            return self._last is None or await self._last
+        finally:
+            self._last = None  # by its traceback a failure would have this, and this the failure
+
+    def go_on(self) -> None:
+        """Have taken what has arrived."""
+        if self._is_reading:  # reading has aiohttp's parser go on with what it has kept
+            return
+        self._is_reading = True
+        try:
+            while piece := self._stream.read_nowait(_MOST_BYTES):
+                task = asyncio.Task(self._take(piece), loop=self._loop, eager_start=True, context=self._context)
+                if not task.done() or task.cancelled() or task.exception() is not None or not task.result():
+                    self._last = task
+                    self._stop()
+                    return
+            if self._stream.is_eof():
+                self._stop()
+        except BROKEN:  # the next read raises it again
+            self._stop()
+        finally:
+            self._is_reading = False
+
+    def _stop(self) -> None:
+        # At once: the connection may have its next request before anybody wakes.
+        if self._connection.passing is self:
+            self._connection.passing = None
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+
+def body_of(response: httpx2.Response) -> AnswerBody:
+    """Find the cheapest way to the body of a response."""
+    body: AnswerBody | None = response.extensions.get(BODY)
+    return AnswerBody(response) if body is None or "content-encoding" in response.headers else body
