@@ -33,6 +33,11 @@ class AnswerBody:
     def __init__(self, response: httpx2.Response) -> None:
         self._pieces = aiter(response.aiter_bytes())
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of it is read, and its connection in use by others: there is nothing to close."""
+        return False
+
     async def _read(self) -> bytes:
         return await anext(self._pieces, b"")
 
@@ -75,14 +80,20 @@ class ArrivingBody(AnswerBody):
         self._stream = stream
         self._connection = connection
 
+    @property
+    @override
+    def has_ended(self) -> bool:
+        return self._stream.at_eof()
+
     @override
     async def _read(self) -> bytes:
         return await self._stream.read(_MOST_BYTES)
 
     @override
     async def pass_on(self, take: Take) -> None:
-        while (piece := await self.read()) and await take(piece):
-            if not await Passing(self._stream, self._connection, take).ended():
+        while await Passing(self._stream, self._connection, take).ended():
+            piece = await self.read()  # there may be one by now, or what has ended the body
+            if not piece or not await take(piece):
                 break
 
 

@@ -112,4 +112,5 @@ class ClaudeStream:
 
     async def close(self) -> None:
         """End the call; Claude stops generating when its answer is not yet complete."""
-        await self._response.aclose()
+        if not self._body.has_ended:
+            await self._response.aclose()

@@ -45,7 +45,6 @@ __all__ = [
     "open_virtual_connections",
     "pin_address",
     "refuse_in_head",
-    "skip_type_checks",
 ]
 
 VIRTUAL_ADDRESS = ("virtual.claude-proxy.invalid", 443)
@@ -268,14 +267,6 @@ def _consume_request_body(self: HttpStream, event: events.Event) -> layer.Comman
 
 
 HttpStream.state_consume_request_body = _consume_request_body  # type: ignore[method-assign] # mitmproxy makes its streams by itself
-
-
-def skip_type_checks() -> None:
-    """Have mitmproxy not check the types of every field of every message, as it does not under `python -O` either.
-
-    They are there to find mistakes of addons, and are a twentieth of what a small request costs.
-    """
-    http.MessageData.__post_init__ = lambda _message: None  # type: ignore[method-assign] # for all messages
 
 
 def pin_address(server: Server, address: str) -> Callable[[], None]:

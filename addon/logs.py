@@ -40,6 +40,7 @@ _TERMINAL_LOG, _EVENT_LOG = "mitmproxy.addons.termlog", "mitmproxy.addons.events
 SECRET_NAMES = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 REDACTED = "[REDACTED]"
 _DEEPEST = 8
+_HARMLESS = frozenset({type(None), bool, int, float})
 _BETWEEN = r"""((?:["']\s*[:,]|\s*[:=])\s*b?["']?)"""  # between a header's name and its value, also in a repr
 _SECRETS = (
     re.compile(r"()()(?<![a-z0-9])sk-[a-z0-9_\-]{4,}", re.IGNORECASE),  # keys of OpenAI and Claude
@@ -80,7 +81,11 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002 - the sett
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Drop entries named like secret headers, and mask keys and tokens in all text, exception text included."""
-    return {name: _redact_value(value, 0) for name, value in event.items() if not _is_secret_name(name)}
+    return {
+        name: value if type(value) in _HARMLESS else _redact_value(value, 0)
+        for name, value in event.items()
+        if not _is_secret_name(name)
+    }
 
 
 def redact_text(text: str) -> str:

@@ -23,11 +23,11 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ServerInstance, WireGuardServerInstance
 
-from addon.connection import skip_type_checks
 from addon.huge_pages import use_huge_pages
 from addon.interceptor import ClaudeProxyAddon
 from addon.listening import BACKLOG, Listener, Listening
 from addon.listening_addons import ListeningAddons, PromptHooks
+from addon.mitmproxy_shortcuts import take_shortcuts
 from addon.settings import Settings
 from addon.start_error import StartError
 
@@ -76,7 +76,7 @@ class ProxyMaster(Master):
         super().__init__(options)
         if not full:
             self.addons = ListeningAddons(self)
-            skip_type_checks()
+            take_shortcuts()
         # These turn every log record into a hook that walks all addons; nothing here listens to it.
         self._legacy_log_events.uninstall()
         self.ready = asyncio.Event()

@@ -97,4 +97,7 @@ def _rate(price: "Decimal | TieredPrices | None", per: float) -> Rate:
 
 
 def _at(rate: Rate, input_tokens: int) -> float:
-    return next((price for start, price in rate if input_tokens > start), 0.0)
+    for start, price in rate:
+        if input_tokens > start:
+            return price
+    return 0.0

@@ -15,7 +15,6 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-to
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -69,7 +68,7 @@ def arrange_turns(
             sent them.
         may_prefill: thinking is off and no output format is set, so that the assistant's last message may be continued.
     """
-    recall = cache(recall)  # each answer is asked for more than once
+    recall = _recalling_once(recall)  # each answer is asked for more than once
     everything = gather_answers(turns, recall)
     head = 0
     while head < len(everything) and isinstance(everything[head], SystemTurn):
@@ -84,6 +83,18 @@ def arrange_turns(
         else:
             arranging.add_user(list(group))
     return arranging.finish(system, may_prefill=may_prefill and capabilities.prefill)
+
+
+def _recalling_once(recall: Recall) -> Recall:
+    # `functools.cache` would do, and costs more to make than a short conversation to arrange.
+    recalled: dict[str, Sequence[Mapping[str, Any]] | None] = {}
+
+    def recall_once(client_id: str) -> Sequence[Mapping[str, Any]] | None:
+        if client_id not in recalled:
+            recalled[client_id] = recall(client_id)
+        return recalled[client_id]
+
+    return recall_once
 
 
 @dataclass(slots=True)
