@@ -30,7 +30,8 @@ from addon.connection import (
     open_virtual_connections,
 )
 from addon.egress_gate import EgressGate
-from addon.exchange import OPEN_ENDPOINTS, Exchange, head_too_large
+from addon.exchange import Exchange
+from addon.exchange_run import OPEN_ENDPOINTS, ExchangeRun, head_too_large
 from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
 from addon.http1 import limit_request_heads
@@ -87,7 +88,8 @@ class ClaudeProxyAddon:
         self._gateway: Gateway | None = None
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._exchanges: dict[str, Exchange] = {}
+        self._exchanges: dict[str, ExchangeRun] = {}
+        """Those that run, by the ids of their flows."""
         self._passing: dict[str, http.HTTPFlow] = {}
         """Flows that go to a host of ours which we do not answer for, by id."""
         self._egress_gate = EgressGate(self._own_ports)
@@ -290,9 +292,9 @@ class ClaudeProxyAddon:
                 )
                 refuse(flow, error)
             case Claim() as claim:
-                exchange = self._claim(flow, claim, self._gateway, headers)
+                run = self._claim(flow, claim, self._gateway, headers)
                 if flow.is_replay != "request":
-                    exchange.restore_destination = direct_to_claude(flow)
+                    run.restore_destination = direct_to_claude(flow)
                     flow.request.stream = True
         return None
 
@@ -322,27 +324,28 @@ class ClaudeProxyAddon:
         """Answer a replayed flow, which has no connection of its own, in one piece."""
         if flow.response or flow.error or not flow.live:
             return None
-        exchange = self._exchanges.get(flow.id)
-        return answer_replayed(exchange) if exchange is not None and flow.is_replay == "request" else None
+        run = self._exchanges.get(flow.id)
+        return answer_replayed(run) if run is not None and flow.is_replay == "request" else None
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Let a streamed answer through piece by piece. The request has been sent: its keys need not be kept."""
-        exchange = self._exchanges.get(flow.id)
+        run = self._exchanges.get(flow.id)
         if (
             flow.response
             and flow.live
             and not flow.error
-            and (self._passes_at_once(flow.response) if exchange is None else exchange.is_streamed)
+            and (self._passes_at_once(flow.response) if run is None else run.exchange.is_streamed)
         ):
             flow.response.stream = True
-        if exchange is None:
+        if run is None:
             self._mask_secrets(flow)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Show in the flow what went to the client."""
         self._log_passed(flow)
         # One that becomes a WebSocket goes on.
-        exchange = self._exchanges.get(flow.id) if flow.websocket else self._exchanges.pop(flow.id, None)
+        run = self._exchanges.get(flow.id) if flow.websocket else self._exchanges.pop(flow.id, None)
+        exchange = run.exchange if run else None
         if exchange and exchange.is_streamed and exchange.kept_body is not None and flow.response:
             flow.response.data.content = bytes(exchange.kept_body)
             exchange.kept_body = None
@@ -350,8 +353,8 @@ class ClaudeProxyAddon:
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         """Take a WebSocket that is for us into use."""
-        if exchange := self._exchanges.get(flow.id):
-            exchange.start_websocket()
+        if run := self._exchanges.get(flow.id):
+            run.exchange.start_websocket()
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Keep no messages where nobody looks at them: mitmproxy keeps them to the end of the connection."""
@@ -369,7 +372,7 @@ class ClaudeProxyAddon:
 
     def _abandon(self, client: connection.Client) -> None:
         """Forget the flows of a connection in which mitmproxy has failed: no hook tells of their end."""
-        for flow in [*(exchange.flow for exchange in self._exchanges.values()), *self._passing.values()]:
+        for flow in [*(run.exchange.flow for run in self._exchanges.values()), *self._passing.values()]:
             if flow.client_conn is client:
                 flow.error = Error("mitmproxy has failed in this connection")
                 self.error(flow)
@@ -377,7 +380,7 @@ class ClaudeProxyAddon:
     # What the virtual connection asks.
 
     def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
-        """Find the exchange of a claimed flow."""
+        """Find what receives the request of a claimed flow."""
         return self._exchanges.get(flow.id)
 
     def _admit_to_proxy(self, flow: http.HTTPFlow) -> bool:
@@ -422,16 +425,14 @@ class ClaudeProxyAddon:
         names = (flow.request.pretty_host, flow.request.host, flow.client_conn.sni or "")
         return next((name for name in names if self._router.is_ours(name)), names[0])
 
-    def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]) -> Exchange:
+    def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]) -> ExchangeRun:
         client, refusal = self._client_of(flow, claim, gateway, headers)
         exchange = Exchange(
             flow,
             claim,
             gateway,
-            ANSWERS[claim.endpoint],
             authorization=credentials_of(headers, self._proxy_gate.client_of(flow)),
             client=client,
-            refusal=refusal,
             cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
             secrets=secret_fields(flow.request.headers.fields),
         )
@@ -439,9 +440,9 @@ class ClaudeProxyAddon:
             exchange.encode_error = encode_anthropic_error
         if gateway.keeps_bodies:
             exchange.kept_body = bytearray()
-        self._exchanges[flow.id] = exchange
+        run = self._exchanges[flow.id] = ExchangeRun(exchange, ANSWERS[claim.endpoint], refusal)
         self._mask_secrets(flow)
-        return exchange
+        return run
 
     def _client_of(
         self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]

@@ -2,7 +2,7 @@
 
 from mitmproxy import http
 
-from addon.exchange import Exchange
+from addon.exchange_run import ExchangeRun
 
 __all__ = ["answer_replayed"]
 
@@ -41,10 +41,10 @@ class _WholeResponse:
         await self.respond(self._status, self._headers, bytes(self._body))
 
 
-async def answer_replayed(exchange: Exchange) -> None:
+async def answer_replayed(run: ExchangeRun) -> None:
     """Answer a replayed flow whose request is complete."""
-    body = exchange.flow.request.raw_content or b""
-    exchange.receive_headers(_WholeResponse(exchange.flow))
-    exchange.receive_data(body)
-    exchange.receive_end()
-    await exchange.finished()
+    flow = run.exchange.flow
+    run.receive_headers(_WholeResponse(flow))
+    run.receive_data(flow.request.raw_content or b"")
+    run.receive_end()
+    await run.finished()

@@ -19,6 +19,7 @@ from addon.client_side import UpgradableSide
 from addon.client_stream import ClientGoneError
 from addon.codex import headers_of_error
 from addon.exchange import Exchange
+from addon.exchange_run import ExchangeRun
 from addon.fallbacks import answer_with_fallbacks
 from addon.keep_alive import KeepAlive
 from addon.recent_responses import RecentResponses
@@ -285,7 +286,6 @@ class _ResponsesWebSocket:
             self._exchange.flow,
             Claim(Endpoint.RESPONSES),
             self._exchange.gateway,
-            partial(self._respond, create),
             authorization=self._exchange.authorization,
             client=self._exchange.client,
             cache_use=self._exchange.cache_use,
@@ -297,12 +297,13 @@ class _ResponsesWebSocket:
             return encode_socket_error(shown, create.stream_id, exchange.request_id)
 
         exchange.encode_error = encode_error
-        exchange.answer_message(_MessageSide(self), create.body)
+        run = ExchangeRun(exchange, partial(self._respond, create))
+        run.answer_message(_MessageSide(self), create.body)
         try:
-            await exchange.finished()
+            await run.finished()
         except asyncio.CancelledError:
-            exchange.receive_abort("the connection has ended")
-            await exchange.finished()
+            run.receive_abort("the connection has ended")
+            await run.finished()
             raise
 
     async def _respond(self, create: CreateMessage, exchange: Exchange) -> None:

@@ -16,7 +16,6 @@ def test_its_text_holds_no_secret():
         tflow.tflow(),
         Claim(Endpoint.HEALTH),
         nothing,
-        nothing,
         authorization="Bearer of-the-client",
         client=Client("address:127.0.0.1"),
         secrets=secrets,

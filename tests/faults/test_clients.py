@@ -183,10 +183,11 @@ async def flood(call: Call) -> None:
 
 def unsent_bytes(proxy: RunningProxy) -> int:
     """Count what waits for the window of the one client, which speaks HTTP/2."""
-    [exchange] = proxy.addon._exchanges.values()
-    assert isinstance(exchange._client_side, ClientStream)
-    assert exchange._client_side._http2 is not None
-    waiting = exchange._client_side._http2.h2_conn.stream_buffers.values()
+    [run] = proxy.addon._exchanges.values()
+    client_side = run.exchange.client_side
+    assert isinstance(client_side, ClientStream)
+    assert client_side._http2 is not None
+    waiting = client_side._http2.h2_conn.stream_buffers.values()
     return sum(len(piece.data) for pieces in waiting for piece in pieces)
 
 
