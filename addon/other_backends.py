@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import aiohttp
 from yarl import URL
 
+from addon.other_backend_settings import OtherBackendSettings
 from addon.routing import path_without_prefix
-from addon.setting_sections import OtherBackendSettings
 
 __all__ = ["OtherBackend", "OtherBackends"]
 

@@ -1,14 +1,12 @@
 """The sections of the settings: every field with its default, its bounds, its meaning and its names elsewhere.
 
 Each setting carries its own names (`Names`), so that the command line, the mitmproxy options and docs/operations.md are
-made from this one table. How the sources are merged is in `addon.settings`.
+made from this one table, which has their order. How the sources are merged is in `addon.settings`.
 """
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +15,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    model_validator,
 )
 
 from addon.client_keys import ClientKey
@@ -25,14 +22,12 @@ from addon.setting_values import (
     EgressRule,
     HostPattern,
     ModelName,
-    PathPattern,
     Seconds,
     header_value,
     http_url,
     lower,
     needs_otel,
     pair_up,
-    parse_json,
     parse_keys,
     redis_url,
     split_commas,
@@ -52,9 +47,8 @@ __all__ = [
     "LoggingSettings",
     "MetricsSettings",
     "Names",
-    "OtherBackendSettings",
-    "OtherBackends",
     "RateLimitingSettings",
+    "Section",
     "ServerSettings",
     "StoreSettings",
     "StreamSettings",
@@ -386,41 +380,6 @@ class LimitSettings(Section):
     )
 
 
-class OtherBackendSettings(Section):
-    """A server that answers paths which Claude has no endpoint for."""
-
-    base_url: Annotated[str, AfterValidator(http_url)]
-    """As an OpenAI client takes it: with its `/v1`."""
-    api_key: Annotated[SecretStr | None, AfterValidator(lambda v: v and header_value(v))] = None
-    forwards_client_key: bool = False
-    """Whether clients come with keys of that server's own."""
-    timeout: Seconds = 600
-    """Longest wait for the next piece of an answer, in seconds."""
-    proxy: Annotated[str | None, AfterValidator(lambda v: v and http_url(v))] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_key(cls, table: object) -> object:
-        """Take the key from the environment variable that `api_key_env` names."""
-        if not isinstance(table, Mapping) or "api_key_env" not in table:
-            return table
-        name = str(table["api_key_env"])
-        if "api_key" in table:
-            raise ValueError("api_key and api_key_env are both set: one of them is enough")
-        if not os.environ.get(name):
-            raise ValueError(f"api_key_env names {name}, which the environment does not have")
-        return {**{key: value for key, value in table.items() if key != "api_key_env"}, "api_key": os.environ[name]}
-
-    @model_validator(mode="after")
-    def _has_one_key(self) -> Self:
-        if self.api_key and self.forwards_client_key:
-            raise ValueError("api_key and forwards_client_key are both set: one of them is enough")
-        return self
-
-
-OtherBackends = Annotated[dict[PathPattern, OtherBackendSettings], BeforeValidator(parse_json)]
-
-
 class StreamSettings(Section):
     """How answers are streamed, and kept alive."""
 
@@ -446,6 +405,50 @@ class ThinkingSettings(Section):
     )
     memory_ttl: Annotated[Seconds, Names("CLAUDE_PROXY_THINKING_MEMORY_TTL", "claude_thinking_memory_ttl")] = Field(
         default=3600, description="How long a turn's thinking is remembered, in seconds."
+    )
+
+
+class StoreSettings(Section):
+    """What is kept of responses and conversations, so that clients can name them later."""
+
+    path: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_STORE_PATH", "claude_store_path"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="SQLite file of stored responses and conversations; unset means store.sqlite3 in the user's "
+        "state folder, :memory: keeps them until the end of the process.",
+    )
+    redis_url: Annotated[
+        SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and redis_url(v))
+    ] = Field(
+        default=None,
+        description="Redis that takes the place of the SQLite file, such as redis://host:6379/0. "
+        "From the environment or the file only, because it may hold a password.",
+    )
+    seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_STORE_TTL", "claude_store_ttl")] = Field(
+        default=30 * 24 * 3600, description="How long what is stored is kept after its last use, in seconds."
+    )
+    max_bytes: Annotated[int, Names("CLAUDE_PROXY_STORE_MAX_BYTES", "claude_store_max_bytes")] = Field(
+        default=1024 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Largest size of the SQLite file, in bytes: the longest unused is forgotten first. "
+        "Redis has a limit of its own, maxmemory.",
+    )
+    secret_file: Annotated[
+        Path | None,
+        Names("CLAUDE_PROXY_SECRET_FILE", "claude_secret_file"),
+        AfterValidator(lambda v: v and v.expanduser()),
+    ] = Field(
+        default=None,
+        description="File of the secret that seals encrypted_content, made at first use; unset means a file named "
+        "secret beside the store.",
+    )
+    secret: Annotated[SecretStr | None, Names("CLAUDE_PROXY_SECRET")] = Field(
+        default=None,
+        description="That secret itself, for several machines that answer the same clients. "
+        "From the environment or the file only.",
     )
 
 
@@ -519,48 +522,4 @@ class TracingSettings(Section):
         default=False,
         description="Send a trace of each exchange by OTLP over HTTP, to OTEL_EXPORTER_OTLP_ENDPOINT. Needs the extra "
         "otel.",
-    )
-
-
-class StoreSettings(Section):
-    """What is kept of responses and conversations, so that clients can name them later."""
-
-    path: Annotated[
-        Path | None,
-        Names("CLAUDE_PROXY_STORE_PATH", "claude_store_path"),
-        AfterValidator(lambda v: v and v.expanduser()),
-    ] = Field(
-        default=None,
-        description="SQLite file of stored responses and conversations; unset means store.sqlite3 in the user's "
-        "state folder, :memory: keeps them until the end of the process.",
-    )
-    redis_url: Annotated[
-        SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and redis_url(v))
-    ] = Field(
-        default=None,
-        description="Redis that takes the place of the SQLite file, such as redis://host:6379/0. "
-        "From the environment or the file only, because it may hold a password.",
-    )
-    seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_STORE_TTL", "claude_store_ttl")] = Field(
-        default=30 * 24 * 3600, description="How long what is stored is kept after its last use, in seconds."
-    )
-    max_bytes: Annotated[int, Names("CLAUDE_PROXY_STORE_MAX_BYTES", "claude_store_max_bytes")] = Field(
-        default=1024 * 1024 * 1024,
-        ge=1024 * 1024,
-        description="Largest size of the SQLite file, in bytes: the longest unused is forgotten first. "
-        "Redis has a limit of its own, maxmemory.",
-    )
-    secret_file: Annotated[
-        Path | None,
-        Names("CLAUDE_PROXY_SECRET_FILE", "claude_secret_file"),
-        AfterValidator(lambda v: v and v.expanduser()),
-    ] = Field(
-        default=None,
-        description="File of the secret that seals encrypted_content, made at first use; unset means a file named "
-        "secret beside the store.",
-    )
-    secret: Annotated[SecretStr | None, Names("CLAUDE_PROXY_SECRET")] = Field(
-        default=None,
-        description="That secret itself, for several machines that answer the same clients. "
-        "From the environment or the file only.",
     )

@@ -4,19 +4,20 @@ Sources, the strongest first: what is given explicitly (command line flags, mitm
 configuration file (JSON or TOML), the defaults. The settings themselves are in `addon.setting_sections`.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, override
+from typing import Annotated, Any, override
 
 import msgspec
 from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from addon.other_backend_settings import OtherBackendTable
 from addon.setting_sections import (
     AccessSettings,
     CacheSettings,
@@ -27,7 +28,6 @@ from addon.setting_sections import (
     LoggingSettings,
     MetricsSettings,
     Names,
-    OtherBackends,
     RateLimitingSettings,
     ServerSettings,
     StoreSettings,
@@ -36,11 +36,6 @@ from addon.setting_sections import (
     TracingSettings,
 )
 from addon.setting_values import split_commas
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from pydantic.fields import FieldInfo
 
 DEFAULT_FILES = ("config.json", "config.toml")
 
@@ -84,7 +79,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
-    other_backends: Annotated[OtherBackends, Names("CLAUDE_PROXY_OTHER_BACKENDS")] = Field(
+    other_backends: Annotated[OtherBackendTable, Names("CLAUDE_PROXY_OTHER_BACKENDS")] = Field(
         default_factory=dict,
         description="Who answers the paths that Claude has no endpoint for, standalone: a table of patterns such as "
         "/v1/embeddings; in the environment as JSON.",
