@@ -35,10 +35,10 @@ def run_with_proxy(settings: Settings, command: Sequence[str], confdir: Path | N
         StartError: the proxy cannot start.
     """
     # What is imported here takes seconds: not for --help or a wrong flag.
-    from addon.event_loop import run_in_event_loop  # noqa: PLC0415 - see above
-    from addon.listening import open_sockets  # noqa: PLC0415 - see above
-    from addon.logs import configure_logging  # noqa: PLC0415 - see above
-    from addon.master import build_master  # noqa: PLC0415 - see above
+    from addon.event_loop import run_in_event_loop
+    from addon.listening import open_sockets
+    from addon.logs import configure_logging
+    from addon.master import build_master
 
     modes, more_options = upstream_mode(os.environ)
     listening = open_sockets(modes, settings.server.host)

@@ -233,15 +233,15 @@ def _mitmproxy_options(flags: argparse.Namespace) -> tuple[str, ...]:
 def _check_backends(settings: Settings) -> None:
     if settings.claude.backends:
         # It imports the SDK, which takes seconds: not for --help or a wrong flag.
-        from addon.claude_backends import check_backends  # noqa: PLC0415 - see above
+        from addon.claude_backends import check_backends
 
         check_backends(settings)
 
 
 def _simulate(flags: argparse.Namespace) -> int:
     # They import what takes seconds: not for --help or a wrong flag.
-    from addon.event_loop import call_on_signals, run_in_event_loop  # noqa: PLC0415 - see above
-    from addon.simulated_claude.server import start  # noqa: PLC0415 - see above
+    from addon.event_loop import call_on_signals, run_in_event_loop
+    from addon.simulated_claude.server import start
 
     async def simulate() -> int:
         simulation = await start(flags.host, flags.port)
@@ -260,7 +260,7 @@ def _simulate(flags: argparse.Namespace) -> int:
 
 def _doctor(flags: argparse.Namespace) -> int:
     settings = _settings(flags)
-    from addon.doctor import doctor  # noqa: PLC0415 - see _simulate
+    from addon.doctor import doctor
 
     confdir = flags.confdir or Path("~/.mitmproxy").expanduser()
     return doctor(settings, flags.app, confdir, as_json=flags.json)

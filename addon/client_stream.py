@@ -267,7 +267,7 @@ class ClientStream:
         stream = self._http_layer.streams.get(self._stream_id)
         # A layer that waits for a hook is paused, and passes on nothing.
         waits_for_hook = stream is not None and any(
-            each is not None and each._paused is not None  # noqa: SLF001
+            each is not None and each._paused is not None  # noqa: SLF001 - no other way to know
             for each in (stream, stream.child_layer)
         )
         waits_for_window = self._http2 is not None and self._http2.h2_conn.stream_buffers.get(self._stream_id)

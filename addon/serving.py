@@ -1,4 +1,7 @@
-"""`claude-proxy serve`: one process that serves, or the start of several (`addon.workers`)."""
+"""`claude-proxy serve`: one process that serves, or the start of several (`addon.workers`).
+
+What takes seconds to import, and has to count in the folder of the metrics, is imported where it is used.
+"""
 
 import asyncio
 import contextlib
@@ -48,9 +51,8 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
         StartError: it cannot start.
     """
     with exporter_beside(settings.metrics):
-        # What is imported here takes seconds, and has to count in the folder of the metrics.
-        from addon.listening import SHARES_PORTS, STANDALONE  # noqa: PLC0415 - see above
-        from addon.logs import configure_logging  # noqa: PLC0415 - see above
+        from addon.listening import SHARES_PORTS, STANDALONE
+        from addon.logs import configure_logging
 
         standalone = f"{STANDALONE}@{settings.server.port}"
         serving = replace(
@@ -58,7 +60,7 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
         )
         configure_logging(settings.logging.level, settings.logging.format)
         if settings.server.workers > 1 and SHARES_PORTS:
-            from addon.workers import Workers  # noqa: PLC0415 - see above
+            from addon.workers import Workers
 
             return Workers(settings, serving, reread).run()
         if settings.server.workers > 1:
@@ -71,10 +73,10 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
 
 
 def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Settings]) -> int:
-    from addon.event_loop import run_in_event_loop  # noqa: PLC0415 - see serve
-    from addon.listening import open_sockets  # noqa: PLC0415 - see serve
-    from addon.master import build_master  # noqa: PLC0415 - see serve
-    from addon.reload import Reloader  # noqa: PLC0415 - see serve
+    from addon.event_loop import run_in_event_loop
+    from addon.listening import open_sockets
+    from addon.master import build_master
+    from addon.reload import Reloader
 
     listening = open_sockets(serving.modes, settings.server.host)
 
@@ -101,7 +103,7 @@ def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Sett
 
 
 def _signals(master: "ProxyMaster", reloader: "Reloader") -> contextlib.AbstractContextManager[None]:
-    from addon.event_loop import call_on_signals  # noqa: PLC0415 - see serve
+    from addon.event_loop import call_on_signals
 
     stopping: list[asyncio.Task[None]] = []
 
@@ -130,7 +132,7 @@ async def ready_or_ended(master: "ProxyMaster", running: asyncio.Task[None]) -> 
 
 def announce(listeners: "Sequence[Listener]", settings: Settings) -> None:
     """Say where the proxy listens: to systemd, on standard error for people and in the log."""
-    import structlog  # noqa: PLC0415 - see serve
+    import structlog
 
     whom = "the simulated Claude" if settings.claude.simulate else settings.claude.base_url
     for listener in listeners:

@@ -3,7 +3,7 @@
 Spans are made when an exchange ends, from the times that it has noted anyway: nothing is carried along while it runs.
 Nothing of what was said is in them. Where they go is said by OpenTelemetry's own variables
 (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, ...); the provider is ours alone, so that
-no other package in the process begins to trace.
+no other package in the process begins to trace. OpenTelemetry takes a third of a second to import, for those who trace.
 """
 
 import asyncio
@@ -74,8 +74,8 @@ class Tracing:
     """
 
     def __init__(self, provider: "TracerProvider") -> None:
-        from opentelemetry import trace  # noqa: PLC0415 - a third of a second, for those who trace
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as well
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
         self._tracer = provider.get_tracer("claude-proxy", schema_url=GEN_AI_SCHEMA)
@@ -126,10 +126,10 @@ class Tracing:
 
 def open_tracing() -> Tracing:
     """Begin to trace to where OpenTelemetry's variables say, by OTLP over HTTP. Needs the extra `otel`."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - see Tracing
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - see Tracing
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - see Tracing
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - see Tracing
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create()
     if str(resource.attributes["service.name"]).startswith("unknown_service"):

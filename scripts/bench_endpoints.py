@@ -88,7 +88,7 @@ class Load:
     """The load generator's process."""
 
     def __init__(self, core: int | None) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own file
+        self._process = subprocess.Popen(
             [sys.executable, str(ROOT / "scripts" / "bench_load.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -182,7 +182,7 @@ def started(names: Sequence[str], folder: Path, *, pinned: bool = True) -> Itera
 
     def start(name: str, command: Sequence[str], core: int | None) -> subprocess.Popen[bytes]:
         with (folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(  # noqa: S603 - the commands below
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

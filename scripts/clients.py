@@ -22,9 +22,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.clients.catalogue import CLIENTS  # noqa: E402 - the path comes first
-from tests.clients.client_program import FOLDER, INSTALLED  # noqa: E402 - see above
-from tests.clients.result_table import DOCUMENT, WAYS, render  # noqa: E402 - see above
+from tests.clients.catalogue import CLIENTS
+from tests.clients.client_program import FOLDER, INSTALLED
+from tests.clients.result_table import DOCUMENT, WAYS, render
 
 INSTALL_SECONDS = 300
 AT_ONCE = 3
@@ -87,7 +87,7 @@ def run_tests(way: str, arguments: list[str]) -> tuple[int, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
         selected = ["-m", f"clients(way='{way}')", "tests/clients", *arguments]
-        finished = subprocess.run(  # noqa: S603  our own program
+        finished = subprocess.run(
             [sys.executable, "-m", "pytest", *selected],
             cwd=ROOT,
             env=os.environ | {"CLAUDE_PROXY_CLIENT_RESULTS": str(results)},
@@ -112,7 +112,7 @@ def install(lock: Path) -> str | None:
     target.mkdir(parents=True)
     for command in _python_commands(lock, target) if LOCKS[lock.name] == "Python" else _node_commands(lock, target):
         try:
-            finished = subprocess.run(  # noqa: S603  our own arguments
+            finished = subprocess.run(
                 command, cwd=target, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
             )
         except subprocess.TimeoutExpired:

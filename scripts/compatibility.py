@@ -6,10 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from translators.chat_completions import parameters as chat_completions  # noqa: E402 - the path comes first
-from translators.completions import parameters as completions  # noqa: E402 - see above
-from translators.parameters import encode_table  # noqa: E402 - see above
-from translators.responses import parameters as responses  # noqa: E402 - see above
+from translators.chat_completions import parameters as chat_completions
+from translators.completions import parameters as completions
+from translators.parameters import encode_table
+from translators.responses import parameters as responses
 
 DOCUMENT = ROOT / "docs" / "compatibility.md"
 TABLES = {

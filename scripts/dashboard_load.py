@@ -34,7 +34,7 @@ WORDS = TEXT.split()
 RULES = f"You help the customers of a shop. {' '.join(WORDS * 60)}"
 """Long enough to be kept in Claude's cache of prompts."""
 
-_random = random.Random()  # noqa: S311 - no secret
+_random = random.Random()
 _next_number = itertools.count(1).__next__
 
 

@@ -86,7 +86,7 @@ def started(command: list[str], folder: Path, **environment: str) -> Iterator[Pr
     output = folder / f"{Path(command[0]).name}.log"
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with output.open("wb") as written:
-        process = subprocess.Popen(  # noqa: S603 - our own arguments
+        process = subprocess.Popen(
             command, env={**inherited, **environment}, cwd=folder, stdout=written, stderr=subprocess.STDOUT
         )
         try:
@@ -148,7 +148,7 @@ def install() -> None:
 
 def run(*command: str) -> None:
     """Run a program where the page is installed."""
-    subprocess.run(command, cwd=INSTALLED, check=True)  # noqa: S603 - our own arguments
+    subprocess.run(command, cwd=INSTALLED, check=True)
 
 
 def bundle(site: Path, prometheus: str, began: float, ended: float) -> None:

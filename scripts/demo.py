@@ -85,7 +85,7 @@ def call_tool(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER_TOOL]).choices[0]
     expect(answer.finish_reason == "tool_calls" and bool(answer.message.tool_calls), "it called the tool")
     # The app sends the answer back as it came, as every agent does.
-    messages.append(answer.message.to_dict())  # type: ignore[arg-type] # the client accepts its own answer
+    messages.append(answer.message.to_dict())
     for call in answer.message.tool_calls or []:
         if call.type != "function":
             raise DemoError("expected: a call of a function")
@@ -169,7 +169,7 @@ def running_proxy(confdir: Path) -> Iterator[tuple[str, str]]:
         command.append("--simulate")
     log = confdir / "log.json"
     with log.open("w") as stdout, (confdir / "messages").open("w+") as stderr:
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=confdir)  # noqa: S603 - our own command, made above
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, cwd=confdir)
         try:
             yield _addresses(process, Path(stderr.name))
         finally:

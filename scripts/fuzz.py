@@ -157,7 +157,7 @@ def _run_each_by_coverage(names: list[str], number: int) -> int:
     failed = []
     for name in names:
         command = [sys.executable, __file__, str(number), "--target", name, "--coverage"]
-        ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - ours
+        ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         lines = ended.stdout.splitlines()
         reached = [line for line in lines if " cov: " in line]
         print(f"{name}: {' '.join(reached[-1].split()) if reached else ''}", flush=True)
@@ -181,7 +181,7 @@ def _run_by_coverage(cases: Any, judge: Callable[[Any], object], number: int) ->
     with tempfile.TemporaryDirectory() as corpus:
         # A case is drawn from bytes: from a handful of them nothing can be drawn.
         for seed in range(_FIRST_INPUTS):
-            (Path(corpus) / str(seed)).write_bytes(random.Random(seed).randbytes(_MOST_BYTES // 2))  # noqa: S311 - no secret
+            (Path(corpus) / str(seed)).write_bytes(random.Random(seed).randbytes(_MOST_BYTES // 2))
         options = [f"-atheris_runs={number}", f"-max_len={_MOST_BYTES}", "-len_control=0"]
         options += [f"-timeout={HANGS_AFTER_SECONDS}", f"-artifact_prefix={corpus}/"]
         atheris.Setup(["fuzz", *options, corpus], test.hypothesis.fuzz_one_input)

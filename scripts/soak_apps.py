@@ -27,7 +27,7 @@ _STREAMS_AT_ONCE = 4
 
 async def ask(load: Load) -> None:
     """Ask for a whole answer, one in two of them for the first time."""
-    content = load.prompt() if random.random() < 0.5 else f"Say {random.randrange(10)}."  # noqa: S311 - no secret
+    content = load.prompt() if random.random() < 0.5 else f"Say {random.randrange(10)}."
     answer = await load.openai.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": content}])
     expect(answer.choices[0].message.content and answer.choices[0].finish_reason == "stop", repr(answer))
 

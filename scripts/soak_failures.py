@@ -74,7 +74,7 @@ async def exceed_a_limit(load: Load) -> None:
 async def meet_a_fault(load: Load) -> None:
     """Ask while Claude fails before its first event."""
     script, status = _next_fault()
-    answer = await _post(load, load.prompt(**script), is_stream=random.random() < 0.5)  # noqa: S311 - no secret
+    answer = await _post(load, load.prompt(**script), is_stream=random.random() < 0.5)
     expect(answer.status_code == status, f"{script}: {answer.status_code} {answer.text[:200]}")
 
 

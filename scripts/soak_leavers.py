@@ -30,7 +30,7 @@ async def leave_in_the_request(load: Load) -> None:
 async def leave_before_the_answer(load: Load) -> None:
     """Hang up before Claude has said anything."""
     prompt = load.prompt(delay=3600)
-    async with _sent(load, prompt, is_stream=random.random() < 0.5):  # noqa: S311 - no secret
+    async with _sent(load, prompt, is_stream=random.random() < 0.5):
         await load.called(prompt)
     await load.see_it_end(prompt)
 

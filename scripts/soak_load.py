@@ -95,7 +95,7 @@ class Load:
 
     async def called(self, prompt: str) -> None:
         """Wait until Claude has been asked."""
-        while self.call(prompt) is None:  # noqa: ASYNC110 - Claude does not tell
+        while self.call(prompt) is None:
             await asyncio.sleep(0.01)
 
     async def see_it_end(self, prompt: str) -> None:
@@ -148,7 +148,7 @@ class Load:
                         await kind(self)
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
                     self.tally.mistakes.append(f"{name}: {error!r}"[:400])
-                await asyncio.sleep(random.uniform(0, rest))  # noqa: S311 - no secret
+                await asyncio.sleep(random.uniform(0, rest))
 
         await asyncio.gather(*map(work, range(clients)))
 

@@ -159,7 +159,7 @@ class Soaked:
     async def rest(self) -> dict[str, Rest]:
         """Wait until nothing is in flight and nothing changes any more, for half a minute at most; look at each."""
         deadline, before = time.monotonic() + SETTLE_SECONDS, {}
-        while (await self.page()).others_in_flight() and time.monotonic() < deadline:  # noqa: ASYNC110 - seen from outside
+        while (await self.page()).others_in_flight() and time.monotonic() < deadline:
             await asyncio.sleep(0.5)
         self._close_connections_to_claude()
         while (descriptors := self._descriptors()) != before and time.monotonic() < deadline:
@@ -197,7 +197,7 @@ class Soaked:
             path.unlink(missing_ok=True)
             os.kill(pid, signal.SIGUSR1)
             async with asyncio.timeout(SETTLE_SECONDS):
-                while not path.exists():  # noqa: ASYNC110 - another process writes it
+                while not path.exists():
                     await asyncio.sleep(0.02)
             found[pid] = Counter(json.loads(path.read_text()))
         return found
@@ -240,7 +240,7 @@ async def soaked(folder: Path, *, workers: int, clients: int) -> AsyncIterator[S
     command = [sys.executable, str(ROOT / "scripts" / "soak_serve.py"), "serve", "--port", "0"]
     command += ["--mode", "standalone", "--mode", "regular@0", "--confdir", str(folder / "confdir")]
     with (folder / "log").open("wb") as log, (folder / "stderr").open("wb") as standard_error:
-        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own file, and nothing else runs yet
+        process = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs yet
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -102,7 +102,7 @@ def test_translated_paths_are_claimed_with_every_prefix(standalone: bool, method
 )
 def test_other_paths_of_our_hosts_go_by_the_policy_and_standalone_end_in_404(method: str, path: str) -> None:
     def route(untranslated: str, *, standalone: bool = False) -> object:
-        router = Router(OPENAI_HOSTS, untranslated)  # type: ignore[arg-type] # the table's own words
+        router = Router(OPENAI_HOSTS, untranslated)
         return router.route(standalone=standalone, host="api.openai.com", method=method, path=path)
 
     assert route("pass") == Pass()
@@ -153,7 +153,7 @@ def test_an_unknown_path_is_told_what_is_served() -> None:
 
 @pytest.mark.parametrize("untranslated", ["pass", "refuse"])
 def test_other_hosts_are_passed_on_untouched_in_proxy_modes(untranslated: str) -> None:
-    router = Router(OPENAI_HOSTS, untranslated)  # type: ignore[arg-type] # the table's own words
+    router = Router(OPENAI_HOSTS, untranslated)
     for path in ("/v1/chat/completions", "/health", "/"):
         assert router.route(standalone=False, host="example.com", method="POST", path=path) == Pass()
 

@@ -23,7 +23,7 @@ def test_messages_arrive_however_they_are_cut(messages: list[str | bytes], size:
         half = len(message) // 2
         for piece, is_last in ((message[:half], False), (message[half:], True)):
             event = TextMessage if isinstance(piece, str) else BytesMessage
-            sent += client.send(event(piece, message_finished=is_last))  # type: ignore[arg-type] # of its own kind
+            sent += client.send(event(piece, message_finished=is_last))
         sent += client.send(Ping(b"?"))
     received = [each for start in range(0, len(sent), size) for each in end.receive(bytes(sent[start : start + size]))]
     expected: list[Message | Pinged] = []

@@ -94,7 +94,7 @@ WRONG: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
         "tools[0].function.name",
     ),
     "result_without_id": (
-        {**BODY, "messages": [*BODY["messages"], {"role": "tool", "content": "x"}]},  # type: ignore[misc]
+        {**BODY, "messages": [*BODY["messages"], {"role": "tool", "content": "x"}]},
         "missing_required_parameter",
         "messages[1].tool_call_id",
     ),

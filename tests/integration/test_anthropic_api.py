@@ -143,8 +143,8 @@ async def test_batches_are_made_followed_read_and_deleted(
     params = {"model": "claude-opus-4-8", "max_tokens": 99, "messages": HELLO}
     made = await client.messages.batches.create(
         requests=[
-            {"custom_id": "one", "params": params},  # type: ignore[typeddict-item] # plain ones
-            {"custom_id": "two", "params": {**params, "max_tokens": 0}},  # type: ignore[typeddict-item] # wrong ones
+            {"custom_id": "one", "params": params},
+            {"custom_id": "two", "params": {**params, "max_tokens": 0}},
         ]
     )
     assert (made.processing_status, made.results_url) == ("in_progress", None)
@@ -190,7 +190,7 @@ async def test_files_are_uploaded_named_listed_and_deleted(client: AsyncAnthropi
     assert (made.filename, made.size_bytes) == ("note.txt", 7)
     source = {"type": "file", "file_id": made.id}
     messages = [{"role": "user", "content": [{"type": "document", "source": source}]}]
-    message = await client.messages.create(model="claude-opus-4-8", max_tokens=99, messages=messages)  # type: ignore[arg-type] # plain ones
+    message = await client.messages.create(model="claude-opus-4-8", max_tokens=99, messages=messages)
     assert message.content
     assert [file.id async for file in client.files.list()] == [made.id]
     with pytest.raises(anthropic.BadRequestError, match="not downloadable"):
@@ -266,7 +266,7 @@ async def test_clients_with_keys_of_the_proxy_find_their_own_batches_and_files_a
             AsyncAnthropic(api_key="sk-two", base_url=base_url, max_retries=0) as two,
         ):
             file = await one.files.upload(file=("note.txt", b"A note.", "text/plain"))
-            batch = await one.messages.batches.create(requests=[{"custom_id": "one", "params": params}])  # type: ignore[typeddict-item] # a plain one
+            batch = await one.messages.batches.create(requests=[{"custom_id": "one", "params": params}])
             while (await one.messages.batches.retrieve(batch.id)).processing_status != "ended":
                 await asyncio.sleep(0.05)
             assert [result.custom_id async for result in await one.messages.batches.results(batch.id)] == ["one"]
@@ -338,7 +338,7 @@ async def sharing(start_proxy: ProxyStarter, simulation: RunningSimulation, tmp_
 
 async def make_batch(client: AsyncAnthropic) -> str:
     params = {"model": "claude-opus-4-8", "max_tokens": 99, "messages": HELLO}
-    return (await client.messages.batches.create(requests=[{"custom_id": "one", "params": params}])).id  # type: ignore[typeddict-item] # a plain one
+    return (await client.messages.batches.create(requests=[{"custom_id": "one", "params": params}])).id
 
 
 async def upload(client: AsyncAnthropic, name: str) -> str:

@@ -217,7 +217,7 @@ async def test_who_follows_it_in_another_process_is_told_of_its_end_however_late
 async def test_what_could_not_be_stored_is_gone_when_it_is_deleted(
     proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+    store = proxy.addon._gateway.store
     save = type(store).save
 
     async def save_no_end(self: Any, values: Any, seconds: float | None = None) -> None:

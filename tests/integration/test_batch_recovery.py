@@ -88,7 +88,7 @@ async def test_a_batch_is_sent_without_anybody_who_asks_though_the_store_was_awa
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
         made = await create(client, LINES)
         assert (await client.batches.retrieve(made.id)).status == "validating"
-        store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+        store = proxy.addon._gateway.store
         load, is_asked = type(store).load, asyncio.Event()
 
         async def load_nothing(_self: Any, _keys: Any) -> Any:
@@ -243,7 +243,7 @@ async def test_work_that_was_cut_off_is_done_again_and_writes_the_same(
             conversation = await client.conversations.create()
             body = {"model": "gpt-5.5", "input": "Hello", "conversation": conversation.id}
             made = await create(client, [line("a", body, url), line("b", body, url)], url)
-            store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+            store = proxy.addon._gateway.store
             save = type(store).save
 
             async def save_but_no_end(self: Any, values: Any, seconds: float | None = None) -> None:
@@ -389,7 +389,7 @@ async def test_what_was_sent_and_could_not_be_noted_at_once_is_not_sent_again(
     async with simulated_claude(0.3) as simulation:
         settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
         async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
-            store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+            store = proxy.addon._gateway.store
             save, failures = type(store).save, 0
 
             async def save_at_the_third_attempt(self: Any, values: Any, seconds: float | None = None) -> None:

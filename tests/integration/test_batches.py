@@ -43,7 +43,7 @@ async def test_a_batch_goes_from_its_upload_to_its_download(proxy: RunningProxy,
     counts = batch.request_counts
     assert counts is not None
     assert (counts.total, counts.completed, counts.failed) == (12, 12, 0)
-    assert made.created_at <= batch.in_progress_at <= batch.finalizing_at <= batch.completed_at  # type: ignore[operator] # all are set
+    assert made.created_at <= batch.in_progress_at <= batch.finalizing_at <= batch.completed_at
     assert [answer["custom_id"] for answer in output] == ids
     assert file.purpose == "batch_output"
     completions = [ChatCompletion.model_validate(answer["response"]["body"]) for answer in output]

@@ -256,7 +256,7 @@ async def test_S22_frames_that_are_none_are_a_broken_answer(start_proxy: ProxySt
 
     empty = json.dumps({"type": "message_start", "message": None}).encode()
     for body in (b"no frames at all, but long enough", chunk_frame(empty), b""):
-        cloud.failures.append(lambda body=body: answer(body))  # type: ignore[misc] # one for each
+        cloud.failures.append(lambda body=body: answer(body))
     async with start_proxy(REVERSE, settings=settings_for(MODELS["bedrock"])) as proxy, client_of(proxy) as client:
         for _time in range(3):
             with pytest.raises(openai.InternalServerError) as failed:

@@ -44,7 +44,7 @@ async def test_items_are_added_listed_and_deleted(proxy: RunningProxy) -> None:
         assert len(added.data) == 1
         listed = await client.conversations.items.list(made.id, order="asc", limit=2)
         items = [item async for item in listed]
-        texts = [item.content[0].text for item in items]  # type: ignore[union-attr] # messages
+        texts = [item.content[0].text for item in items]
         assert texts == ["one", "two", "three"]
         assert items[2].id == added.data[0].id
         assert (await client.conversations.items.retrieve(items[1].id, conversation_id=made.id)).id == items[1].id

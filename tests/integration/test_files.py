@@ -121,8 +121,8 @@ async def test_uploaded_files_reach_claude_from_a_response_and_from_what_is_stor
         first = await client.responses.create(model="gpt-5.5", input=[{"role": "user", "content": content}])
         await client.responses.create(model="gpt-5.5", input="Again?", previous_response_id=first.id)
         stored = await client.responses.input_items.list(first.id)
-        assert [part.type for part in stored.data[0].content][:2] == ["input_file", "input_image"]  # type: ignore[union-attr] # a message
-        assert stored.data[0].content[0].file_id == pdf.id  # type: ignore[union-attr, index] # a message's file
+        assert [part.type for part in stored.data[0].content][:2] == ["input_file", "input_image"]
+        assert stored.data[0].content[0].file_id == pdf.id
     one, two = bodies(simulation)[-2:]
     sources = [block["source"] for block in one["messages"][0]["content"][:2]]
     assert [base64.b64decode(source["data"]) for source in sources] == [PDF, GIF]

@@ -105,7 +105,7 @@ async def test_responses_are_given_again_under_ids_of_their_own(
         stream = await client.responses.create(model="gpt-5.5", input="Hello.", stream=True)
         second = check([event async for event in stream])
         assert second["id"] != first.id
-        assert second["output"][-1]["content"] == first.to_dict()["output"][-1]["content"]  # type: ignore[index] # JSON
+        assert second["output"][-1]["content"] == first.to_dict()["output"][-1]["content"]
         assert (await client.responses.retrieve(second["id"])).output_text == first.output_text
         assert calls(simulation) == 1
 

@@ -229,7 +229,7 @@ async def test_the_items_of_the_input_are_listed_in_pages(proxy: RunningProxy) -
         given: list[Any] = [{"role": "user", "content": f"Number {number}."} for number in range(5)]
         made = await client.responses.create(model="gpt-5", input=given)
         newest_first = await client.responses.input_items.list(made.id)
-        texts = [item.content[0].text for item in newest_first.data]  # type: ignore[union-attr] # messages
+        texts = [item.content[0].text for item in newest_first.data]
         assert texts == [f"Number {number}." for number in (4, 3, 2, 1, 0)]
         page = await client.responses.input_items.list(made.id, limit=2, order="asc")
         assert page.has_more

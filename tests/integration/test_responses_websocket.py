@@ -257,7 +257,7 @@ async def test_a_response_that_is_not_generated_asks_nobody_and_is_gone_on_from(
 ) -> None:
     rules = [{"type": "message", "role": "developer", "content": "Answer in rhymes."}]
     async with client_of(proxy) as client, client.responses.connect() as connection:
-        await connection.response.create(model="gpt-5", input=rules, store=False, generate=False)  # type: ignore[arg-type]
+        await connection.response.create(model="gpt-5", input=rules, store=False, generate=False)
         prepared = check(await events_of_one(aiter(connection)))
         assert (prepared["status"], prepared["output"]) == ("completed", [])
         assert prepared["usage"]["total_tokens"] == 0
@@ -591,7 +591,7 @@ async def test_pings_are_answered_and_silence_is_filled_with_them(
                 pings.append(bytes(frame.data))
             receive_frame(frame)
 
-        protocol.recv_frame = count  # type: ignore[method-assign]
+        protocol.recv_frame = count
         async with asyncio.timeout(5):
             while len(pings) < 3:
                 await asyncio.sleep(0.01)

@@ -72,7 +72,7 @@ async def test_a_new_secret_leaves_old_thinking_out_and_says_so(
             response = await client.responses.create(model="gpt-5", input=items, tools=[WEATHER])
             items += [item.to_dict(mode="json") for item in response.output] + results_of(response)
     assert thinking_in(last_body(simulation)) == 0
-    assert response.to_dict()["input_transformations"][0]["action"] == "removed"  # type: ignore[index]
+    assert response.to_dict()["input_transformations"][0]["action"] == "removed"
 
 
 def records(output: str) -> list[dict[str, Any]]:

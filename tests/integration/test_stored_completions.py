@@ -69,7 +69,7 @@ async def test_completions_are_listed_oldest_first_and_filtered(proxy: RunningPr
         assert ([kept.id for kept in page.data], page.has_more) == ([ids[1]], True)
         for wrong in ({"limit": 0}, {"order": "up"}):
             with pytest.raises(openai.BadRequestError):
-                await client.chat.completions.list(**wrong)  # type: ignore[arg-type] # the mistake is the test
+                await client.chat.completions.list(**wrong)
 
 
 async def test_the_messages_of_a_stored_completion_are_listed(proxy: RunningProxy) -> None:

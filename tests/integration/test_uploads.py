@@ -74,7 +74,7 @@ async def test_a_batch_is_made_of_what_the_clients_own_helper_uploads(client: op
     batch = await client.batches.create(
         input_file_id=upload.file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
-    assert (await ended(client, batch.id)).request_counts.completed == 20  # type: ignore[union-attr] # it has ended
+    assert (await ended(client, batch.id)).request_counts.completed == 20
 
 
 async def test_an_upload_that_is_given_up_takes_nothing_more(client: openai.AsyncOpenAI) -> None:
@@ -129,7 +129,7 @@ async def test_a_completion_that_was_cut_off_and_is_asked_for_again_makes_one_fi
 ) -> None:
     upload = await client.uploads.create(**UPLOAD)
     part = await client.uploads.parts.create(upload.id, data=CONTENT)
-    store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+    store = proxy.addon._gateway.store
     save = type(store).save
 
     async def save_but_no_end(self: Any, values: Any, seconds: float | None = None) -> None:
@@ -151,7 +151,7 @@ async def test_of_two_completions_at_once_one_makes_the_file_and_the_other_may_a
 ) -> None:
     upload = await client.uploads.create(**UPLOAD)
     part = await client.uploads.parts.create(upload.id, data=CONTENT)
-    store = proxy.addon._gateway.store  # type: ignore[union-attr] # it runs
+    store = proxy.addon._gateway.store
     load, is_reading, may_read = type(store).load, asyncio.Event(), asyncio.Event()
 
     async def load_late(self: Any, keys: Any) -> Any:

@@ -56,7 +56,7 @@ def test_its_maker_finds_all_that_it_imports():
 
 def test_a_program_that_does_not_end_by_itself_is_ended(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    import dashboard_picture  # noqa: PLC0415 - found only now
+    import dashboard_picture
 
     monkeypatch.setattr(dashboard_picture, "END_SECONDS", 0.1, raising=False)
     deaf = "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint(f'pid={os.getpid()} ', flush=True)\n"
@@ -70,7 +70,7 @@ def test_a_program_that_does_not_end_by_itself_is_ended(monkeypatch, tmp_path):
 @pytest.mark.timeout(60)
 def test_a_program_that_has_died_is_not_waited_for(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    import dashboard_picture  # noqa: PLC0415 - found only now
+    import dashboard_picture
 
     dying = [sys.executable, "-c", "raise SystemExit('no such flag')"]
     with dashboard_picture.started(dying, tmp_path) as program, pytest.raises(SystemExit, match="no such flag"):

@@ -24,7 +24,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_short_soak_finds_nothing(monkeypatch, workers):
     monkeypatch.syspath_prepend(SCRIPTS)
-    from soak_kinds import KINDS  # noqa: PLC0415 - found only now
+    from soak_kinds import KINDS
 
     command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "10", "--workers", str(workers)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)

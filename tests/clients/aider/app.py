@@ -11,7 +11,7 @@ from pathlib import Path
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else LiteLLM asks another host
 
-import litellm  # noqa: F401  aider imports it when it first asks
+import litellm  # noqa: F401 - aider imports it when it first asks
 from aider.main import main
 from features import PNG, feature, rate_limited_once, run_features, simulate, simulate_in_order, stalled
 

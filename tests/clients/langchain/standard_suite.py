@@ -20,14 +20,14 @@ class Suite(ChatModelIntegrationTests):
         return False
 
 
-class Test_chat(Suite):  # noqa: N801  its name is asked for
+class Test_chat(Suite):  # noqa: N801 - its name is asked for
     @property
     @override
     def chat_model_params(self) -> dict[str, Any]:
         return {"model": "gpt-5", "max_retries": 0, "use_responses_api": False, "stream_usage": True}
 
 
-class Test_responses(Suite):  # noqa: N801  its name is asked for
+class Test_responses(Suite):  # noqa: N801 - its name is asked for
     @property
     @override
     def chat_model_params(self) -> dict[str, Any]:

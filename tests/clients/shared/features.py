@@ -106,7 +106,7 @@ def run_features() -> None:
                     runner.run(function())
                 else:
                     function()
-            except Exception:  # noqa: BLE001  the next feature is tried whatever this one raised
+            except Exception:  # noqa: BLE001 - the next feature is tried whatever this one raised
                 report(name, traceback.format_exc())
             else:
                 report(name)
