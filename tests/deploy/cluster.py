@@ -16,15 +16,7 @@ import openai
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from addon.metrics_folder import living_processes
-from tests.integration.raw_upstream import (
-    EVENTS_HEAD,
-    Call,
-    RawUpstream,
-    message_end,
-    message_start,
-    raw_upstream,
-    text_delta,
-)
+from tests.integration.raw_upstream import Call, RawUpstream, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ServingProcess, serving_process
 
 if TYPE_CHECKING:
@@ -88,7 +80,7 @@ class Script:
     async def __call__(self, call: Call) -> None:
         if self.waits:
             await asyncio.Event().wait()
-        await call.send(EVENTS_HEAD + message_start() + text_delta("first"))
+        await call.send(begun_answer("first"))
         await self.go_on.wait()
         await call.send(text_delta(" last") + message_end())
 

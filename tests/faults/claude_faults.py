@@ -1,7 +1,7 @@
 """What Claude does wrong, by name, and what the client is told of it. All encodings are held to these tables."""
 
 from tests.faults.faulty_claude import sending
-from tests.integration.raw_upstream import EVENTS_HEAD, Script, event, message_start, text_delta
+from tests.integration.raw_upstream import EVENTS_HEAD, Script, begun_answer, event, message_start, text_delta
 
 STATUSES = {
     "400": (400, "invalid_request_error", "messages: too few", "invalid_request_error", None),
@@ -69,7 +69,7 @@ NO_ANSWERS: dict[str, tuple[Script, int, str, str]] = {
 READ_TO_THEIR_END = {"an_empty_stream", "a_page"}
 """Those of them after which the connection to Claude need not be closed."""
 
-BEGUN = EVENTS_HEAD + message_start() + text_delta("Once upon")
+BEGUN = begun_answer("Once upon")
 BROKEN = "server_error", "upstream_broken"
 STOP_REASON = event({"type": "content_block_stop", "index": 0}) + event(
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}

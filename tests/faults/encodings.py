@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.http1_client import Received
-from tests.integration.raw_upstream import EVENTS_HEAD, message_end, message_start, text_delta
+from tests.integration.raw_upstream import whole_answer
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -91,4 +91,4 @@ def name_of(value: object) -> str | None:
     return value.name if isinstance(value, Encoding) else None
 
 
-GOOD_ANSWER = EVENTS_HEAD + message_start() + text_delta("all is well") + message_end()
+GOOD_ANSWER = whole_answer("all is well")

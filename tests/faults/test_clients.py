@@ -13,7 +13,16 @@ from tests.faults.encodings import FORWARDED, STREAMED, TRANSLATED, WHOLE, Encod
 from tests.faults.faulty_claude import FaultyClaude, error_body, refusal, sending
 from tests.faults.http1_client import Http1Client, request_bytes
 from tests.faults.http2_client import Http2Client
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, Script, event, message_end, message_start, text_delta
+from tests.integration.raw_upstream import (
+    EVENTS_HEAD,
+    Call,
+    Script,
+    begun_answer,
+    event,
+    message_end,
+    message_start,
+    text_delta,
+)
 from tests.integration.running_proxy import RunningProxy
 from tests.lived_time import within
 
@@ -29,7 +38,7 @@ PHASES: dict[str, Script] = {
     "before_the_headers": sending(),
     "within_the_headers": sending(b"HTTP/1.1 200 OK\r\ncontent-"),
     "before_the_first_event": sending(EVENTS_HEAD),
-    "within_the_answer": sending(EVENTS_HEAD + message_start() + text_delta("Once")),
+    "within_the_answer": sending(begun_answer("Once")),
 }
 
 
@@ -80,7 +89,7 @@ async def test_a_client_that_resets_its_stream_ends_its_call_and_no_other(
     goes_on = asyncio.Event()
 
     async def paused(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("all is"))
+        await call.send(begun_answer("all is"))
         while not goes_on.is_set():
             await call.send(event({"type": "ping"}))
             await asyncio.sleep(0.05)

@@ -22,7 +22,16 @@ from tests.faults.encodings import TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import faulty_claude
 from tests.faults.leftovers import nothing_left
 from tests.faults.logged import exchanges_in
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, Script, event, message_end, message_start, text_delta
+from tests.integration.raw_upstream import (
+    EVENTS_HEAD,
+    Call,
+    Script,
+    begun_answer,
+    event,
+    message_end,
+    message_start,
+    text_delta,
+)
 from tests.integration.running_proxy import run_proxy
 
 HOUR = 3600.0
@@ -46,7 +55,7 @@ def slowly(between: Callable[[], None]) -> Script:
     """Make an answer in the middle of which something happens, and that is silent for longer than a keep-alive."""
 
     async def script(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         await asyncio.sleep(0.1)
         between()
         for _ in range(5):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults.encodings import STREAMED, WHOLE
 from tests.faults.http1_client import Http1Client, Received
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ServingProcess, serving_process
 
 CLIENTS = 40
@@ -25,7 +25,7 @@ async def test_when_descriptors_run_out_streams_go_on_and_the_process_recovers(t
 
     async def answer(call: Call) -> None:
         is_first = next(calls) == 0
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         if is_first:
             await goes_on.wait()
         await call.send(text_delta(" more") + message_end())

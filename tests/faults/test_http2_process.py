@@ -14,7 +14,7 @@ from tests.contract.proxy_process import ProxyProcess, proxy_process
 from tests.faults.encodings import STREAMED, WHOLE
 from tests.faults.http2_client import Http2Client
 from tests.faults.test_descriptors import descriptors
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 
 CONNECTIONS = 4
 STREAMS_EACH = 50
@@ -51,7 +51,7 @@ async def test_200_streams_that_do_not_end_in_time_are_told_and_ended_when_the_p
     script.write_text(beside)
 
     async def endless(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once upon"))
+        await call.send(begun_answer("Once upon"))
 
     async with (
         raw_upstream(endless) as upstream,
@@ -83,7 +83,7 @@ async def test_when_descriptors_run_out_streams_that_need_one_are_refused_and_ot
     goes_on = asyncio.Event()
 
     async def paused(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         await goes_on.wait()
         await call.send(text_delta(" more") + message_end())
 

@@ -5,7 +5,16 @@ import pytest
 from tests.faults.conftest import Client
 from tests.faults.encodings import FORWARDED, GOOD_ANSWER, TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import FaultyClaude, sending
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, event, message_end, message_start, text_delta
+from tests.integration.raw_upstream import (
+    EVENTS_HEAD,
+    Call,
+    begun_answer,
+    event,
+    message_end,
+    message_start,
+    text_delta,
+    whole_answer,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,11 +37,7 @@ ODDITIES = {
 async def test_what_is_not_known_is_passed_over(
     claude: FaultyClaude, client: Client, odd: str, encoding: Encoding
 ) -> None:
-    claude.begin(
-        sending(
-            EVENTS_HEAD + message_start() + text_delta("all is"), ODDITIES[odd] + text_delta(" well") + message_end()
-        )
-    )
+    claude.begin(sending(begun_answer("all is"), ODDITIES[odd] + text_delta(" well") + message_end()))
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == "all is well"
 
 
@@ -63,7 +68,7 @@ async def test_S16_an_answer_that_comes_byte_by_byte_is_the_same(
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
 async def test_one_huge_event_comes_whole(claude: FaultyClaude, client: Client, encoding: Encoding) -> None:
     text = "日本" * 1_000_000
-    claude.begin(sending(EVENTS_HEAD + message_start() + text_delta(text) + message_end()))
+    claude.begin(sending(whole_answer(text)))
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == text
 
 

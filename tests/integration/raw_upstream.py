@@ -47,6 +47,15 @@ def message_end() -> bytes:
     )
 
 
+def begun_answer(text: str) -> bytes:
+    """An answer as far as its first piece."""
+    return EVENTS_HEAD + message_start() + text_delta(text)
+
+
+def whole_answer(text: str) -> bytes:
+    return begun_answer(text) + message_end()
+
+
 @dataclass
 class Call:
     """One request that arrived."""

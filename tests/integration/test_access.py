@@ -17,15 +17,7 @@ from openai import AsyncOpenAI, BadRequestError, DefaultAsyncHttpx2Client
 from addon.client_keys import change_key_file, digest_of, new_key
 from addon.settings import Settings, load_settings
 from tests.integration.batch_api import chat, create, ended, line
-from tests.integration.raw_upstream import (
-    EVENTS_HEAD,
-    Call,
-    RawUpstream,
-    message_end,
-    message_start,
-    raw_upstream,
-    text_delta,
-)
+from tests.integration.raw_upstream import Call, RawUpstream, raw_upstream, whole_answer
 from tests.integration.responses_socket import create as create_response
 from tests.integration.responses_socket import receive_response, receive_to_the_end, socket_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
@@ -39,7 +31,7 @@ BODY: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "conten
 
 
 async def answer(call: Call) -> None:
-    await call.send(EVENTS_HEAD + message_start() + text_delta("Hi") + message_end())
+    await call.send(whole_answer("Hi"))
 
 
 @pytest.fixture

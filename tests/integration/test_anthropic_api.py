@@ -16,7 +16,7 @@ from addon.client_keys import digest_of
 from addon.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.batch_api import chat, create, ended, line
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.responses_api import client_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
@@ -164,7 +164,7 @@ async def test_batches_are_made_followed_read_and_deleted(
 
 async def test_a_stream_that_breaks_is_broken_for_the_client(start_proxy: ProxyStarter) -> None:
     async def cut(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         await asyncio.sleep(0.1)
         call.writer.transport.abort()
 

@@ -13,7 +13,7 @@ import pytest
 from addon.settings import Settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.store import Key, StoreUnavailableError
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.responses_api import REVERSE, check, client_of, http_of, parse_events, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 from tests.integration.serving_process import serving_process
@@ -295,7 +295,7 @@ async def test_a_client_that_leaves_cancels_the_call_only_in_the_foreground(
     may_end = asyncio.Event()
 
     async def slow(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         await may_end.wait()
         await call.send(text_delta(" upon a time") + message_end())
 

@@ -173,22 +173,18 @@ async def test_it_is_not_decided_before_claude_can_have_listed_it(
     assert batch.status == "completed"
 
 
-async def test_a_batch_that_several_of_claudes_could_be_fails_and_is_not_sent_again(
-    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "instead_of_it",
+    [
+        pytest.param(make_anothers_too_and_lose, id="two of Claude's could be it"),
+        pytest.param(make_anothers_and_lose, id="the only one has another's results"),
+    ],
+)
+async def test_a_batch_that_may_be_anothers_fails_without_files_and_is_not_sent_again(
+    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instead_of_it: Callable[..., None]
 ) -> None:
     async with simulated_claude(0.0) as simulation:
-        instead(simulation, monkeypatch, make_anothers_too_and_lose)
-        async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
-            batch = await ended(client, (await create(client, LINES)).id)
-        assert made_at(simulation) == 1
-    assert (batch.status, codes_of(batch)) == ("failed", ["batch_unconfirmed"])
-
-
-async def test_a_batch_whose_results_are_anothers_fails(
-    start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with simulated_claude(0.0) as simulation:
-        instead(simulation, monkeypatch, make_anothers_and_lose)
+        instead(simulation, monkeypatch, instead_of_it)
         async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             batch = await ended(client, (await create(client, LINES)).id)
         assert made_at(simulation) == 1

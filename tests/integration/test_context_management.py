@@ -16,10 +16,9 @@ from tests.integration.raw_upstream import (
     Call,
     RawUpstream,
     event,
-    message_end,
     message_start,
     raw_upstream,
-    text_delta,
+    whole_answer,
 )
 from tests.integration.responses_api import (
     REVERSE,
@@ -210,7 +209,7 @@ REFUSAL = (
     + b"0\r\n\r\n"
 )
 COUNT = answered_with(200, {"input_tokens": 9000})
-ANSWER = EVENTS_HEAD + message_start() + text_delta("An answer.") + message_end()
+ANSWER = whole_answer("An answer.")
 
 
 @contextlib.asynccontextmanager

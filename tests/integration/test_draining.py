@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ROOT, serving_process
 
 STREAMS = 200
@@ -57,7 +57,7 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 async def endless(call: Call) -> None:
-    await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+    await call.send(begun_answer("Once"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -93,7 +93,7 @@ async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finishe
     goes_on = asyncio.Event()
 
     async def paused(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         await goes_on.wait()
         await call.send(text_delta(" more") + message_end())
 
@@ -162,7 +162,7 @@ async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, t
     goes_on = asyncio.Event()
 
     async def paused(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
         await goes_on.wait()
         await call.send(text_delta(" more") + message_end())
 

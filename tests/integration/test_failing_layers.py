@@ -12,15 +12,7 @@ from addon.settings import Settings, load_settings
 from tests.faults.encodings import STREAMED, WHOLE
 from tests.faults.http2_client import Http2Client
 from tests.faults.leftovers import nothing_left
-from tests.integration.raw_upstream import (
-    EVENTS_HEAD,
-    Call,
-    RawUpstream,
-    message_end,
-    message_start,
-    raw_upstream,
-    text_delta,
-)
+from tests.integration.raw_upstream import Call, RawUpstream, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 REGULAR = "regular@127.0.0.1:0"
@@ -44,7 +36,7 @@ async def claude() -> AsyncIterator[RawUpstream]:
     """Begins each answer, and ends none."""
 
     async def begin(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
 
     async with raw_upstream(begin) as upstream:
         yield upstream

@@ -10,7 +10,7 @@ import h2.errors
 import pytest
 
 from addon.settings import Settings, load_settings
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 from tests.lived_time import within
 
@@ -35,7 +35,7 @@ async def silent(call: Call) -> None:
 
 
 async def silent_after_the_first_event(call: Call) -> None:
-    await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+    await call.send(begun_answer("Once"))
 
 
 async def overloaded(call: Call) -> None:

@@ -16,6 +16,7 @@ from tests.integration.raw_upstream import (
     EVENTS_HEAD,
     Call,
     Script,
+    begun_answer,
     event,
     message_end,
     message_start,
@@ -142,8 +143,8 @@ async def test_many_exchanges_at_once_end_at_zero(start_proxy: ProxyStarter) -> 
         (sending(answered_with(429, "rate_limit_error", "no", retry_after="900")), False, "upstream_error", "4xx"),
         (sending(answered_with(529, "overloaded_error", "no", retry_after="900")), True, "upstream_error", "5xx"),
         (sending(b"", cut=True), True, "upstream_error", "5xx"),
-        (sending(EVENTS_HEAD + message_start() + text_delta("x"), cut=True), True, "upstream_error", "2xx"),
-        (sending(EVENTS_HEAD + message_start() + text_delta("x"), cut=True), False, "upstream_error", "5xx"),
+        (sending(begun_answer("x"), cut=True), True, "upstream_error", "2xx"),
+        (sending(begun_answer("x"), cut=True), False, "upstream_error", "5xx"),
     ],
     ids=["400", "401", "429", "529", "reset", "cut_stream", "cut_whole"],
 )
@@ -198,7 +199,7 @@ async def silent(call: Call) -> None:
 
 
 async def silent_after_the_first_text(call: Call) -> None:
-    await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+    await call.send(begun_answer("Once"))
 
 
 def request_bytes(*, cut: int = 0) -> bytes:
@@ -270,7 +271,7 @@ async def test_the_overhead_of_a_whole_answer_holds_nothing_of_the_wait_for_clau
 async def test_the_overhead_of_a_stream_holds_nothing_of_the_wait_for_claude(start_proxy: ProxyStarter) -> None:
     async def slow(call: Call) -> None:
         await asyncio.sleep(0.3)
-        await call.send(EVENTS_HEAD + message_start() + text_delta("x"))
+        await call.send(begun_answer("x"))
         await asyncio.sleep(0.3)
         await call.send(message_end())
 

@@ -14,7 +14,7 @@ from mitmproxy import exceptions
 
 from addon.simulated_claude.server import RunningSimulation
 from tests.contract.proxy_process import ProxyProcess, proxy_process
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_end, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, raw_upstream, whole_answer
 from tests.integration.running_proxy import run_proxy
 from tests.integration.serving_process import ServingProcess, serving_process
 
@@ -111,7 +111,7 @@ def test_mitmdump_looks_at_the_file_too_and_goes_on_after_one_that_is_wrong(conf
 
 async def test_the_key_for_claude_is_changed_without_a_restart(tmp_path: Path) -> None:
     async def answer(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Hi") + message_end())
+        await call.send(whole_answer("Hi"))
 
     file = tmp_path / "config.json"
     async with raw_upstream(answer) as claude:

@@ -18,6 +18,7 @@ from tests.integration.raw_upstream import (
     message_start,
     raw_upstream,
     text_delta,
+    whole_answer,
 )
 from tests.integration.running_proxy import ProxyStarter
 
@@ -86,7 +87,7 @@ async def test_S9_silence_is_filled_with_comments(start_proxy: ProxyStarter) -> 
 
 async def test_S17_claude_is_asked_for_bytes_that_need_no_unpacking(start_proxy: ProxyStarter) -> None:
     async def answer(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("hi") + message_end())
+        await call.send(whole_answer("hi"))
 
     async with raw_upstream(answer) as upstream:
         settings = settings_for(upstream.base_url)

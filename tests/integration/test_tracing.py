@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from addon.settings import Settings, SettingsError, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES, Tracing
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -164,7 +164,7 @@ async def test_a_failure_is_an_error_of_the_span_unless_the_client_is_to_blame(
 
 async def test_a_client_that_leaves_ends_both_spans(traced, exporter) -> None:
     async def silent_after_the_first_text(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
 
     async with raw_upstream(silent_after_the_first_text) as upstream:
         settings = load_settings({"claude": {"api_key": "k", "base_url": upstream.base_url}})

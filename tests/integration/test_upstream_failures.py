@@ -9,16 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from addon.settings import Settings, load_settings
-from tests.integration.raw_upstream import (
-    EVENTS_HEAD,
-    Call,
-    Script,
-    event,
-    message_end,
-    message_start,
-    raw_upstream,
-    text_delta,
-)
+from tests.integration.raw_upstream import EVENTS_HEAD, Call, Script, event, raw_upstream, whole_answer
 from tests.integration.running_proxy import ProxyStarter
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -40,7 +31,7 @@ def answered_with(status: int, error_type: str, message: str, **headers: str) ->
 
 
 async def answer_well(call: Call) -> None:
-    await call.send(EVENTS_HEAD + message_start() + text_delta("all is well") + message_end())
+    await call.send(whole_answer("all is well"))
 
 
 def in_turn(*scripts: Script) -> Script:

@@ -18,7 +18,7 @@ from addon.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.start_error import StartError
 from addon.workers import Workers
-from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
+from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.serving_process import ServingProcess, serving_process
 
 TOOLS = [
@@ -123,7 +123,7 @@ def connections_of(pid: int, port: int) -> set[str]:
 
 async def test_a_worker_that_dies_loses_its_own_streams_only_and_is_started_again(tmp_path: Path) -> None:
     async def endless(call: Call) -> None:
-        await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
+        await call.send(begun_answer("Once"))
 
     async with raw_upstream(endless) as upstream:
         async with serving_process(upstream.base_url, tmp_path, "--workers", "2", LOG_LEVEL="INFO") as proxy:
