@@ -9,7 +9,7 @@
                                               a proxy with the simulated Claude
 
 A case comes to a value or to an error that the code names. Anything else is a finding: another exception, CPU time or
-output beyond the limits of tests/fuzz/targets.py, more memory than `MOST_MEMORY`. Each kind of finding is shown once,
+output beyond the limits of tests/fuzz/target.py, more memory than `MOST_MEMORY`. Each kind of finding is shown once,
 with the case; the exit status is 1 then. A case that hangs ends the run with a traceback of where.
 """
 
@@ -77,19 +77,21 @@ def main() -> int:
         import atheris  # noqa: PLC0415 - not one of the pinned packages
 
         with atheris.instrument_imports(include=["addon", "translators"]):
-            from tests.fuzz import targets  # noqa: PLC0415 - to be instrumented
+            from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - to be instrumented
     else:
-        from tests.fuzz import targets  # noqa: PLC0415 - the same after its instrumentation
-    chosen = [target for target in targets.TARGETS if arguments.target in (None, target.name)]
+        from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - the same after its instrumentation
+    from tests.fuzz.target import outcome_of  # noqa: PLC0415 - it imports what is instrumented
+
+    chosen = [target for target in TARGETS if arguments.target in (None, target.name)]
     if not chosen:
-        parser.error(f"the targets are: {', '.join(target.name for target in targets.TARGETS)}")
+        parser.error(f"the targets are: {', '.join(target.name for target in TARGETS)}")
     if arguments.coverage:
         if len(chosen) > 1:
             here = [target.name for target in chosen if target.is_here]
             return _run_each_by_coverage(here, max(1, arguments.cases // len(here)))
-        _run_by_coverage(chosen[0].cases, lambda case: targets.outcome_of(chosen[0], case), arguments.cases)
+        _run_by_coverage(chosen[0].cases, lambda case: outcome_of(chosen[0], case), arguments.cases)
     numbers = [max(1, arguments.cases // len(chosen) // target.cost) for target in chosen]
-    found = [_fuzz(target, targets.outcome_of, number) for target, number in zip(chosen, numbers, strict=True)]
+    found = [_fuzz(target, outcome_of, number) for target, number in zip(chosen, numbers, strict=True)]
     bytes_in_unit = 1024 if sys.platform == "linux" else 1
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_in_unit // 2**20} MiB")
     return int(any(found))
@@ -192,7 +194,7 @@ def _run_by_coverage(cases: Any, judge: Callable[[Any], object], number: int) ->
 def _kind_of(error: Exception) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{ROOT}/tests/" not in frame.filename]
     ours = [frame for frame in frames if frame.filename.startswith((f"{ROOT}/addon/", f"{ROOT}/translators/"))]
-    where = f"{Path(ours[-1].filename).relative_to(ROOT)}:{ours[-1].lineno}" if ours else "tests/fuzz/targets.py"
+    where = f"{Path(ours[-1].filename).relative_to(ROOT)}:{ours[-1].lineno}" if ours else "tests/fuzz"
     return f"{type(error).__name__} in {where}: {str(error)[:100]}"
 
 

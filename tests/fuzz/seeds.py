@@ -2,6 +2,8 @@
 
 from typing import Any
 
+KEY = b"secret of the fuzzer"
+"""What envelopes are sealed with."""
 IMAGE_URL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUQAOw=="
 PDF = "data:application/pdf;base64,JVBERi0xLjQK"
 SCHEMA = {

@@ -8,7 +8,8 @@ import pytest
 from addon.pages import read_page_query
 from tests.fuzz import seeds
 from tests.fuzz.hostile import Text, encode_bytes, sse
-from tests.fuzz.targets import TARGETS, outcome_of
+from tests.fuzz.target import outcome_of
+from tests.fuzz.targets import TARGETS
 from tests.translators.claude_messages import cut_message
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.errors import OpenAIError

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.fuzz.targets import TARGETS, Target, outcome_of
+from tests.fuzz.target import Target, outcome_of
+from tests.fuzz.targets import TARGETS
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=[target.name.replace(" ", "_") for target in TARGETS])
