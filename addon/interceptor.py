@@ -17,9 +17,8 @@ from mitmproxy.flow import Error
 from mitmproxy.proxy import layer, mode_specs, server_hooks
 from mitmproxy.utils import asyncio_utils
 
-from addon.access import Access, Client, credentials_of, key_file_of
-from addon.answers import ANSWERS
-from addon.anthropic_api import encode_anthropic_error
+from addon.access import Access, key_file_of
+from addon.claiming import claim_flow, is_standalone
 from addon.claude_backends import check_backends
 from addon.client_keys import KeyFileError
 from addon.connection import (
@@ -30,13 +29,12 @@ from addon.connection import (
     open_virtual_connections,
 )
 from addon.egress_gate import EgressGate
-from addon.exchange import Exchange
-from addon.exchange_run import OPEN_ENDPOINTS, ExchangeRun, head_too_large
+from addon.exchange_run import ExchangeRun, head_too_large
 from addon.gateway import Gateway, open_gateway
 from addon.header_fields import folded_fields
 from addon.http1 import limit_request_heads
 from addon.logs import configure_logging
-from addon.masking import mask_password, mask_secrets, secret_fields
+from addon.masking import mask_password, mask_secrets
 from addon.metrics import refusal_reason
 from addon.metrics_folder import check_folder, folder_in_use
 from addon.mitmproxy_errors import answer_errors_with
@@ -46,8 +44,7 @@ from addon.reachability import listens_beyond_loopback, proxies_beyond_loopback
 from addon.refusals import AMBIGUOUS, is_ambiguous, make_last_response, make_mitmproxys_error, refuse
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
-from addon.response_cache import CACHE_HEADER, cache_use
-from addon.routing import Claim, Endpoint, Pass, Refuse, Route, Router
+from addon.routing import Claim, Pass, Refuse, Route, Router
 from addon.settings import Settings, SettingsError
 from addon.start_error import StartError
 from translators.errors import OpenAIError
@@ -292,7 +289,9 @@ class ClaudeProxyAddon:
                 )
                 refuse(flow, error)
             case Claim() as claim:
-                run = self._claim(flow, claim, self._gateway, headers)
+                run = claim_flow(flow, claim, self._gateway, headers, self._proxy_gate.client_of(flow))
+                self._exchanges[flow.id] = run
+                self._mask_secrets(flow)
                 if flow.is_replay != "request":
                     run.restore_destination = direct_to_claude(flow)
                     flow.request.stream = True
@@ -406,7 +405,7 @@ class ClaudeProxyAddon:
         refuse(flow, error)
 
     def _route(self, flow: http.HTTPFlow, headers: Mapping[str, str]) -> Route:
-        standalone = _is_standalone(flow)
+        standalone = is_standalone(flow)
         route = self._router.route(
             standalone=standalone,
             host="" if standalone else self._host_of(flow),
@@ -424,40 +423,6 @@ class ClaudeProxyAddon:
         """
         names = (flow.request.pretty_host, flow.request.host, flow.client_conn.sni or "")
         return next((name for name in names if self._router.is_ours(name)), names[0])
-
-    def _claim(self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]) -> ExchangeRun:
-        client, refusal = self._client_of(flow, claim, gateway, headers)
-        exchange = Exchange(
-            flow,
-            claim,
-            gateway,
-            authorization=credentials_of(headers, self._proxy_gate.client_of(flow)),
-            client=client,
-            cache_use=cache_use(gateway.settings.cache, client.key, headers.get(CACHE_HEADER)),
-            secrets=secret_fields(flow.request.headers.fields),
-        )
-        if claim.endpoint is Endpoint.ANTHROPIC:
-            exchange.encode_error = encode_anthropic_error
-        if gateway.keeps_bodies:
-            exchange.kept_body = bytearray()
-        run = self._exchanges[flow.id] = ExchangeRun(exchange, ANSWERS[claim.endpoint], refusal)
-        self._mask_secrets(flow)
-        return run
-
-    def _client_of(
-        self, flow: http.HTTPFlow, claim: Claim, gateway: Gateway, headers: Mapping[str, str]
-    ) -> tuple[Client, OpenAIError | None]:
-        address = flow.client_conn.peername[0]
-        nobody = Client(f"address:{address}")
-        # A replayed flow is the operator's own doing, and its key is masked.
-        if claim.endpoint in OPEN_ENDPOINTS or flow.is_replay == "request":
-            return nobody, None
-        if known := self._proxy_gate.client_of(flow):
-            return known, None
-        try:
-            return gateway.access.client_of(headers, address, standalone=_is_standalone(flow)), None
-        except OpenAIError as error:
-            return nobody, error
 
     def _passes_at_once(self, response: http.Response) -> bool:
         """Whether the answer of a real host goes on piece by piece. mitmproxy would hold an event stream to its end."""
@@ -484,9 +449,4 @@ class ClaudeProxyAddon:
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
         # is claimed, at once.
-        mask_secrets(flow.request, is_ours=_is_standalone(flow) or self._router.is_ours(self._host_of(flow)))
-
-
-def _is_standalone(flow: http.HTTPFlow) -> bool:
-    """Whether the client means this endpoint, and no host behind the proxy."""
-    return isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+        mask_secrets(flow.request, is_ours=is_standalone(flow) or self._router.is_ours(self._host_of(flow)))
