@@ -13,8 +13,9 @@ type Action = Literal["ignored", "changed", "degraded", "emulated"]
 class TranslationWarning:
     """One parameter that does not reach Claude as the client sent it.
 
-    `param` is the parameter's path without indexes or the client's own words (`tools.strict`, never `tools[3]`),
-    because it becomes a metric's label. `detail` may name values; it goes to the log and never into a label.
+    `param` is the parameter's path without indexes or values (`tools.strict`, never `tools[3]`), because it stands in a
+    header and in the log; only `translators.unknown_parameters` takes it from the client. `detail` is for whoever reads
+    the value in a test or a debugger: it may name values, so it goes nowhere.
     """
 
     param: str

@@ -1,36 +1,28 @@
-"""Parameters that OpenAI does not have, which clients of other hosts send: reported, and without effect."""
+"""Parameters that OpenAI's endpoint does not have: those of other hosts, clients and endpoints, and slips of the pen.
 
+They are without effect, and reported by the client's own names, so that `maxTokens` is found out.
+"""
+
+import re
 from collections.abc import Iterable
 
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["warn_of_unknown"]
+__all__ = ["UNNAMED", "warn_of_unknown"]
 
-_VENDOR_EXTRAS = frozenset(
-    {
-        "chat_template_kwargs",
-        "enable_thinking",
-        "extra_body",
-        "guided_json",
-        "include_reasoning",
-        "min_p",
-        "plugins",
-        "provider",
-        "reasoning",
-        "repetition_penalty",
-        "thinking",
-        "top_a",
-        "top_k",
-        "transforms",
-        "use_beam_search",
-    }
-)
-"""Parameters of other OpenAI-compatible hosts, reported by name. Others are reported as `unknown`, because a warning's
-parameter becomes a metric's label and a header's text."""
+UNNAMED = "unknown"
+"""What is reported of those that are not named."""
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,39}")
+"""Names that can stand in a header and a log: a word. A key (`sk-...`), a line break, or a prompt is none."""
+_MOST_NAMED = 8
+"""How many are named, so that the header stays short whatever a client sends."""
 
 
 def warn_of_unknown(names: Iterable[str]) -> list[TranslationWarning]:
-    """Report each of them as ignored."""
-    return [
-        TranslationWarning(name if name in _VENDOR_EXTRAS else "unknown", "ignored", f"{name[:64]!r}") for name in names
-    ]
+    """Report them as ignored: the first few by their names, the others, and what is no name, together as `unknown`."""
+    names = dict.fromkeys(names)
+    named = [name for name in names if _NAME.fullmatch(name)][:_MOST_NAMED]
+    warnings = [TranslationWarning(name, "ignored") for name in named]
+    if others := len(names) - len(named):
+        warnings.append(TranslationWarning(UNNAMED, "ignored", f"{others} more"))
+    return warnings

@@ -232,7 +232,7 @@ def test_knobs_without_an_equivalent_are_ignored_and_named(client: OpenAI, claud
         "metadata=ignored",
         "seed=ignored",
         "top_k=ignored",
-        "unknown=ignored",
+        "made_up=ignored",
     ]
 
 

@@ -45,6 +45,7 @@ from translators.tool_choice import ToolChoice, ToolDecision, build_tools, choos
 from translators.tools import DeclaredTools, declare_tools, to_claude_name, without_strict_tools
 from translators.translation_warning import Action, TranslationWarning
 from translators.turn_types import Recall, SystemTurn, Turn, UserTurn
+from translators.unknown_parameters import warn_of_unknown
 from translators.uploaded_files import add_container_files
 from translators.waiting_calls import settle_server_calls
 
@@ -177,11 +178,13 @@ def translate_request(request: ResponsesRequest, context: ResponsesContext) -> T
         detail = f"too long: the oldest {context.dropped_turns} turns are left out"
         translation.warnings.append(TranslationWarning("truncation", "emulated", detail))
     translation.warnings.extend(model.warnings)
-    translation.warnings.extend(warn_of_ignored(request))
+    translation.warnings.extend(warn_of_ignored(request.parameters))
     translated = translation.translate()
     return replace(
         translated,
         plan=replace(translated.plan, kept_items=kept_items),
+        # Last, because they keep the client's names: `messages` is none for `input` here.
+        warnings=(*translated.warnings, *warn_of_unknown(request.unknown_parameters)),
         turn_sizes=measure_turns(read.items) if request.parameters.truncation == "auto" else (),
         compact_threshold=threshold,
     )

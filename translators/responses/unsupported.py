@@ -5,7 +5,7 @@ Refused is what changes the answer's meaning or shape; ignored are tuning knobs,
 
 from translators.errors import OpenAIError
 from translators.request_errors import unsupported_parameter
-from translators.responses.request_types import ResponsesParameters, ResponsesRequest
+from translators.responses.request_types import ResponsesParameters
 from translators.translation_warning import TranslationWarning
 
 __all__ = ["refuse_unsupported", "warn_of_ignored"]
@@ -20,9 +20,6 @@ _INCLUDED = frozenset(
     }
 )
 """Values of `include` that are served, or refused."""
-_CLIENT_EXTRAS = frozenset({"client_metadata", "generate", "max_tokens", "messages", "seed", "stop", "stream_id"})
-"""Parameters of other endpoints and clients, reported by name. Others are reported as `unknown`, because a warning's
-parameter becomes a metric's label and a header's text."""
 
 
 def refuse_unsupported(parameters: ResponsesParameters) -> None:
@@ -45,9 +42,8 @@ def refuse_unsupported(parameters: ResponsesParameters) -> None:
         raise unsupported_parameter("moderation")
 
 
-def warn_of_ignored(request: ResponsesRequest) -> list[TranslationWarning]:
+def warn_of_ignored(parameters: ResponsesParameters) -> list[TranslationWarning]:
     """Report tuning knobs without an equivalent. A value that changes nothing is not reported."""
-    parameters = request.parameters
     reasoning, text, options = parameters.reasoning, parameters.text, parameters.prompt_cache_options
     values: dict[str, bool] = {
         "access_programs": parameters.access_programs is not None,
@@ -66,6 +62,4 @@ def warn_of_ignored(request: ResponsesRequest) -> list[TranslationWarning]:
         "text.verbosity": text is not None and text.verbosity not in (None, "medium"),
         "top_logprobs": bool(parameters.top_logprobs),
     }
-    warnings = [TranslationWarning(name, "ignored") for name, given in values.items() if given]
-    unknown = ((name if name in _CLIENT_EXTRAS else "unknown", name) for name in request.unknown_parameters)
-    return [*warnings, *(TranslationWarning(param, "ignored", f"{name[:64]!r}") for param, name in unknown)]
+    return [TranslationWarning(name, "ignored") for name, given in values.items() if given]
