@@ -8,10 +8,11 @@ from addon.exchange import Exchange
 from addon.fallbacks import answer_with_fallbacks
 from addon.response_request import prepare_response
 from addon.responses import drive_response
-from translators.request_errors import unparsable_body
+from translators.request_json import decode_request
 
 __all__ = ["answer_compaction"]
 
+_decoder = msgspec.json.Decoder(dict[str, Any])
 _OF_CREATE_ALONE = frozenset({"background", "conversation", "max_output_tokens", "store", "stream", "stream_options"})
 
 
@@ -45,10 +46,7 @@ async def _compact(exchange: Exchange) -> None:
 
 def _ask_for_compaction(body: bytes) -> bytes:
     """Write the request as one to create a response, whose input ends with the wish for a compaction."""
-    try:
-        given = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable_body() from error
+    given = decode_request(_decoder, body)
     request = {name: value for name, value in given.items() if name not in _OF_CREATE_ALONE}
     items = given.get("input")
     if items is None or isinstance(items, str):

@@ -1,6 +1,7 @@
 """OpenAI's own errors for a body that is not what the API takes: no JSON, a missing parameter, a wrong type or value.
 
-The wording is that of recorded answers, and of https://developers.openai.com/api/docs/guides/error-codes.
+The wording is that of recorded answers, and of https://developers.openai.com/api/docs/guides/error-codes. That of a
+body which is JSON, but no object, was seen from OpenAI's Agents API; that one takes `[]` and `null` for `{}`.
 """
 
 import re
@@ -121,17 +122,17 @@ def translate_validation_error(message: str, values: Mapping[str, tuple[str, ...
     if what.startswith(("Invalid value", "Invalid enum value")):
         value = what.split(" ", 2)[2].removeprefix("value ")
         return invalid_value(path, value, _supported_values(path, values))
+    subject = f" for '{path}'" if path else ""
     expected = _EXPECTED.match(what)
     if expected is not None:
         wanted = [_NAMES.get(name, name) for name in expected["expected"].split(" | ") if name != "null"]
         if wanted == ["a string", "an array"]:
             wanted[1] = "array of objects" if path.endswith(("content", "input", "output")) else "array of strings"
         got = f", but got {_NAMES.get(expected['got'], expected['got'])} instead" if expected["got"] else ""
-        subject = f" for '{path}'" if path else ""
         return OpenAIError(
             400, f"Invalid type{subject}: expected {_one_of(wanted)}{got}.", code="invalid_type", param=path or None
         )
-    return OpenAIError(400, f"Invalid value for '{path}': {what}.", code="invalid_value", param=path or None)
+    return OpenAIError(400, f"Invalid value{subject}: {what}.", code="invalid_value", param=path or None)
 
 
 def _param(where: str, at: str) -> str:

@@ -11,6 +11,7 @@ from translators.request_errors import missing_parameter, translate_validation_e
 __all__ = ["decode_fields", "decode_for_deployment", "decode_request"]
 
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
+_json_decoder = msgspec.json.Decoder(Raw)
 _UNPARSABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -21,10 +22,7 @@ def decode_fields(body: bytes) -> dict[str, Raw]:
     Raises:
         OpenAIError: 400 for what is no JSON object.
     """
-    try:
-        return _fields_decoder.decode(body)
-    except _UNPARSABLE as error:
-        raise unparsable_body() from error
+    return decode_request(_fields_decoder, body)
 
 
 def decode_for_deployment(
@@ -66,6 +64,15 @@ def decode_request[Request](
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise translate_validation_error(str(error), values) from error
+        # The first wrong type ends the decoding: whether there is JSON behind it is still to be seen.
+        raise (translate_validation_error(str(error), values) if _is_json(body) else unparsable_body()) from error
     except _UNPARSABLE as error:
         raise unparsable_body() from error
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        _json_decoder.decode(body)
+    except _UNPARSABLE:
+        return False
+    return True

@@ -76,6 +76,43 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(way: Way, claude: Simula
     assert claude.calls == []
 
 
+PATHS_OF_JSON = (
+    "/chat/completions",
+    "/chat/completions/chatcmpl-1",
+    "/completions",
+    "/responses",
+    "/responses/compact",
+    "/responses/input_tokens",
+    "/conversations",
+    "/conversations/conv_1",
+    "/conversations/conv_1/items",
+    "/uploads",
+    "/uploads/upload_1/complete",
+    "/batches",
+)
+
+
+@pytest.mark.parametrize("path", PATHS_OF_JSON)
+def test_a_body_that_is_no_object_is_called_that_and_not_invalid_json(proxy: ProxyProcess, path: str) -> None:
+    found = {}
+    with proxy.way("base_url").http() as http:
+        for body in ("[]", "3", '"x"', "null", "true", "1.5", "[", '"x'):
+            response = http.post(path, content=body)
+            found[body] = response.json()["error"]["message"].split(" (HINT")[0]
+            assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
+    no_json = "We could not parse the JSON body of your request."
+    assert found == {
+        "[]": "Invalid type: expected an object, but got an array instead.",
+        "3": "Invalid type: expected an object, but got an integer instead.",
+        '"x"': "Invalid type: expected an object, but got a string instead.",
+        "null": "Invalid type: expected an object, but got null instead.",
+        "true": "Invalid type: expected an object, but got a boolean instead.",
+        "1.5": "Invalid type: expected an object, but got a decimal instead.",
+        "[": no_json,
+        '"x': no_json,
+    }
+
+
 WRONG: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
     "no_model": ({"messages": BODY["messages"]}, "missing_required_parameter", "model"),
     "no_messages": ({"model": "gpt-4o"}, "missing_required_parameter", "messages"),

@@ -66,7 +66,7 @@ def test_the_values_of_include_are_those_of_the_openai_package():
         pytest.param(b"", id="nothing"),
         pytest.param(b"hello", id="words"),
         pytest.param(b'{"model": "gpt-5"', id="cut"),
-        pytest.param(b"[]", id="list"),
+        pytest.param(b"[", id="cut list"),
         pytest.param(b"\xff\xfe{}", id="no-utf-8"),
         pytest.param(b'{"model":"gpt-5","input":"\\ud800"}', id="lone-surrogate"),
         pytest.param(b'{"model":"gpt-5","input":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}", id="deep"),
