@@ -65,10 +65,8 @@ def choose_thinking(
             is lost.
     """
     if reasoning_effort is None and max_tokens < _SMALL_ANSWER and capabilities.thinks_by_default:
-        small = TranslationWarning(
-            "reasoning_effort", "changed", "so small a cap leaves no room for thinking: as little as possible"
-        )
-        return replace(_switched_off(capabilities, show_thinking), warnings=(small,))
+        # No warning: the cap holds, and no effort was asked that could have been changed.
+        return replace(_switched_off(capabilities, show_thinking), warnings=())
     if reasoning_effort is None:
         if capabilities.thinks_by_default and show_thinking:
             return Thinking(_shown({"type": "adaptive"}, show_thinking), on=True)

@@ -75,6 +75,22 @@ def test_without_an_effort_the_model_does_as_it_does(model):
     assert (chosen.thinking, chosen.effort, chosen.warnings) == (None, None, ())
 
 
+@pytest.mark.parametrize("model", sorted(CAPABILITIES))
+def test_a_small_cap_without_an_effort_is_as_none_and_changes_nothing_of_the_clients(model):
+    small = choose_thinking(None, CAPABILITIES[model], 1023)
+    none = choose_thinking("none", CAPABILITIES[model], 1023)
+    as_none = CAPABILITIES[model].thinks_by_default
+    assert (small.thinking, small.effort, small.on) == (
+        (none.thinking, none.effort, none.on) if as_none else (None, None, False)
+    )
+    assert small.warnings == ()
+
+
+@pytest.mark.parametrize("model", [name for name, known in CAPABILITIES.items() if known.thinks_by_default])
+def test_an_effort_that_was_asked_for_stays_under_a_small_cap(model):
+    assert choose_thinking("high", CAPABILITIES[model], 1023).on
+
+
 def test_P13_a_budget_that_has_no_place_is_left_out_and_reported():
     chosen = choose_thinking("high", CAPABILITIES["claude-sonnet-4-5"], 1000)
     assert (chosen.thinking, [warning.action for warning in chosen.warnings]) == (None, ["degraded"])

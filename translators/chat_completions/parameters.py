@@ -39,7 +39,10 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "prompt_cache_key": ignored("Claude finds the prefix by itself"),
         "prompt_cache_options": mapped("`ttl`: a time to live of 1 hour; `explicit`: no automatic `cache_control`"),
         "prompt_cache_retention": mapped("`24h`: a time to live of 1 hour, the longest that Claude has"),
-        "reasoning_effort": mapped("`thinking` and `output_config.effort`, at most what the model knows"),
+        "reasoning_effort": mapped(
+            "`thinking` and `output_config.effort`, at most what the model knows; without it Claude thinks as the "
+            "model does by itself, but as little as it can under a cap of less than 1,024 tokens"
+        ),
         "response_format": mapped("`output_config.format`, see below"),
         "safety_identifier": mapped("`metadata.user_id`, as a SHA-256 hash; before `user`"),
         "seed": ignored("Claude is not deterministic"),

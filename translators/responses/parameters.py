@@ -74,7 +74,10 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "prompt_cache_options.ttl": mapped("a time to live of 1 hour"),
         "prompt_cache_options.prewarm": ignored("no equivalent"),
         "prompt_cache_options.comparison_response_id": ignored("no equivalent"),
-        "reasoning.effort": mapped("`thinking` and `output_config.effort`, at most what the model knows"),
+        "reasoning.effort": mapped(
+            "`thinking` and `output_config.effort`, at most what the model knows; without it Claude thinks as the "
+            "model does by itself, but as little as it can under a cap of less than 1,024 tokens"
+        ),
         "reasoning.summary": mapped("Claude is asked for the summary of its thinking"),
         "reasoning.generate_summary": mapped("as `summary`"),
         "reasoning.context": ignored("`current_turn`: what Claude thought before stays, for its cache"),

@@ -170,7 +170,8 @@ def test_P12_claude_always_streams(translate, stream):
 
 
 def test_a_small_cap_leaves_no_room_for_thinking(translate):
-    assert translate(model="claude-opus-5", max_tokens=50).params["thinking"] == {"type": "disabled"}
+    small = translate(model="claude-opus-5", max_tokens=50)
+    assert (small.params["thinking"], small.warnings) == ({"type": "disabled"}, ())
     asked = translate(model="claude-opus-5", max_tokens=50, reasoning_effort="high")
     assert asked.params["thinking"] == {"type": "adaptive", "display": "summarized"}
     assert "thinking" not in translate(model="claude-opus-5", max_tokens=5000).params
