@@ -32,7 +32,7 @@ class LimitState:
     """What is left of a limit."""
 
     limit: int
-    """How many may come before it is exhausted."""
+    """How many may come before it is exhausted: a burst, if there is one, for only with it do the other two add up."""
     remaining: int
     reset_after: float
     """Seconds until all of it is there again."""

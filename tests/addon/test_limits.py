@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from contextlib import asynccontextmanager, contextmanager
@@ -51,6 +52,12 @@ async def refusal(limits, client=ALICE):
     return error.value
 
 
+def seconds(duration):
+    """Read what Go writes of a `time.Duration`."""
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|[hms])", duration))
+
+
 async def charged(limits, client, tokens=0, dollars=0.0):
     limits.charge(client, Bill(tokens, dollars))
     await asyncio.sleep(0.1 if limits._shared else 0)
@@ -68,6 +75,20 @@ async def test_a_burst_comes_at_once_and_the_next_request_waits_for_its_share(li
     await asyncio.sleep(int(error.headers["retry-after-ms"]) / 1000 + 0.02)
     await limits.admit(ALICE)
     assert (await refusal(limits)).status == 429
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(60, 5), (60, 60), (10, 20)], ids=["small", "none", "large"])
+async def test_a_client_that_paces_itself_by_the_three_headers_keeps_the_rate(limited, rate, burst):
+    limits = limited(requests_per_minute=rate, burst_size=burst)
+    remaining = burst
+    while remaining:
+        headers = (await limits.admit(ALICE)).headers
+        limit, remaining = (int(headers[f"x-ratelimit-{part}-requests"]) for part in ("limit", "remaining"))
+        used, reset = limit - remaining, seconds(headers["x-ratelimit-reset-requests"])
+        assert limit == burst
+        # What has come back since is not yet a whole request.
+        assert (used - 1) * 60 / rate < reset <= used * 60 / rate
+    assert (await refusal(limits)).headers["x-ratelimit-limit-requests"] == str(burst)
 
 
 async def test_without_limits_nothing_is_told(limited):
