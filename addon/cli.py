@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin, override
 
 from addon.app_runner import for_one_app, run_with_proxy
 from addon.config_command import check_config, config_schema, show_config
@@ -49,8 +49,19 @@ def _fail(problems: Sequence[str]) -> int:
     return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses itself what it does not know, so that a command's own usage is shown, and not that of `claude-proxy`."""
+
+    @override
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="claude-proxy",
         description="Run any app written for the OpenAI API on Claude, unchanged.",
         allow_abbrev=False,

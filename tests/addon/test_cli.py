@@ -162,6 +162,27 @@ def test_help_says_what_a_flag_does_and_takes(capsys, command, said):
     assert said in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("serve", "--nonsense"),
+        ("run", "--nonsense -- ls"),
+        ("doctor", "--nonsense"),
+        ("simulate", "--nonsense"),
+        ("exporter", "--nonsense"),
+        ("config check", "--nonsense"),
+        ("keys add", "--nonsense ci"),
+    ],
+)
+def test_an_unknown_flag_is_refused_with_the_usage_of_its_command(capsys, command, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), *arguments.split()])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith(f"usage: claude-proxy {command} [")
+    assert said.endswith(f"claude-proxy {command}: error: unrecognized arguments: --nonsense\n")
+
+
 def test_run_has_no_flags_of_the_standalone_endpoint(capsys):
     with pytest.raises(SystemExit):
         main(["run", "--help"])
