@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from addon.item_places import ItemPlace, places_in, places_in_conversation
+from addon.item_places import ItemPlace, places_in, renew_places, renewal_of, save_in_conversation
 from addon.store import Key, Store
 from translators.errors import OpenAIError
 from translators.responses.conversation import normalise_item
@@ -53,13 +53,14 @@ class ConversationRecords:
     async def update(self, conversation_id: str, metadata: Mapping[str, str]) -> dict[str, Any]:
         """Change what is noted of a conversation."""
         changed = await self._save({**await self.load(conversation_id), "metadata": dict(metadata)})
-        await self._renew_places(conversation_id)
+        await renew_places(self._store, self._owner, conversation_id)
         return changed
 
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation and its items."""
         item_ids = [item["id"] for item in await self.items(conversation_id)]
-        await self._store.delete([self._key(conversation_id), *await self._places(conversation_id, item_ids)])
+        places = await self._places(conversation_id, item_ids)
+        await self._store.delete([self._key(conversation_id), renewal_of(self._owner, conversation_id), *places])
 
     async def items(self, conversation_id: str) -> list[dict[str, Any]]:
         """Load the items of a conversation, in their order."""
@@ -79,9 +80,8 @@ class ConversationRecords:
         added = [normalise_item(item, f"{seed}:{index}") for index, item in enumerate(items)]
         if added:
             await self._store.append(self._key(conversation_id), [msgspec.json.encode(item) for item in added])
-            place = msgspec.json.encode(ItemPlace("conversation", conversation_id))
-            await self._store.save({Key("item", self._owner, item["id"]): place for item in added})
-            await self._renew_places(conversation_id)
+            await save_in_conversation(self._store, self._owner, conversation_id, (item["id"] for item in added))
+            await renew_places(self._store, self._owner, conversation_id)
         return added
 
     async def delete_item(self, conversation_id: str, item_id: str) -> dict[str, Any]:
@@ -97,10 +97,6 @@ class ConversationRecords:
 
     async def _places(self, conversation_id: str, item_ids: Sequence[str]) -> list[Key]:
         return await places_in(self._store, self._owner, ItemPlace("conversation", conversation_id), item_ids)
-
-    async def _renew_places(self, conversation_id: str) -> None:
-        """Keep all items of a conversation that is used to be found for as long as it."""
-        await self._store.renew(await places_in_conversation(self._store, self._owner, conversation_id))
 
     def _key(self, conversation_id: str) -> Key:
         return Key("conversation", self._owner, conversation_id)

@@ -35,21 +35,23 @@ class RedisStore:
         found = await _run(self._redis.mget([_value_name(key) for key in keys]))
         return {key: value for key, value in zip(keys, found, strict=True) if value is not None}
 
-    async def save(self, values: Mapping[Key, bytes], seconds_to_live: float | None = None) -> None:
+    async def save(
+        self, values: Mapping[Key, bytes], seconds_to_live: float | None = None, *, lifetimes: float = 1.0
+    ) -> None:
         """Save all of the values or none."""
         pipeline = self._redis.pipeline(transaction=True)
         for key, value in values.items():
-            pipeline.set(_value_name(key), value, px=self._milliseconds(seconds_to_live))
+            pipeline.set(_value_name(key), value, px=self._milliseconds(seconds_to_live, lifetimes))
             if seconds_to_live is None:
-                pipeline.pexpire(_list_name(key), self._milliseconds(None))
+                pipeline.pexpire(_list_name(key), self._milliseconds(None, lifetimes))
         await _run(pipeline.execute())
 
-    async def renew(self, keys: Sequence[Key]) -> None:
+    async def renew(self, keys: Sequence[Key], *, lifetimes: float = 1.0) -> None:
         """Keep values and lists for the usual time from now on."""
         pipeline = self._redis.pipeline(transaction=True)
         for key in keys:
-            pipeline.pexpire(_value_name(key), self._milliseconds(None))
-            pipeline.pexpire(_list_name(key), self._milliseconds(None))
+            pipeline.pexpire(_value_name(key), self._milliseconds(None, lifetimes))
+            pipeline.pexpire(_list_name(key), self._milliseconds(None, lifetimes))
         await _run(pipeline.execute())
 
     async def delete(self, keys: Sequence[Key]) -> None:
@@ -79,8 +81,9 @@ class RedisStore:
         """Close the connections."""
         await self._redis.aclose()
 
-    def _milliseconds(self, seconds_to_live: float | None) -> int:
-        return max(1, int(min(seconds_to_live or self._seconds_to_live, self._seconds_to_live) * 1000))
+    def _milliseconds(self, seconds_to_live: float | None, lifetimes: float = 1.0) -> int:
+        seconds = min(seconds_to_live or self._seconds_to_live, self._seconds_to_live)
+        return max(1, int(seconds * lifetimes * 1000))
 
 
 async def _run(command: Awaitable[Any]) -> Any:

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from addon.file_records import FileRecords
-from addon.item_places import ItemPlace, load_places, places_in, places_in_conversation
+from addon.item_places import ItemPlace, load_places, places_in, renew_places
 from addon.store import Key, Store, StoreUnavailableError
 from translators.errors import OpenAIError
 from translators.responses.code_interpreter import Container
@@ -102,7 +102,7 @@ class ResponseRecords:
         """
         wanted = dict.fromkeys(item_ids)
         places = await load_places(self._store, self._owner, wanted)
-        self._used.update(dict.fromkeys(places))
+        self._used.update(dict.fromkeys(_in_responses(places)))
         responses = {place.id: None for place in places.values() if place.kind == "response"}
         records = await self._store.load([self._key(response_id) for response_id in responses])
         self._used.update(dict.fromkeys(records))
@@ -148,10 +148,11 @@ class ResponseRecords:
         places = {key: place for key in inputs if key not in known}
         await self._store.save({self._key(fields["id"]): msgspec.json.encode(record), **places, **outputs})
         holders = (found.holder(self._owner) for found in known.values())
-        renewed = dict.fromkeys([*self._used, *known, *holders])
-        for key in [key for key in renewed if key.kind == "conversation"]:
-            renewed.update(dict.fromkeys(await places_in_conversation(self._store, self._owner, key.id)))
+        renewed = dict.fromkeys([*self._used, *_in_responses(known), *holders])
         await self._store.renew(list(renewed))
+        for key in renewed:
+            if key.kind == "conversation":
+                await renew_places(self._store, self._owner, key.id)
 
     async def save_or_report(
         self,
@@ -215,6 +216,11 @@ def since_compaction(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _without_files(container: Container, lost: Collection[str]) -> Container:
     kept = tuple(file_id for file_id in container.file_ids if file_id not in lost)
     return replace(container, file_ids=kept, has_lost_files=len(kept) < len(container.file_ids))
+
+
+def _in_responses(places: Mapping[Key, ItemPlace]) -> list[Key]:
+    """Name the places that are renewed one by one; `renew_places` renews the others."""
+    return [key for key, place in places.items() if place.kind == "response"]
 
 
 def _items_of(record: ResponseRecord) -> list[dict[str, Any]]:

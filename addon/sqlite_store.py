@@ -113,9 +113,11 @@ class SqliteStore:
 
         return await self._run(work) if keys else {}
 
-    async def save(self, values: Mapping[Key, bytes], seconds_to_live: float | None = None) -> None:
+    async def save(
+        self, values: Mapping[Key, bytes], seconds_to_live: float | None = None, *, lifetimes: float = 1.0
+    ) -> None:
         """Save all of the values or none."""
-        expires_at = self._expires_at(seconds_to_live)
+        expires_at = self._expires_at(seconds_to_live, lifetimes)
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
@@ -128,9 +130,9 @@ class SqliteStore:
 
         await self._run(work)
 
-    async def renew(self, keys: Sequence[Key]) -> None:
+    async def renew(self, keys: Sequence[Key], *, lifetimes: float = 1.0) -> None:
         """Keep values and lists for the usual time from now on."""
-        expires_at = self._expires_at(None)
+        expires_at = self._expires_at(None, lifetimes)
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
@@ -192,8 +194,8 @@ class SqliteStore:
             await asyncio.get_running_loop().run_in_executor(self._thread, work)
         self._thread.shutdown()
 
-    def _expires_at(self, seconds_to_live: float | None) -> float:
-        return time.time() + min(seconds_to_live or self._seconds_to_live, self._seconds_to_live)
+    def _expires_at(self, seconds_to_live: float | None, lifetimes: float = 1.0) -> float:
+        return time.time() + min(seconds_to_live or self._seconds_to_live, self._seconds_to_live) * lifetimes
 
     # In the thread.
 

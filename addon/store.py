@@ -18,6 +18,7 @@ type Kind = Literal[
     "run",
     "cancel",
     "conversation",
+    "places",
     "completion",
     "completions",
     "messages",
@@ -40,15 +41,16 @@ type Kind = Literal[
 ]
 """`response`: a response with its input; `item`: where an item is to be found; `events`: the list of a background
 response's events; `run`: the sign of life of the process that makes it, and the lock of what is done to a batch or an
-upload alone; `cancel`: that it is to stop; `conversation`: a conversation, and the list of its items; `completion`: a
-stored chat completion; `completions`: the list of those of one day; `messages`: the messages that it answers; `file`:
-an uploaded file; `files`: the list of those of one day; `content`: the bytes of one, or of a batch's input; `upload`:
-an upload in parts, and the list of the parts with their sizes; `part`: the bytes of one; `copy`: Claude's copy of a
-file; `claude_file`, `claude_batch`: that a file or a batch of Claude's own API is the owner's, or, without an owner,
-that a batch of Claude's is in a `batch`; `claude_files`, `claude_batches`: the lists of those of one day; `container`:
-Claude's id of the container that code ran in, and the files in it; `cache`: an answer that is given again; `thinking`:
-the answer that made a tool call, with its thinking; `batch`: a batch; `batches`: the list of those of one day; `lines`:
-what was found of a batch's lines when they were sent."""
+upload alone; `cancel`: that it is to stop; `conversation`: a conversation, and the list of its items; `places`: that
+the places of these items were renewed lately; `completion`: a stored chat completion; `completions`: the list of those
+of one day; `messages`: the messages that it answers; `file`: an uploaded file; `files`: the list of those of one day;
+`content`: the bytes of one, or of a batch's input; `upload`: an upload in parts, and the list of the parts with their
+sizes; `part`: the bytes of one; `copy`: Claude's copy of a file; `claude_file`, `claude_batch`: that a file or a batch
+of Claude's own API is the owner's, or, without an owner, that a batch of Claude's is in a `batch`; `claude_files`,
+`claude_batches`: the lists of those of one day; `container`: Claude's id of the container that code ran in, and the
+files in it; `cache`: an answer that is given again; `thinking`: the answer that made a tool call, with its thinking;
+`batch`: a batch; `batches`: the list of those of one day; `lines`: what was found of a batch's lines when they were
+sent."""
 
 
 class Key(NamedTuple):
@@ -78,11 +80,13 @@ class Store(Protocol):
     async def load(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """Load the values that there are."""
 
-    async def save(self, values: Mapping[Key, bytes], seconds_to_live: float | None = None) -> None:
-        """Save all of the values or none, for the store's usual time or a shorter one."""
+    async def save(
+        self, values: Mapping[Key, bytes], seconds_to_live: float | None = None, *, lifetimes: float = 1.0
+    ) -> None:
+        """Save all of the values or none, for the store's usual time or a shorter one, so many times over."""
 
-    async def renew(self, keys: Sequence[Key]) -> None:
-        """Keep values and lists for the usual time from now on. Unknown keys are passed over."""
+    async def renew(self, keys: Sequence[Key], *, lifetimes: float = 1.0) -> None:
+        """Keep values and lists for the usual time from now on, so many times over. Unknown keys are passed over."""
 
     async def delete(self, keys: Sequence[Key]) -> None:
         """Delete values and lists. Unknown keys are passed over."""

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from addon.conversation_records import ConversationRecords
+from addon.item_places import renewal_of
 from addon.response_records import ResponseRecords
 from addon.sqlite_store import IN_MEMORY, SqliteStore
 from addon.store import Key, Store
@@ -103,6 +104,7 @@ async def test_items_are_found_for_as_long_as_their_conversation_is_renewed(
     await conversations.append(conversation_id, [OLD, NEW])
     aged = [Key("conversation", "ada", conversation_id), Key("item", "ada", "msg_old"), Key("item", "ada", "msg_new")]
     await store.save(await store.load(aged), 0.3)
+    await store.delete([renewal_of("ada", conversation_id)])
     await use(store, conversation_id)
     await asyncio.sleep(0.4)
     for item in (OLD, NEW):
@@ -117,6 +119,7 @@ async def test_a_place_elsewhere_is_not_renewed_with_a_conversation(store: Store
     await records.save(response("resp_1", OLD), [])
     aged = [Key("item", "ada", "msg_old"), Key("response", "ada", "resp_1")]
     await store.save(await store.load(aged), 0.3)
+    await store.delete([renewal_of("ada", conversation_id)])
     await conversations.append(conversation_id, [NEW])
     await asyncio.sleep(0.4)
     # A place without what it names would be taken for the item's, when it is sent again.
