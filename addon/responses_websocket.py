@@ -89,7 +89,8 @@ async def answer_websocket(exchange: Exchange) -> None:
     """
     headers = exchange.headers
     if headers.get("upgrade", "").lower() != "websocket":
-        raise OpenAIError(405, "Not allowed to GET on /v1/responses.", code="method_not_supported")
+        message = "Not allowed to GET on /v1/responses."
+        raise OpenAIError(405, message, code="method_not_supported", headers={"allow": "POST"})
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
         # Browsers let every page open a WebSocket to this machine, and read what comes: they only say which page it is.

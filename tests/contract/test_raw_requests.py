@@ -246,6 +246,54 @@ def test_a_body_in_pieces_without_a_length_is_read_to_its_end(way: Way) -> None:
     assert response.status_code == 200
 
 
+ODD_JSON: dict[str, tuple[bytes, str | None]] = {
+    "byte_order_mark": (b"\xef\xbb\xbf{%s}", "no JSON"),
+    "a_byte_of_latin_1": (b'{%s,"user":"\xe9"}', "no JSON"),
+    "a_surrogate_as_bytes": (b'{%s,"user":"\xed\xa0\x80"}', "no JSON"),
+    "a_lone_surrogate": (b'{%s,"user":"\\ud800"}', "no JSON"),
+    "a_lone_surrogate_as_a_key": (b'{%s,"\\ud800":1}', "no JSON"),
+    "NaN": (b'{%s,"temperature":NaN}', "no JSON"),
+    "-Infinity": (b'{%s,"temperature":-Infinity}', "no JSON"),
+    "1e400": (b'{%s,"temperature":1e400}', "Invalid value for 'temperature': Number out of range."),
+    "400_digits": (b'{%s,"temperature":' + b"9" * 400 + b"}", "Invalid value for 'temperature': Number out of range."),
+    "1e400_unknown": (b'{%s,"made_up":1e400}', None),
+    "a_key_twice": (b'{"model":"gpt-9",%s}', None),
+    "spaces_around": (b" \r\n\t{%s}\n ", None),
+}
+
+
+@pytest.mark.parametrize(("body", "refusal"), ODD_JSON.values(), ids=ODD_JSON)
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/chat/completions", json.dumps(BODY)[1:-1]),
+        ("/completions", '"model":"gpt-3.5-turbo-instruct","prompt":"Hi"'),
+        ("/responses", '"model":"gpt-4o","input":"Hi"'),
+    ],
+)
+def test_odd_json_is_served_or_refused_in_the_same_way_everywhere(
+    proxy: ProxyProcess, path: str, fields: str, body: bytes, refusal: str | None
+) -> None:
+    with proxy.way("base_url").http() as http:
+        response = http.post(path, content=body.replace(b"%s", fields.encode()))
+    if refusal is None:
+        assert response.status_code == 200
+        # Of a key that is there twice the last counts.
+        assert response.json()["model"] in fields
+    else:
+        message = response.json()["error"]["message"]
+        assert response.status_code == 400
+        assert message.startswith("We could not parse the JSON body" if refusal == "no JSON" else refusal)
+
+
+def test_json_in_utf_16_is_no_json(proxy: ProxyProcess) -> None:
+    with proxy.way("base_url").http() as http:
+        headers = {"content-type": "application/json; charset=utf-16"}
+        response = http.post("/chat/completions", content=json.dumps(BODY).encode("utf-16"), headers=headers)
+    assert response.status_code == 400
+    assert "could not parse the JSON body" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
 def test_other_methods_of_a_served_path_are_told_those_that_there_are(proxy: ProxyProcess, method: str) -> None:
     with proxy.way("base_url").http() as http:
