@@ -41,7 +41,7 @@ from addon.mitmproxy_errors import answer_errors_with
 from addon.options import OPTION_NAMES, add_options, option_of, read_settings
 from addon.proxy_gate import ProxyGate
 from addon.reachability import listens_beyond_loopback, proxies_beyond_loopback
-from addon.refusals import AMBIGUOUS, is_ambiguous, make_last_response, make_mitmproxys_error, refuse
+from addon.refusals import judge_head, make_last_response, make_mitmproxys_error, refuse
 from addon.reload import Reloader, find_changes
 from addon.replay import answer_replayed
 from addon.routing import Claim, Pass, Refuse, Route, Router
@@ -413,7 +413,8 @@ class ClaudeProxyAddon:
             path=flow.request.path,
             is_anthropic="anthropic-version" in headers,
         )
-        return route if isinstance(route, Pass) or not is_ambiguous(flow.request) else Refuse(AMBIGUOUS)
+        refusal = None if isinstance(route, Pass) else judge_head(flow.request, headers)
+        return Refuse(refusal) if refusal else route
 
     def _host_of(self, flow: http.HTTPFlow) -> str:
         """Find the host that a request is for: that of ours, if any of its names is one.

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from urllib.parse import urlsplit
 
 from mitmproxy.utils import asyncio_utils
 
@@ -21,6 +20,7 @@ from addon.codex import headers_of_error
 from addon.exchange import Exchange
 from addon.exchange_run import ExchangeRun
 from addon.fallbacks import answer_with_fallbacks
+from addon.header_fields import is_same_host
 from addon.keep_alive import KeepAlive
 from addon.recent_responses import RecentResponses
 from addon.response_request import prepare_response
@@ -92,7 +92,7 @@ async def answer_websocket(exchange: Exchange) -> None:
         message = "Not allowed to GET on /v1/responses."
         raise OpenAIError(405, message, code="method_not_supported", headers={"allow": "POST"})
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is not None and not is_same_host(origin, headers.get("host", "")):
         # Browsers let every page open a WebSocket to this machine, and read what comes: they only say which page it is.
         raise OpenAIError(403, "No WebSocket for a page of another origin.", code="origin_not_allowed")
     if not (exchange.gateway.settings.stream.websocket and exchange.can_upgrade):

@@ -1,6 +1,8 @@
-"""Headers as a dictionary."""
+"""Headers as a dictionary, and an origin."""
 
-from addon.header_fields import folded, folded_fields
+import pytest
+
+from addon.header_fields import folded, folded_fields, is_same_host
 
 
 def test_names_are_in_lower_case_and_values_of_one_name_become_a_list():
@@ -17,3 +19,20 @@ def test_bytes_are_read_as_text_and_none_is_lost():
 
 def test_another_encoding_can_be_named():
     assert folded_fields([(b"x", b"\xe4")], "latin-1") == {"x": "ä"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("http://localhost:8000", "localhost:8000", True),
+        ("https://Proxy.Example", "proxy.example", True),
+        ("http://localhost:5173", "localhost:8000", False),
+        ("http://localhost:8000.page.example", "localhost:8000", False),
+        ("http://[::1", "[::1]", False),
+        ("null", "localhost:8000", False),
+        ("null", "", False),
+        ("", "", False),
+    ],
+)
+def test_an_origin_is_of_the_same_host_to_the_port(origin, host, same):
+    assert is_same_host(origin, host) is same

@@ -438,3 +438,41 @@ async def test_a_client_with_its_own_key_for_claude_makes_no_batches(
             with pytest.raises(BadRequestError, match="Batches use the proxy's own key"):
                 await create(client, [line("a", chat("Hello"))])
     assert not claude.calls
+
+
+PAGE = {"origin": "https://page.example"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (PAGE, 403),
+        ({**PAGE, "content-type": "text/plain;charset=UTF-8"}, 403),
+        ({**PAGE, "content-type": "application/x-www-form-urlencoded"}, 403),
+        ({"origin": "null", "content-type": "text/plain"}, 403),
+        ({"origin": "http://127.0.0.1:1", "content-type": "text/plain"}, 403),
+        ({"origin": "http://[::1", "content-type": "text/plain"}, 403),
+        # No browser sends these for a page without asking first, and nobody here says yes.
+        ({**PAGE, "content-type": "application/json"}, 200),
+        ({**PAGE, "content-type": "text/plain", "authorization": "Bearer sk-any"}, 200),
+        ({"origin": "chrome-extension://abc", "content-type": "text/plain"}, 200),
+        ({"origin": "http://{host}", "content-type": "text/plain"}, 200),
+        ({"content-type": "text/plain"}, 200),
+        ({}, 200),
+    ],
+)
+async def test_a_page_of_another_origin_spends_nothing_through_the_browser_of_the_machine(
+    start_proxy: ProxyStarter, claude: RawUpstream, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with start_proxy(STANDALONE, settings=settings_of(claude, tmp_path), keep_host_header=True) as proxy:
+        host = f"127.0.0.1:{proxy.port}"
+        sent = {name: value.format(host=host) for name, value in headers.items()}
+        async with httpx2.AsyncClient(base_url=f"http://{host}", trust_env=False) as http:
+            response = await http.post("/v1/chat/completions", content=json.dumps(BODY), headers=sent)
+            assert response.status_code == status
+            if status == 403:
+                assert response.json()["error"]["code"] == "origin_not_allowed"
+                assert claude.calls == []
+            asked_first = await http.options("/v1/chat/completions", headers=PAGE)
+            assert asked_first.is_error
+            assert not [name for name in asked_first.headers if name.startswith("access-control")]

@@ -730,8 +730,9 @@ async def test_where_mitmproxy_knows_no_websockets_the_answer_is_426(
         ({"upgrade": "websocket", "sec-websocket-version": "13"}, 426),
         ({"upgrade": "websocket", "origin": "https://page.example"}, 403),
         ({"upgrade": "websocket", "origin": "null"}, 403),
+        ({"upgrade": "websocket", "origin": "http://[::1"}, 403),
     ],
-    ids=["none", "h2c", "version", "key", "page", "no_page"],
+    ids=["none", "h2c", "version", "key", "page", "no_page", "no_origin"],
 )
 async def test_what_asks_for_no_websocket_gets_none(proxy: RunningProxy, headers: dict[str, str], status: int) -> None:
     async with http_of(proxy) as http:
