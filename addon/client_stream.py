@@ -117,12 +117,13 @@ class ClientStream:
     async def start(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes, *, http_version: str) -> None:
         """Send the headers of a streamed response together with its first bytes.
 
-        An HTTP/1.1 stream is chunked, an HTTP/1.0 one ends with the connection, HTTP/2 frames by itself.
+        An HTTP/1.1 stream is chunked unless the headers say its length, an HTTP/1.0 one ends with the connection,
+        HTTP/2 frames by itself.
 
         Raises:
             ClientGoneError: the client has left.
         """
-        if http_version == "HTTP/1.1":
+        if http_version == "HTTP/1.1" and not any(name == b"content-length" for name, _ in headers):
             headers = [*headers, (b"transfer-encoding", b"chunked")]
             self._is_chunked = True
         begun = ResponseHeaders(self._stream_id, _response(status, http.Headers(headers)))

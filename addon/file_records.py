@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,22 @@ class FileRecords:
             raise file_not_found(file_id)
         await self.renew(file)
         return found
+
+    async def pieces(self, file: Mapping[str, Any]) -> AsyncGenerator[bytes]:
+        """Read the content of a file piece by piece, each when it is wanted. What is used is kept longer, as above.
+
+        Raises:
+            OpenAIError: when a piece is wanted and the file is not there any more, too.
+        """
+        key, start = self._content_key(file["id"]), 0
+        while start < file["bytes"]:
+            piece = await self.store.read_piece(key, start)
+            if not piece:
+                raise file_not_found(file["id"])
+            if start == 0:
+                await self.renew(file)
+            yield piece
+            start += len(piece)
 
     async def renew(self, file: Mapping[str, Any]) -> None:
         """Keep a file longer that is used, unless it has a time of its own."""

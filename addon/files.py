@@ -1,5 +1,6 @@
 """/v1/files: upload, list, get, read and delete files, which batches and messages name by their ids."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,8 +56,11 @@ async def answer_file(exchange: Exchange) -> None:
 
 
 async def answer_file_content(exchange: Exchange) -> None:
-    """Answer with the content of a file."""
-    await exchange.respond(await file_records_of(exchange).content(_id(exchange)), "application/octet-stream")
+    """Answer with the content of a file, of which no more is in memory than its client takes at once."""
+    records = file_records_of(exchange)
+    file = await records.load(_id(exchange))
+    async with contextlib.aclosing(records.pieces(file)) as pieces:
+        await exchange.respond_in_pieces(file["bytes"], pieces, "application/octet-stream")
 
 
 async def answer_file_deletion(exchange: Exchange) -> None:

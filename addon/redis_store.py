@@ -6,7 +6,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from addon.store import Key, StoreUnavailableError
+from addon.store import PIECE_BYTES, Key, StoreUnavailableError
 
 __all__ = ["RedisStore"]
 
@@ -34,6 +34,11 @@ class RedisStore:
             return {}
         found = await _run(self._redis.mget([_value_name(key) for key in keys]))
         return {key: value for key, value in zip(keys, found, strict=True) if value is not None}
+
+    async def read_piece(self, key: Key, start: int) -> bytes:
+        """Read a piece of a value from byte `start` on."""
+        piece: bytes = await _run(self._redis.getrange(_value_name(key), start, start + PIECE_BYTES - 1))
+        return piece
 
     async def save(
         self, values: Mapping[Key, bytes], seconds_to_live: float | None = None, *, lifetimes: float = 1.0

@@ -6,14 +6,15 @@ open. In write-ahead mode readers wait for nobody, and writers for each other.
 
 import asyncio
 import contextlib
+import io
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from addon.store import Key, StoreUnavailableError
+from addon.store import PIECE_BYTES, Key, StoreUnavailableError
 
 __all__ = ["IN_MEMORY", "SqliteStore"]
 
@@ -21,7 +22,7 @@ IN_MEMORY = ":memory:"
 _BUSY_SECONDS = 2.0
 """How long a writer waits for another process. A finished answer waits that long for its end, at most."""
 _LARGE = 4 * 1024 * 1024
-"""From how many bytes on a value is written into its place: SQLite would have two copies of it beside ours."""
+"""From how many bytes on a value is kept in pieces: SQLite would have two copies of the whole beside ours."""
 _PURGE_SECONDS = 60.0
 _ROOM_AFTER_EVICTION = 0.9
 _EVICTED_AT_ONCE = 8
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS entries (
     owner TEXT NOT NULL,
     id TEXT NOT NULL,
     expires_at REAL NOT NULL,
-    value BLOB, -- last, because elsewhere SQLite makes the place of a large one in memory first
+    value BLOB, -- empty for one in pieces
     UNIQUE (kind, owner, id)
 );
 CREATE INDEX IF NOT EXISTS entries_by_expiry ON entries (expires_at);
@@ -45,16 +46,27 @@ CREATE TABLE IF NOT EXISTS members (
     value BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS members_by_entry ON members (entry, number);
+CREATE TABLE IF NOT EXISTS pieces (
+    entry INTEGER NOT NULL REFERENCES entries (number) ON DELETE CASCADE,
+    start INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (entry, start)
+);
 """
 _SAVE = """
 INSERT INTO entries (kind, owner, id, value, expires_at) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
-"""
-_MAKE_PLACE = """
-INSERT INTO entries (kind, owner, id, value, expires_at) VALUES (?, ?, ?, zeroblob(?), ?)
 ON CONFLICT DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at RETURNING number
 """
-_LOAD = "SELECT value FROM entries WHERE kind = ? AND owner = ? AND id = ? AND expires_at > ? AND value IS NOT NULL"
+_SAVE_PIECE = "INSERT INTO pieces (entry, start, value) VALUES (?, ?, ?)"
+_DELETE_PIECES = "DELETE FROM pieces WHERE entry = ?"
+_LOAD = """
+SELECT entries.value, pieces.value FROM entries LEFT JOIN pieces ON entry = number
+WHERE kind = ? AND owner = ? AND id = ? AND expires_at > ? AND entries.value IS NOT NULL ORDER BY start
+"""
+_FIND_PIECE = """
+SELECT number, length(entries.value), start, pieces.value FROM entries LEFT JOIN pieces ON entry = number AND start <= ?
+WHERE kind = ? AND owner = ? AND id = ? AND expires_at > ? AND entries.value IS NOT NULL ORDER BY start DESC LIMIT 1
+"""
 _RENEW = "UPDATE entries SET expires_at = ? WHERE kind = ? AND owner = ? AND id = ? AND expires_at > ?"
 _DELETE = "DELETE FROM entries WHERE kind = ? AND owner = ? AND id = ?"
 _DELETE_EXPIRED = "DELETE FROM entries WHERE kind = ? AND owner = ? AND id = ? AND expires_at <= ?"
@@ -106,12 +118,28 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> dict[Key, bytes]:
             found = {}
             for key in dict.fromkeys(keys):
-                row = connection.execute(_LOAD, (*key, time.time())).fetchone()
-                if row is not None:
-                    found[key] = row[0]
+                rows = connection.execute(_LOAD, (*key, time.time()))
+                for value, piece in rows:
+                    found[key] = value if piece is None else _join(piece, rows)
             return found
 
         return await self._run(work) if keys else {}
+
+    async def read_piece(self, key: Key, start: int) -> bytes:
+        """Read a piece of a value from byte `start` on."""
+
+        def work(connection: sqlite3.Connection) -> bytes:
+            row = connection.execute(_FIND_PIECE, (start, *key, time.time())).fetchone()
+            if row is None:
+                return b""
+            number, size, begins, piece = row
+            if piece is not None:
+                return bytes(piece[start - begins :])
+            with connection.blobopen("entries", "value", number, readonly=True) as blob:
+                blob.seek(min(start, size))
+                return blob.read(PIECE_BYTES)
+
+        return await self._run(work)
 
     async def save(
         self, values: Mapping[Key, bytes], seconds_to_live: float | None = None, *, lifetimes: float = 1.0
@@ -123,10 +151,7 @@ class SqliteStore:
             with _transaction(connection):
                 self._make_room(connection)
                 for key, value in values.items():
-                    if len(value) < _LARGE:
-                        connection.execute(_SAVE, (*key, value, expires_at))
-                    else:
-                        _write_large(connection, key, value, expires_at)
+                    _save(connection, key, value, expires_at)
 
         await self._run(work)
 
@@ -250,7 +275,7 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = NORMAL")
         page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {max(16, int(self._max_bytes * _HARD_LIMIT) // page_bytes)}")
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'members_by_entry'").fetchone() is None:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pieces'").fetchone() is None:
             with _transaction(connection):
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
@@ -280,10 +305,21 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _write_large(connection: sqlite3.Connection, key: Key, value: bytes, expires_at: float) -> None:
-    (number,) = connection.execute(_MAKE_PLACE, (*key, len(value), expires_at)).fetchone()
-    with connection.blobopen("entries", "value", number) as blob:
-        blob.write(value)
+def _save(connection: sqlite3.Connection, key: Key, value: bytes, expires_at: float) -> None:
+    is_large = len(value) >= _LARGE
+    (number,) = connection.execute(_SAVE, (*key, b"" if is_large else value, expires_at)).fetchone()
+    connection.execute(_DELETE_PIECES, (number,))
+    if is_large:
+        view, starts = memoryview(value), range(0, len(value), PIECE_BYTES)
+        connection.executemany(_SAVE_PIECE, ((number, start, view[start : start + PIECE_BYTES]) for start in starts))
+
+
+def _join(first: bytes, rest: Iterable[tuple[bytes, bytes]]) -> bytes:
+    joined = io.BytesIO()  # what it gives in the end is no copy
+    joined.write(first)
+    for _, piece in rest:
+        joined.write(piece)
+    return joined.getvalue()
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -9,7 +9,10 @@ from typing import Literal, NamedTuple, Protocol
 
 from translators.errors import OpenAIError
 
-__all__ = ["Key", "Kind", "Store", "StoreUnavailableError"]
+__all__ = ["PIECE_BYTES", "Key", "Kind", "Store", "StoreUnavailableError"]
+
+PIECE_BYTES = 256 * 1024
+"""Of a value that is read in pieces, in each."""
 
 type Kind = Literal[
     "response",
@@ -79,6 +82,12 @@ class Store(Protocol):
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """Load the values that there are."""
+
+    async def read_piece(self, key: Key, start: int) -> bytes:
+        """Read a piece of a value from byte `start` on: `PIECE_BYTES` at most, none at its end or if there is no value.
+
+        The next piece is that of the value as it is then.
+        """
 
     async def save(
         self, values: Mapping[Key, bytes], seconds_to_live: float | None = None, *, lifetimes: float = 1.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from addon.redis_store import RedisStore
 from addon.sqlite_store import IN_MEMORY, SqliteStore
-from addon.store import Key, Store, StoreUnavailableError
+from addon.store import PIECE_BYTES, Key, Store, StoreUnavailableError
 
 LIVES = 100.0
 ONE = Key("response", "owner", "resp_1")
@@ -23,9 +24,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     made: Store
     match request.param:
         case "file":
-            made = SqliteStore(tmp_path / "folder" / "store.sqlite3", LIVES, 1 << 20)
+            made = SqliteStore(tmp_path / "folder" / "store.sqlite3", LIVES, 1 << 24)
         case "memory":
-            made = SqliteStore(IN_MEMORY, LIVES, 1 << 20)
+            made = SqliteStore(IN_MEMORY, LIVES, 1 << 24)
         case _:
             made = RedisStore(request.getfixturevalue("redis_url"), LIVES)
             await made.delete([ONE, TWO, LIST])
@@ -42,6 +43,39 @@ async def test_values_are_saved_loaded_replaced_and_deleted(store: Store) -> Non
     assert await store.load([]) == {}
     await store.delete([])
     await store.renew([])
+
+
+@pytest.mark.parametrize("size", [1, PIECE_BYTES, 3 * PIECE_BYTES - 1, 5 << 20], ids=["small", "one", "some", "large"])
+async def test_a_value_is_read_in_pieces(store: Store, size: int) -> None:
+    value = os.urandom(size)
+    await store.save({ONE: b"an earlier value", TWO: b"beside"})
+    await store.save({ONE: value})
+    start = 0
+    while piece := await store.read_piece(ONE, start):
+        assert len(piece) <= PIECE_BYTES
+        assert piece == value[start : start + len(piece)]
+        start += len(piece)
+    assert start == size
+    assert await store.read_piece(ONE, size // 2) != b""
+    assert await store.read_piece(ONE, size + 1) == b""
+    assert await store.read_piece(LIST, 0) == b""
+    await store.append(LIST, [b"a member"])
+    assert await store.read_piece(LIST, 0) == b""
+    await store.save({ONE: b"short"})
+    assert await store.load([ONE, TWO]) == {ONE: b"short", TWO: b"beside"}
+    assert await store.read_piece(ONE, 1) == b"hort"
+
+
+async def test_a_large_value_is_forgotten_whole(store: Store) -> None:
+    for _ in range(2):
+        await store.save({ONE: os.urandom(5 << 20)}, 0.3)
+        assert len(await store.read_piece(ONE, 4 << 20)) > 0
+        await asyncio.sleep(0.4)
+        assert await store.read_piece(ONE, 4 << 20) == b""
+        await store.save({ONE: os.urandom(5 << 20)})
+        await store.delete([ONE])
+        assert await store.read_piece(ONE, 4 << 20) == b""
+        assert await store.load([ONE]) == {}
 
 
 async def test_a_key_is_kind_owner_and_id(store: Store) -> None:
