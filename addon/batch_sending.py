@@ -137,6 +137,7 @@ class _Sending:
         content, self._sent = await self._records.load_input(self.record.id)
         checker = InputChecker(self.record.batch.endpoint)
         lines = [line async for line in read_lines(checker, content)]
+        del content  # the lines have copies of it, and sending them takes long
         counted = msgspec.structs.replace(
             self.record.batch, model=checker.model, request_counts=RequestCounts(total=checker.count)
         )

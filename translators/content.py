@@ -23,10 +23,12 @@ from urllib.parse import unquote_to_bytes
 from translators.errors import OpenAIError
 
 __all__ = [
+    "PDF",
     "Block",
     "document_by_url",
     "image_by_id",
     "refuse_audio",
+    "sniff_media_type",
     "text_block",
     "translate_file",
     "translate_image",
@@ -36,6 +38,7 @@ __all__ = [
 type Block = dict[str, Any]
 """A block of `anthropic.types.ContentBlockParam`. Never changed after it is made."""
 
+PDF = "application/pdf"
 _DATA_URL = re.compile(r"data:(?P<media_type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
 _WHITE_SPACE = re.compile(r"\s+")
 _SNIFFED_CHARACTERS = 1368
@@ -146,15 +149,14 @@ def translate_file(file_data: str | None, file_id: str | None, filename: str | N
     data = _base64_of(found, file_data) if found is not None else _WHITE_SPACE.sub("", file_data)
     first = _first_bytes(data)
     # Some programs put a blank line or a byte order mark before the header.
-    if first.startswith(b"%PDF-") or (media_type == "application/pdf" and b"%PDF-" in first):
-        return {
-            "type": "document",
-            "source": {"type": "base64", "media_type": "application/pdf", "data": data},
-            **title,
-        }
-    image_type = _sniff_image(first)
-    if image_type is not None:
-        return {"type": "image", "source": {"type": "base64", "media_type": image_type, "data": data}}
+    found_type = PDF if media_type == PDF and b"%PDF-" in first else sniff_media_type(first)
+    if found_type is not None:
+        source = {"type": "base64", "media_type": found_type, "data": data}
+        return (
+            {"type": "document", "source": source, **title}
+            if found_type == PDF
+            else {"type": "image", "source": source}
+        )
     if _is_text(media_type, filename or ""):
         text = _decode_text(data)
         if text is not None and text.strip():
@@ -216,6 +218,11 @@ def _first_bytes(data: str) -> bytes:
         return base64.b64decode(data[:_SNIFFED_CHARACTERS] + "==")
     except (binascii.Error, ValueError):
         return b""
+
+
+def sniff_media_type(content: bytes) -> str | None:
+    """Find the media type of a PDF or an image by its first bytes; None for anything else."""
+    return PDF if content.startswith(b"%PDF-") else _sniff_image(content)
 
 
 def _sniff_image(first: bytes) -> str | None:

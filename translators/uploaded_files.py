@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from translators.content import Block, translate_file, translate_image, unsupported_image
+from translators.content import PDF, Block, sniff_media_type, translate_file, translate_image, unsupported_image
 from translators.errors import OpenAIError
 
 __all__ = [
@@ -93,11 +93,13 @@ def prepare_copy(file: UploadedFile) -> FileForClaude:
     Raises:
         OpenAIError: 400 for a file that Claude cannot read.
     """
+    name = _name_for_claude(file.filename)
+    media_type = sniff_media_type(file.content)
+    if media_type is not None:  # it may have half a gigabyte, and goes as it is
+        return FileForClaude(name, media_type, file.content, "document" if media_type == PDF else "image")
     data = base64.b64encode(file.content).decode("ascii")
-    block = translate_file(data, None, file.filename, "file_id")
-    source = block["source"]
-    content = source["data"].encode() if source["type"] == "text" else file.content
-    return FileForClaude(_name_for_claude(file.filename), source["media_type"], content, block["type"])
+    source = translate_file(data, None, file.filename, "file_id")["source"]
+    return FileForClaude(name, source["media_type"], source["data"].encode(), "document")
 
 
 def _name_for_claude(filename: str) -> str:

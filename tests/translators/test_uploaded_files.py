@@ -111,6 +111,12 @@ def test_a_copy_is_what_its_content_says(file_id, media_type, kind):
     assert copy.content == FILES[file_id].content
 
 
+@pytest.mark.parametrize("begin", [b"%PDF-1.4", b"\x89PNG\r\n\x1a\n"], ids=["pdf", "image"])
+def test_a_copy_of_what_may_be_large_has_the_very_bytes(begin):
+    file = UploadedFile("large", begin + bytes(1000))
+    assert prepare_copy(file).content is file.content
+
+
 def test_a_copy_of_text_begins_with_its_text():
     assert prepare_copy(UploadedFile("a.txt", "Grüße".encode("utf-8-sig"))).content == "Grüße".encode()
 
