@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from addon.error_frames import let_frames_go
+
 __all__ = ["ask_at_once"]
 
 
@@ -18,9 +20,14 @@ async def ask_at_once[Choice](calls: Sequence[Coroutine[Any, Any, Choice]]) -> l
     """
     if len(calls) == 1:
         return [await calls[0]]
+    failed = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
     except ExceptionGroup as failures:
-        raise failures.exceptions[0]  # noqa: B904 - "from" would take the place of what it was raised from
+        failed, *others = failures.exceptions
+        for untold in (failures, *others):
+            let_frames_go(untold)
+    if failed is not None:  # raised above it would have the group as its context, and the group has it
+        raise failed
     return [task.result() for task in tasks]

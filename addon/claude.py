@@ -23,6 +23,7 @@ from addon.claude_files import ClaudeFiles
 from addon.claude_sdk import ClaudeSdk, key_headers
 from addon.claude_stream import ClaudeStream
 from addon.claude_transport import ClaudeHttpClient
+from addon.error_frames import let_frames_go
 from addon.setting_sections import ClaudeSettings
 from addon.settings import Settings
 from translators.errors import OpenAIError, translate_claude_error
@@ -134,14 +135,18 @@ class MessagesClient:
         for retries in range(self._max_retries + 1):
             try:
                 answer = await self._open(body, headers, key)
-            except FailedTryError as failure:
+            except OpenAIError as error:
+                failure = last_try_of(error)
                 if (
-                    retries == self._max_retries
+                    failure is None
+                    or retries == self._max_retries
                     or failure.retry_after is None
                     or failure.retry_after > self._retry_after_limit
                 ):
-                    failure.retries = retries
-                    raise failure.error from failure
+                    if failure is not None:
+                        failure.retries = retries
+                    raise
+                let_frames_go(error)
                 await asyncio.sleep(failure.retry_after or _backoff(retries))
                 self._on_retry()
             else:
@@ -150,6 +155,7 @@ class MessagesClient:
         raise AssertionError("the last try either returns or raises")
 
     async def _open(self, body: bytes, headers: Mapping[str, str], key: str | None) -> ClaudeStream:
+        """Try once. What fails is an OpenAIError, raised from a FailedTryError."""
         try:
             response = await self._sdk.post_bytes("/v1/messages", body, {**_HEADERS, **headers}, key)
         except anthropic.APIStatusError as error:
@@ -159,16 +165,15 @@ class MessagesClient:
             is_final = refusal.headers.get("x-should-retry") == "false"
             self._on_upstream(str(error.status_code))
             wait = None if is_final else _retry_after(refused, now)
-            raise FailedTryError(refusal, wait, request_id_of(refused.headers)) from error
+            raise refusal from FailedTryError(error, wait, request_id_of(refused.headers))
         except anthropic.APITimeoutError as error:
             self._on_upstream("timeout")
-            raise FailedTryError(
-                OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout"), 0
-            ) from error
+            silent = OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout")
+            raise silent from FailedTryError(error, 0)
         except anthropic.APIConnectionError as error:
             self._on_upstream("unreachable")
             unreachable = OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable")
-            raise FailedTryError(unreachable, 0) from error
+            raise unreachable from FailedTryError(error, 0)
         answer = ClaudeStream(response, self._on_unknown_event)
         try:
             await answer.read_first()
@@ -176,13 +181,12 @@ class MessagesClient:
             self._on_upstream("error_event")
             await answer.close()
             wait = 0 if error.status == 429 or error.status >= 500 else None
-            raise FailedTryError(error, wait, request_id_of(answer.headers)) from None
+            raise error from FailedTryError(None, wait, request_id_of(answer.headers))
         except UpstreamBrokenError as error:
             self._on_upstream("broken")
             await answer.close()
-            raise FailedTryError(
-                OpenAIError(502, f"No answer: {error}.", "server_error", "upstream_broken"), 0
-            ) from error
+            broken = OpenAIError(502, f"No answer: {error}.", "server_error", "upstream_broken")
+            raise broken from FailedTryError(error, 0)
         except BaseException:
             await answer.close()
             raise
@@ -310,11 +314,19 @@ def is_passing(error: OpenAIError) -> bool:
 
 
 class FailedTryError(Exception):
-    """One try failed. `retry_after`: the seconds that were asked for, 0 for ours to choose, None for "not again"."""
+    """One try failed: what an OpenAIError is raised from that says it to the client.
 
-    def __init__(self, error: OpenAIError, retry_after: float | None, request_id: str | None = None) -> None:
-        super().__init__(error.message)
-        self.error = error
+    It does not hold that error in turn: with all that they hold, both would wait for the garbage collector.
+
+    Args:
+        cause: what the SDK raised, or the answer's reader.
+        retry_after: the seconds that were asked for, 0 for ours to choose, None for "not again".
+        request_id: Claude's, if it answered.
+    """
+
+    def __init__(self, cause: Exception | None, retry_after: float | None, request_id: str | None = None) -> None:
+        super().__init__("a try failed")
+        self.__cause__ = cause
         self.retry_after = retry_after
         self.request_id = request_id
         self.retries = 0

@@ -11,6 +11,7 @@ import msgspec
 from addon.access import Client
 from addon.claude import last_try_of, request_id_of
 from addon.claude_body import UpstreamBrokenError
+from addon.error_frames import let_frames_go
 from addon.figures import Figures
 from addon.gateway import Gateway
 from addon.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
@@ -257,6 +258,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
                 other = await self._replace(error) if is_first else None
                 if other is None:
                     raise
+                let_frames_go(error)
             self._request = other
             self._on_retry(other)
             caller.figures.warnings = other.warnings

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from addon.client_side import ClientSide
+from addon.error_frames import let_frames_go
 from addon.exchange import Answer, Exchange
 from addon.exchange_log import log_exchange
 from addon.metrics import Ending, Outcome, refusal_reason
@@ -236,8 +237,9 @@ class ExchangeRun:
         # What Claude was asked for is no refusal of ours, whatever it said.
         if self._error is not None and figures.asked_claude is None and (reason := refusal_reason(self._error)):
             metrics.observe_refusal(reason)
-        # By its traceback it has this run, so that both, and the body, would wait for the garbage collector.
-        self._error = None
+        if self._error is not None:
+            let_frames_go(self._error)
+            self._error = None
 
     def _ending(self, ended: float) -> Ending:
         exchange = self.exchange

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from addon.claude import is_passing
+from addon.error_frames import let_frames_go
 from addon.exchange import Exchange
 from addon.failure_cause import cause_of
 from translators.errors import OpenAIError
@@ -29,6 +30,7 @@ async def answer_with_fallbacks(exchange: Exchange, answer: Callable[[], Awaitab
     except OpenAIError as error:
         if not _may_try_another(exchange, error):
             raise
+        let_frames_go(error)  # this one has a name for it from now on
         first = error
     else:
         return
@@ -45,6 +47,7 @@ async def answer_with_fallbacks(exchange: Exchange, answer: Callable[[], Awaitab
             if exchange.has_begun:
                 raise
             _log("fallback_failed", exchange, error, model)
+            let_frames_go(error)
         else:
             exchange.gateway.metrics.observe_fallback(model, first.status)
             return

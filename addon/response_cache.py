@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -142,7 +143,7 @@ class ResponseCache:
                 return _GivenAgain(_decoder.decode(encoded).events)
             if (under_way := self._under_way.get(name)) is not None:
                 return await under_way.follow()
-        made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), lambda: self._forget(name, made))
+        made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), partial(self._forget, name))
         self._under_way[name] = made
         made.begin()
         return await made.follow()
@@ -198,7 +199,7 @@ class _AnswerUnderWay:
         self,
         ask: Callable[[], Awaitable[Answer]],
         keep: Callable[[Sequence[Event]], Awaitable[None]],
-        forget: Callable[[], None],
+        forget: Callable[["_AnswerUnderWay"], None],
     ) -> None:
         self._ask = ask
         self._keep = keep
@@ -248,9 +249,10 @@ class _AnswerUnderWay:
         """Note that one who follows does not any more."""
         self.followers.remove(followed)
         if not self.followers and not self.done and self._task is not None:
-            self._forget()
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            self._forget(self)
+            task, self._task = self._task, None  # it has this by its end, and this would have it
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _make(self) -> None:
         try:
@@ -268,7 +270,7 @@ class _AnswerUnderWay:
             if self.failure is None and self.is_whole:
                 with contextlib.suppress(asyncio.CancelledError):
                     await self._keep([event for events in self.batches for event in events])
-            self._forget()
+            self._forget(self)
             self._wake()
 
     async def _add(self, events: list[Event]) -> bool:
