@@ -9,9 +9,10 @@ This file, `addon.client_stream` and `addon.http1` use mitmproxy's internals; te
 mode.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Protocol, override
+from typing import Any, Protocol, override
 from weakref import WeakSet
 
 from mitmproxy import http
@@ -213,16 +214,17 @@ def close_client(handler: ConnectionHandler) -> None:
 
 
 def end_with_its_layers(handler: ConnectionHandler, on_failure: Callable[[], None]) -> None:
-    """Have a client's connection end when one of its layers raises something. Call it before its first event.
+    """Have a client's connection end when mitmproxy fails in it. Call it before its first event.
 
-    mitmproxy logs that ("mitmproxy has crashed!") and gives the layers the next event, in whatever state they are: what
-    the failed one was about to do is lost, and clients wait for it until they give up, as long as others are answered.
+    One of its layers raises something, or mitmproxy itself while it carries out what they want. mitmproxy logs either
+    ("mitmproxy has crashed!") and gives the layers the next event, in whatever state they are: what was about to be
+    done is lost, and clients wait for it until they give up, as long as others are answered.
 
     Args:
         handler: the connection's.
         on_failure: is called when the receivers have been told, and before the connection is closed.
     """
-    give_to_layers = handler.layer.handle_event
+    give_to_layers, write_log = handler.layer.handle_event, handler.log
     has_failed = False
 
     def close() -> None:
@@ -231,21 +233,24 @@ def end_with_its_layers(handler: ConnectionHandler, on_failure: Callable[[], Non
             client.handler.cancel("its layers have failed")  # as mitmproxy ends one that is idle
 
     def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
-        nonlocal has_failed
         if has_failed:
             close()  # the first event comes before there is something to close
             return
-        try:
-            yield from give_to_layers(event)
-        except Exception:
+        yield from give_to_layers(event)
+
+    def log(message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
+        nonlocal has_failed
+        write_log(message, level, exc_info)
+        # The one place that both kinds of failure come to, and nothing else that has it look for the exception.
+        if exc_info is True and not has_failed:
             has_failed = True
             for virtual in list(_virtual_connections):
                 virtual.abort_all_of(handler, "mitmproxy has failed")
             on_failure()
             close()
-            raise
 
     handler.layer.handle_event = handle_event  # type: ignore[method-assign] # mitmproxy makes its handlers by itself
+    handler.log = log  # type: ignore[method-assign] # see above
 
 
 _CONSUME_REQUEST_BODY = HttpStream.state_consume_request_body
