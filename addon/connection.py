@@ -182,12 +182,16 @@ def _enclosing(layers: list[layer.Layer]) -> Iterator[tuple[HttpLayer, HttpStrea
             yield outer_layer, stream
 
 
+_directed: WeakSet[http.HTTPFlow] = WeakSet()
+
+
 def direct_to_claude(flow: http.HTTPFlow) -> Callable[[], None]:
     """Point a flow at the virtual connection; return what puts the client's own destination back for the views.
 
     To be called in the `requestheaders` hook, so that not even a body too large to be kept can take another way, and
     undone when the request has reached the virtual connection.
     """
+    _directed.add(flow)
     request = flow.request.data
     destination = request.host, request.port, request.scheme
     request.host, request.port = VIRTUAL_ADDRESS
@@ -272,6 +276,24 @@ def _consume_request_body(self: HttpStream, event: events.Event) -> layer.Comman
 
 
 HttpStream.state_consume_request_body = _consume_request_body  # type: ignore[method-assign] # mitmproxy makes its streams by itself
+
+
+_START_REQUEST_STREAM = HttpStream.start_request_stream
+
+
+def _start_request_stream(self: HttpStream) -> layer.CommandGenerator[None]:
+    """Send the response of an addon that has answered a flow after it was directed to Claude, as of one that was not.
+
+    mitmproxy takes it for a mistake, because the request was to be streamed on.
+    """
+    if self.flow.response and self.flow in _directed:
+        _refused.add(self.flow)
+        self.client_state = self.state_consume_request_body
+    else:
+        yield from _START_REQUEST_STREAM(self)
+
+
+HttpStream.start_request_stream = _start_request_stream  # type: ignore[method-assign] # see above
 
 
 def pin_address(server: Server, address: str) -> Callable[[], None]:

@@ -321,9 +321,11 @@ class ClaudeProxyAddon:
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Answer a replayed flow, which has no connection of its own, in one piece."""
-        if flow.response or flow.error or not flow.live:
-            return None
         run = self._exchanges.get(flow.id)
+        if flow.response or flow.error or not flow.live:
+            if run is not None:  # answered by an addon that is asked after this one
+                run.restore_destination()
+            return None
         return answer_replayed(run) if run is not None and flow.is_replay == "request" else None
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:

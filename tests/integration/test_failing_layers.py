@@ -20,7 +20,8 @@ REGULAR = "regular@127.0.0.1:0"
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
 PATIENCE = 5
 KEY = "sk-a-key-that-no-log-may-have"
-CLASHING = "/v1/chat/completions?clashing"
+CLASHING = "/clashing"
+"""Nothing that Claude answers: what is directed to it may be answered by another addon."""
 UNWRITABLE = "/v1/chat/completions?unwritable"
 FAILING = pytest.mark.parametrize("failing", [CLASHING, UNWRITABLE], ids=["in-a-layer", "in-a-command"])
 

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import ssl
 
+import httpx2
+import pytest
 from mitmproxy import http
 from mitmproxy.master import Master
 
+from addon.simulated_claude.server import RunningSimulation
 from tests.integration.running_proxy import ProxyStarter
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -97,6 +101,60 @@ class Swallowing:
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         if flow.response and flow.response.stream:
             flow.response.stream = lambda _data: []
+
+
+class Answering:
+    """Answers requests by their heads, and notes what mitmproxy shows of all."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+        self.failed = 0
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if "answer" in flow.request.headers:
+            flow.response = http.Response.make(418, b"by another addon", {"x-answered-by": "another"})
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        self.urls.append(flow.request.pretty_url)
+
+    def error(self, _flow: http.HTTPFlow) -> None:
+        self.failed += 1
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
+async def test_what_an_addon_answers_that_is_asked_after_ours_is_sent(
+    start_proxy: ProxyStarter,
+    simulation: RunningSimulation,
+    caplog: pytest.LogCaptureFixture,
+    full: bool,
+    http2: bool,
+) -> None:
+    answering, body = Answering(), {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi" * 100_000}]}
+    async with start_proxy("regular@127.0.0.1:0", full=full, keeps_bodies=full) as proxy:
+        proxy.master.addons.add(answering)
+        async with httpx2.AsyncClient(
+            proxy=f"http://127.0.0.1:{proxy.port}",
+            verify=ssl.create_default_context(cafile=str(proxy.ca)),
+            http1=not http2,
+            http2=http2,
+            trust_env=False,
+        ) as client:
+            chat, models = "https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1/models"
+            for _ in range(2):
+                for asked in (
+                    client.post(chat, json=body, headers={"answer": "1"}),
+                    client.get(models, headers={"answer": "1"}),
+                ):
+                    answer = await asked
+                    assert (answer.status_code, answer.content) == (418, b"by another addon")
+                    assert answer.headers["x-answered-by"] == "another"
+                assert (await client.post(chat, json=body)).status_code == 200, "on the same connection"
+        assert answering.urls == [chat, models, chat] * 2
+        assert answering.failed == 0
+        assert proxy.addon._exchanges == {}
+    assert [entry.path for entry in simulation.journal if entry.path == "/v1/messages"] == ["/v1/messages"] * 2
+    assert "mitmproxy has crashed!" not in caplog.text
 
 
 async def test_a_hook_that_waits_holds_its_own_request_up_alone(start_proxy: ProxyStarter) -> None:
