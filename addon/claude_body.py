@@ -121,13 +121,15 @@ class Passing:
         Raises:
             Exception: what `take` has raised.
         """
-        self._connection.passing = self
+        if not self._stream.is_eof():  # with its last byte the connection is free for the next request
+            self._connection.passing = self
         try:
             self.go_on()  # with what has come meanwhile
             await self._ended
         except asyncio.CancelledError:
             if self._last is not None:
                 self._last.cancel()
+                await asyncio.gather(self._last, return_exceptions=True)  # nothing of it comes after
             raise
         finally:
             self._stop()
@@ -142,7 +144,7 @@ class Passing:
             return
         self._is_reading = True
         try:
-            while piece := self._stream.read_nowait(_MOST_BYTES):
+            while not self._ended.done() and (piece := self._stream.read_nowait(_MOST_BYTES)):
                 task = asyncio.Task(self._take(piece), loop=self._loop, eager_start=True, context=self._context)
                 if not task.done() or task.cancelled() or task.exception() is not None or not task.result():
                     self._last = task

@@ -60,6 +60,8 @@ class _Connection(ResponseHandler):
 
     @override
     def set_exception(self, exc: Any, *cause: Any) -> None:
+        if self.passing is not None:
+            self.passing.go_on()  # with what came before: a body that has failed gives nothing away
         body = self._payload
         super().set_exception(exc, *cause)
         if body is not None and not body.is_eof() and body.exception() is None:

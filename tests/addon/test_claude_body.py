@@ -4,12 +4,12 @@ import asyncio
 import gzip
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 
 import httpx2
 import pytest
 
-from addon.claude_body import ArrivingBody, UpstreamBrokenError, body_of
+from addon.claude_body import ArrivingBody, Connection, UpstreamBrokenError, body_of
 from addon.claude_transport import ClaudeHttpClient
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -128,6 +128,16 @@ async def test_what_breaks_is_told_to_the_reader(read_all: ReadAll, broken: list
 
 
 @WAYS
+async def test_what_came_before_a_break_in_one_breath_with_it_is_taken(read_all: ReadAll):
+    pieces: list[bytes] = []
+    script = [PIECE, 0.1, PIECE + b"no size\r\n"]
+    async with answering(HEAD, *script) as (client, url), opened(client, url) as response:
+        with pytest.raises(UpstreamBrokenError, match="broke"):
+            await read_all(response, pieces)
+    assert pieces == [b"hello"] * 2
+
+
+@WAYS
 @pytest.mark.parametrize("steps", [1, 64], ids=["at_once", "by_and_by"])
 async def test_a_body_that_comes_faster_than_it_is_taken_is_whole(read_all: ReadAll, steps: int):
     sent = bytes(number % 251 for number in range(1024 * 1024))
@@ -159,6 +169,18 @@ async def test_a_body_that_came_packed_is_unpacked(read_all: ReadAll):
     assert b"".join(pieces) == b"hello"
 
 
+def connection_of(response: httpx2.Response) -> Connection:
+    body = body_of(response)
+    assert isinstance(body, ArrivingBody)
+    return body._connection
+
+
+def is_all_there(response: httpx2.Response) -> bool:
+    body = body_of(response)
+    assert isinstance(body, ArrivingBody)
+    return body._stream.is_eof()
+
+
 @contextmanager
 def turns_of_the_event_loop() -> Iterator[Callable[[], int]]:
     """Count how often the event loop has looked for what is ready."""
@@ -180,9 +202,7 @@ async def test_bytes_are_taken_in_the_turn_in_which_they_were_read(monkeypatch: 
     read_in: list[int] = []
     taken_in: list[int] = []
     async with answering(HEAD, *[PIECE, 0.02] * 10, END) as (client, url), opened(client, url) as response:
-        body = body_of(response)
-        assert isinstance(body, ArrivingBody)
-        connection = type(body._connection)
+        body, connection = body_of(response), type(connection_of(response))
         received = connection.data_received
 
         def receive(self: object, data: bytes) -> None:
@@ -260,6 +280,49 @@ async def test_who_waits_and_leaves_ends_the_taking(reached: int):
     assert len(pieces) == reached
 
 
+async def test_who_is_told_to_leave_within_the_taking_takes_no_more():
+    taken: list[int] = []
+
+    async def take(piece: bytes) -> bool:
+        taken.append(len(piece))
+        if len(taken) == 2:
+            passing.cancel()  # as a client's connection does that fails while it is written to
+        return True
+
+    async with answering(HEAD, PIECE, 0.1, chunk(bytes(3 * 16 * 1024))) as (client, url):
+        async with opened(client, url) as response:
+            passing = asyncio.create_task(body_of(response).pass_on(take))
+            with pytest.raises(asyncio.CancelledError):
+                await passing
+            await asyncio.sleep(0.1)
+    assert len(taken) == 2
+
+
+async def test_what_had_to_wait_has_ended_when_who_waits_has_left():
+    steps: list[str] = []
+    waiting = asyncio.Event()
+
+    async def take(_piece: bytes) -> bool:
+        if steps:
+            waiting.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.01)
+                steps.append("put down")
+        else:
+            steps.append("taken")
+        return True
+
+    async with answering(HEAD, PIECE, 0.1, PIECE) as (client, url), opened(client, url) as response:
+        passing = asyncio.create_task(body_of(response).pass_on(take))
+        await waiting.wait()
+        passing.cancel()  # before it knows that what it waits for has to wait itself
+        with pytest.raises(asyncio.CancelledError):
+            await passing
+        assert steps == ["taken", "put down"]
+
+
 async def test_who_leaves_while_nothing_comes_is_let_go():
     async def take(_piece: bytes) -> bool:
         return True
@@ -276,3 +339,54 @@ async def test_an_answer_on_a_connection_that_another_has_left_is_whole():
             async with opened(client, url) as response:
                 await by_passing_on(response, pieces)
             assert b"".join(pieces) == b"hello" * 3
+
+
+async def test_who_is_slow_to_take_the_rest_leaves_the_connection_to_the_next_answer():
+    rest = 3 * 16 * 1024
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        with closing(writer), suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                requests += 1
+                writer.write(HEAD + PIECE)
+                await asyncio.sleep(0.05)
+                if requests == 1:
+                    writer.write(chunk(bytes(rest)) + END)
+                    continue
+                await others_done.wait()
+                writer.write(PIECE + END)
+
+    async def take_slowly(piece: bytes) -> bool:
+        taken.append(len(piece))
+        if sum(taken) > len(b"hello"):
+            waits.set()
+            await goes_on.wait()
+        return True
+
+    taken: list[int] = []
+    pieces: list[bytes] = []
+    waits, goes_on, others_done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1") as server,
+        ClaudeHttpClient(timeout=httpx2.Timeout(5), trust_env=False) as client,
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with opened(client, url) as first, asyncio.TaskGroup() as group:
+            passing = group.create_task(body_of(first).pass_on(take_slowly))
+            await waits.wait()
+            while not is_all_there(first):
+                await asyncio.sleep(0.01)
+            async with opened(client, url) as second:
+                assert connection_of(second) is connection_of(first)
+                reading = group.create_task(by_passing_on(second, pieces))
+                while not pieces:
+                    await asyncio.sleep(0.01)
+                goes_on.set()
+                await passing
+                others_done.set()
+                async with asyncio.timeout(5):
+                    await reading
+    assert sum(taken) == len(b"hello") + rest
+    assert pieces == [b"hello"] * 2
