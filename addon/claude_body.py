@@ -18,6 +18,8 @@ BODY = "claude_proxy.body"
 """Where a response has its `ArrivingBody`, among its extensions."""
 _MOST_BYTES = 16 * 1024
 """Of one read, as the SDK's own: mitmproxy's layers queue what comes at once, past all backpressure."""
+_MOST_READS = 4
+"""In one turn of the event loop: an answer that comes at once must not hold up all others until it is through."""
 
 type Take = Callable[[bytes], Coroutine[Any, Any, bool]]
 """Takes the bytes of one read; returns whether more are wanted, when there is room for more."""
@@ -144,8 +146,11 @@ class Passing:
             return
         self._is_reading = True
         try:
+            reads = 0
             while not self._ended.done() and (piece := self._stream.read_nowait(_MOST_BYTES)):
-                task = asyncio.Task(self._take(piece), loop=self._loop, eager_start=True, context=self._context)
+                reads += 1
+                step = self._take(piece) if reads <= _MOST_READS else self._take_in_the_next_turn(piece)
+                task = asyncio.Task(step, loop=self._loop, eager_start=True, context=self._context)
                 if not task.done() or task.cancelled() or task.exception() is not None or not task.result():
                     self._last = task
                     self._stop()
@@ -156,6 +161,10 @@ class Passing:
             self._stop()
         finally:
             self._is_reading = False
+
+    async def _take_in_the_next_turn(self, piece: bytes) -> bool:
+        await asyncio.sleep(0)
+        return await self._take(piece)
 
     def _stop(self) -> None:
         # At once: the connection may have its next request before anybody wakes.

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 
@@ -219,6 +220,21 @@ async def test_bytes_are_taken_in_the_turn_in_which_they_were_read(monkeypatch: 
             await body.pass_on(take)
     assert len(taken_in) > 1
     assert set(taken_in[1:]) <= set(read_in)
+
+
+async def test_a_body_that_comes_at_once_takes_turns_with_others():
+    taken_in: Counter[int] = Counter()
+
+    async def take(piece: bytes) -> bool:
+        taken_in[turns()] += len(piece)
+        return True
+
+    size = 4 * 1024 * 1024
+    async with answering(HEAD, chunk(bytes(size)), END) as (client, url), opened(client, url) as response:
+        with turns_of_the_event_loop() as turns:
+            await body_of(response).pass_on(take)
+    assert taken_in.total() == size
+    assert max(taken_in.values()) <= 128 * 1024
 
 
 async def test_what_wants_no_more_gets_no_more():
