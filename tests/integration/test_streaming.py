@@ -98,8 +98,12 @@ async def test_S17_claude_is_asked_for_bytes_that_need_no_unpacking(start_proxy:
     assert response.text.endswith("data: [DONE]\n\n")  # S7
 
 
-@pytest.mark.parametrize("http2", [False, True], ids=["h1", "h2"])
-async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxyStarter, http2: bool) -> None:
+@pytest.mark.parametrize(
+    ("mode", "http2"),
+    [(REVERSE, False), (REVERSE_TLS, False), (REVERSE_TLS, True), ("regular", False), ("regular", True)],
+    ids=["plain", "tls", "tls_h2", "tunnel", "tunnel_h2"],
+)
+async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxyStarter, mode: str, http2: bool) -> None:
     async def flood(call: Call) -> None:
         await call.send(EVENTS_HEAD + message_start())
         piece = text_delta("x" * 16_000)
@@ -107,13 +111,16 @@ async def test_a_reader_that_stops_holds_the_upstream_back(start_proxy: ProxySta
             await call.send(piece)
 
     async with raw_upstream(flood) as upstream:
-        mode = REVERSE_TLS if http2 else REVERSE
         async with start_proxy(mode, settings=settings_for(upstream.base_url)) as proxy:
             context = ssl.create_default_context(cafile=str(proxy.ca))
             context.check_hostname = False
-            async with httpx2.AsyncClient(http2=http2, verify=context, timeout=60) as client:
-                url = f"{'https' if http2 else 'http'}://127.0.0.1:{proxy.port}/v1/chat/completions"
-                async with client.stream("POST", url, json=BODY) as response:
+            here = f"127.0.0.1:{proxy.port}"
+            via = f"http://{here}" if mode == "regular" else None
+            origin = {REVERSE: f"http://{here}", REVERSE_TLS: f"https://{here}"}.get(mode, "https://api.openai.com")
+            async with httpx2.AsyncClient(
+                http2=http2, verify=context, timeout=60, proxy=via, trust_env=False
+            ) as client:
+                async with client.stream("POST", f"{origin}/v1/chat/completions", json=BODY) as response:
                     chunks = response.aiter_raw()
                     await anext(chunks)
                     call = await upstream.call()
