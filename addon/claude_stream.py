@@ -1,6 +1,6 @@
 """One answer of Claude, streaming: bytes in, events out."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -96,7 +96,7 @@ class ClaudeStream:
         if self._unreadable is not None:
             raise UpstreamBrokenError("Claude's answer could not be read") from self._unreadable
 
-    async def _read_frames(self) -> AsyncIterator[list[Event]]:
+    async def _read_frames(self) -> AsyncGenerator[list[Event]]:
         try:
             async for payload in read_event_stream(self._pieces()):
                 if (event := parse_event(payload)) is not None:
@@ -112,5 +112,7 @@ class ClaudeStream:
 
     async def close(self) -> None:
         """End the call; Claude stops generating when its answer is not yet complete."""
+        if self._frames is not None:
+            await self._frames.aclose()  # it has this
         if not self._body.has_ended:
             await self._response.aclose()
