@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -406,3 +407,52 @@ async def test_who_is_slow_to_take_the_rest_leaves_the_connection_to_the_next_an
                     await reading
     assert sum(taken) == len(b"hello") + rest
     assert pieces == [b"hello"] * 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_answers_that_share_connections_are_whole_however_they_come_and_are_taken(seed: int):
+    chance = random.Random(seed)
+    sent = bytes(number % 251 for number in range(200_000))
+    pauses = [0.0, 0.0, 0.001, 0.01]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(HEAD)
+                left = sent
+                while left:
+                    size = chance.choice([1, 300, 20_000, 150_000])
+                    writer.write(chunk(left[:size]))
+                    left = left[size:]
+                    await asyncio.sleep(chance.choice(pauses))
+                writer.write(END)
+
+    async def ask(client: httpx2.AsyncClient, url: str) -> None:
+        wanted = chance.choice([len(sent), len(sent), chance.randrange(len(sent))])
+        waits = chance.random() < 0.7
+        taken = bytearray()
+
+        async def take(piece: bytes) -> bool:
+            if waits:
+                await asyncio.sleep(chance.choice(pauses))
+            taken.extend(piece)
+            return len(taken) < wanted or wanted == len(sent)
+
+        async with opened(client, url) as response:
+            await body_of(response).pass_on(take)
+        assert taken == sent[: len(taken)]
+        assert len(taken) >= wanted
+
+    async def ask_again_and_again(client: httpx2.AsyncClient, url: str) -> None:
+        for _ in range(10):
+            await ask(client, url)
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1") as server,
+        ClaudeHttpClient(timeout=httpx2.Timeout(20), trust_env=False) as client,
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        for _ in range(8):
+            group.create_task(ask_again_and_again(client, url))
