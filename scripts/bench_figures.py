@@ -35,7 +35,8 @@ def cells(seconds: float) -> list[Cell]:
         Cell("bursts", {"stream": True, "clients": 8, "chunks": 100, "seconds": seconds}),
         # As from a model: each chunk comes alone, and wakes the proxy up.
         Cell("paced", {"stream": True, "clients": 32, "chunks": 100, "interval": seconds / 40, "once": True}),
-        Cell("whole", {**SMALL, "clients": 1, "pause": 0.005, "seconds": seconds}),
+        # Proxies that have Claude stream what they give whole do not wait for the simulated one to write each event.
+        Cell("whole", {**SMALL, "burst": 100, "clients": 1, "pause": 0.005, "seconds": seconds}),
         Cell("first", {"stream": True, "clients": 1, "chunks": 2, "pause": 0.005, "seconds": seconds}),
     ]
 

@@ -34,6 +34,8 @@ class Job:
     seconds: float = 1.0
     """How long new requests are sent; those under way are waited for."""
     interval: float = 0.0
+    burst: int = 1
+    """Events that the upstream writes at once."""
     history: int = 0
     """Earlier messages of 5,000 characters each."""
     once: bool = False
@@ -50,7 +52,7 @@ class Job:
     @property
     def request(self) -> bytes:
         """The request's bytes."""
-        steering = f"chunks={self.chunks} interval={self.interval}"
+        steering = f"chunks={self.chunks} interval={self.interval} burst={self.burst}"
         path = "/v1/chat/completions" if self.api == "openai" else "/v1/messages"
         earlier = [
             {"role": ("user", "assistant")[number % 2], "content": (PROSE * 50)[number : number + 5000]}
