@@ -70,8 +70,8 @@ async def crash(exchange):
 import addon.answers
 from addon.routing import Endpoint
 addon.answers.ANSWERS = {{**addon.answers.ANSWERS, Endpoint.MODEL: crash}}
-import addon.interceptor
-addon.interceptor.ANSWERS = addon.answers.ANSWERS
+import addon.claiming
+addon.claiming.ANSWERS = addon.answers.ANSWERS
 """
 """A script of mitmproxy's that breaks one endpoint, with an exception that tells too much."""
 

@@ -246,10 +246,10 @@ async def test_work_that_was_cut_off_is_done_again_and_writes_the_same(
             store = proxy.addon._gateway.store
             save = type(store).save
 
-            async def save_but_no_end(self: Any, values: Any, seconds: float | None = None) -> None:
+            async def save_but_no_end(self: Any, values: Any, *lifetime: Any, **lifetimes: Any) -> None:
                 if any(key.kind == "batch" and b'"completed_at":1' in value for key, value in values.items()):
                     raise OSError("the process dies here")
-                await save(self, values, seconds)
+                await save(self, values, *lifetime, **lifetimes)
 
             with monkeypatch.context() as patch:
                 patch.setattr(type(store), "save", save_but_no_end)
@@ -278,12 +278,12 @@ async def test_a_batch_whose_end_could_not_be_stored_at_first_is_charged_for_onc
             save, charged, failures = type(gateway.store).save, [], 0
             charge = type(gateway.limits).charge
 
-            async def save_at_the_third_attempt(self: Any, values: Any, seconds: float | None = None) -> None:
+            async def save_at_the_third_attempt(self: Any, values: Any, *lifetime: Any, **lifetimes: Any) -> None:
                 nonlocal failures
                 if failures < 2 and any(key.kind == "file" and b'"batch_output"' in values[key] for key in values):
                     failures += 1
                     raise StoreUnavailableError("locked")
-                await save(self, values, seconds)
+                await save(self, values, *lifetime, **lifetimes)
 
             def charge_and_note(self: Any, whom: Any, bill: Any) -> None:
                 charged.append(bill.tokens)
@@ -392,12 +392,12 @@ async def test_what_was_sent_and_could_not_be_noted_at_once_is_not_sent_again(
             store = proxy.addon._gateway.store
             save, failures = type(store).save, 0
 
-            async def save_at_the_third_attempt(self: Any, values: Any, seconds: float | None = None) -> None:
+            async def save_at_the_third_attempt(self: Any, values: Any, *lifetime: Any, **lifetimes: Any) -> None:
                 nonlocal failures
                 if failures < 2 and any(b'"claude_batches":["' in value for value in values.values()):
                     failures += 1
                     raise StoreUnavailableError("locked")
-                await save(self, values, seconds)
+                await save(self, values, *lifetime, **lifetimes)
 
             monkeypatch.setattr(type(store), "save", save_at_the_third_attempt)
             batch = await ended(client, (await create(client, LINES)).id)
