@@ -102,8 +102,8 @@ class ArrivingBody(AnswerBody):
 class Passing:
     """Has bytes taken in the very call in which the event loop has read them, for as long as that waits for nothing.
 
-    Where chunks come one at a time, half of what one costs is waking the task that waits for it: a future, another
-    turn of the event loop, and a dozen coroutines, each of which the processor has forgotten since the last chunk.
+    Where chunks come one at a time, a twelfth of what one costs would be waking the task that waits for it: a future,
+    another turn of the event loop, and a dozen coroutines.
     """
 
     def __init__(self, stream: aiohttp.StreamReader, connection: Connection, take: Take) -> None:
