@@ -147,7 +147,7 @@ def _command(name: str, port: int, upstream: str, folder: Path) -> list[str]:
     python, mitmdump = sys.executable, str(Path(sys.executable).with_name("mitmdump"))
     confdir = str(folder / name)
     reverse = [mitmdump, "-q", "--mode", f"reverse:{upstream}@127.0.0.1:{port}", "--set", "flow_detail=0"]
-    serve = [python, "-m", "addon.cli", "serve", "--port", str(port), "--confdir", confdir]
+    serve = [python, "-m", "addon.commands.cli", "serve", "--port", str(port), "--confdir", confdir]
     match name:
         case "mitmdump":
             return [*reverse, "--set", f"confdir={confdir}", "--set", "stream_large_bodies=1"]

@@ -155,7 +155,7 @@ def running_proxy(confdir: Path) -> Iterator[tuple[str, str]]:
     command = [
         sys.executable,
         "-m",
-        "addon.cli",
+        "addon.commands.cli",
         "serve",
         "--confdir",
         str(confdir),

@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
-from addon import conversations, routing, stored_completions
+from addon import routing
+from addon.endpoints import stored_completions
+from addon.responses import conversations
 from addon.routing import Endpoint
 from translators.batches.request_body import BatchRequest
 from translators.chat_completions.request_types import ChatCompletionRequest
@@ -30,10 +32,10 @@ BODIES: dict[Endpoint, type] = {
     Endpoint.NEW_UPLOAD: UploadRequest,
     Endpoint.UPLOAD_COMPLETION: UploadCompletionRequest,
     Endpoint.NEW_BATCH: BatchRequest,
-    Endpoint.NEW_CONVERSATION: conversations._Body,
-    Endpoint.CONVERSATION_UPDATE: conversations._Body,
-    Endpoint.NEW_CONVERSATION_ITEMS: conversations._Body,
-    Endpoint.STORED_COMPLETION_UPDATE: stored_completions._Body,
+    Endpoint.NEW_CONVERSATION: conversations.ConversationBody,
+    Endpoint.CONVERSATION_UPDATE: conversations.ConversationBody,
+    Endpoint.NEW_CONVERSATION_ITEMS: conversations.ConversationBody,
+    Endpoint.STORED_COMPLETION_UPDATE: stored_completions.CompletionUpdate,
 }
 PAGED = frozenset(
     {

@@ -29,7 +29,7 @@ from bench import machine, to_text
 from soak_checks import Check, Seen, judge
 from soak_proxy import soaked
 
-from addon.metrics import OPERATIONS
+from addon.observation.metrics import OPERATIONS
 
 WARM_UP = 0.2
 """The share of the time after which the processes are looked at for the first time."""

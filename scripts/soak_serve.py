@@ -11,7 +11,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from addon.cli import main
+from addon.commands.cli import main
 
 
 def write_tasks(_number: int, _frame: object) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from addon.metric_table import METRICS
-from addon.reload import RELOADABLE
-from addon.settings import ALL_SETTINGS
-from addon.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES
+from addon.configuration.settings import ALL_SETTINGS
+from addon.interception.reload import RELOADABLE
+from addon.observation.metric_table import METRICS
+from addon.observation.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addon.settings import ALL_SETTINGS
+from addon.configuration.settings import ALL_SETTINGS
 
 
 @pytest.fixture

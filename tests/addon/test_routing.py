@@ -1,7 +1,7 @@
 import pytest
 
+from addon.configuration.sections import OPENAI_HOSTS
 from addon.routing import Claim, Endpoint, Pass, Refuse, Router
-from addon.setting_sections import OPENAI_HOSTS
 
 CHAT = Endpoint.CHAT_COMPLETIONS
 

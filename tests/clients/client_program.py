@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from addon.app_runner import app_environment, ca_bundle
+from addon.commands.app_runner import app_environment, ca_bundle
 from tests.contract.proxy_process import APP_KEY, ROOT, ProxyProcess
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, OpenAI
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.contract.proxy_process import AUTHORIZATION, STANDALONE, ProxyProcess, Way
 from tests.contract.simulated_upstream import SimulatedUpstream, events_of, simulate
 from tests.integration.running_proxy import run_proxy

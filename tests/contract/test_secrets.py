@@ -17,7 +17,7 @@ import pytest
 from mitmproxy import http as mitmproxy_http
 from mitmproxy import io as mitmproxy_io
 
-from addon.client_keys import change_key_file, new_key
+from addon.configuration.client_keys import change_key_file, new_key
 from tests.contract.proxy_process import CLAUDE_KEY, ProxyProcess, proxy_process
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream, simulate

@@ -22,7 +22,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from addon.client_keys import change_key_file, new_key
+from addon.configuration.client_keys import change_key_file, new_key
 from tests.contract.proxy_process import ROOT, ProxyProcess, proxy_process
 from tests.contract.simulated_upstream import SimulatedUpstream
 
@@ -62,16 +62,16 @@ ODD = {
 """Keys of clients where none should be: part of what was asked, and in no log, metric or trace all the same."""
 UNREACHABLE = "127.0.0.1:1"
 CRASH = f"""
-import addon.models
+import addon.endpoints.models
 
 async def crash(exchange):
     raise RuntimeError("failed with {SECRETS["claude"]} and Bearer {SECRETS["foundry"]} at http://me:{SECRETS["redis"]}@x")
 
-import addon.answers
+import addon.interception.answers
 from addon.routing import Endpoint
-addon.answers.ANSWERS = {{**addon.answers.ANSWERS, Endpoint.MODEL: crash}}
-import addon.claiming
-addon.claiming.ANSWERS = addon.answers.ANSWERS
+addon.interception.answers.ANSWERS = {{**addon.interception.answers.ANSWERS, Endpoint.MODEL: crash}}
+import addon.interception.claiming
+addon.interception.claiming.ANSWERS = addon.interception.answers.ANSWERS
 """
 """A script of mitmproxy's that breaks one endpoint, with an exception that tells too much."""
 
@@ -248,7 +248,7 @@ def run_commands(given: dict[str, str], folder: Path) -> str:
     )
     for command, more in runs:
         ended = subprocess.run(
-            [sys.executable, "-m", "addon.cli", *command],
+            [sys.executable, "-m", "addon.commands.cli", *command],
             check=False,
             cwd=folder,
             env={**inherited, "PYTHONPATH": str(ROOT), **given, **more},

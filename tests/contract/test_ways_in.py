@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, AzureOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.contract.proxy_process import APP_KEY, CLAUDE_KEY, ProxyProcess, Way, proxy_process
 from tests.contract.real_host import RealHost, real_host
 from tests.contract.simulated_upstream import SimulatedUpstream

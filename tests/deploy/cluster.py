@@ -15,7 +15,7 @@ import httpx2
 import openai
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from addon.metrics_folder import living_processes
+from addon.observation.metrics_folder import living_processes
 from tests.integration.raw_upstream import Call, RawUpstream, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ServingProcess, serving_process
 

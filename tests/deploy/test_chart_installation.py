@@ -8,7 +8,7 @@ from base64 import b64decode
 
 import pytest
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.deploy.cluster import DEPLOY
 from tests.deploy.kubernetes_api import kubernetes_api
 

@@ -12,8 +12,8 @@ from typing import get_args
 import pytest
 import yaml
 
-from addon.metric_table import METRICS
-from addon.metrics import Outcome, Phase, RefusalReason
+from addon.observation.metric_table import METRICS
+from addon.observation.metrics import Outcome, Phase, RefusalReason
 from addon.routing import Endpoint
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.metrics_folder import FOLDER_VARIABLE
+from addon.observation.metrics_folder import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
@@ -31,8 +31,8 @@ SECONDS = 90
 COUNTING = """
 import asyncio
 from dataclasses import replace
-from addon.metrics import Metrics
-from tests.addon.test_metrics import CATALOG, ENDING, FIGURES
+from addon.observation.metrics import Metrics
+from tests.addon.observation.test_metrics import CATALOG, ENDING, FIGURES
 from translators.translation_warning import TranslationWarning
 
 async def count():
@@ -65,7 +65,7 @@ def prometheus(tmp_path):
     processes = [subprocess.Popen([sys.executable, "-c", COUNTING], env=environment)]
     try:
         exporter = subprocess.Popen(
-            [sys.executable, "-m", "addon.cli", "exporter", "--port", "0"],
+            [sys.executable, "-m", "addon.commands.cli", "exporter", "--port", "0"],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,

@@ -14,10 +14,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from addon.cli import _parser
-from addon.metrics_folder import FOLDER_VARIABLE
-from addon.settings import ALL_SETTINGS
-from addon.workers import _KILL_SECONDS
+from addon.commands.cli import _parser
+from addon.configuration.settings import ALL_SETTINGS
+from addon.observation.metrics_folder import FOLDER_VARIABLE
+from addon.serving.workers import _KILL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -16,7 +16,7 @@ import openai
 import pytest
 import pytest_asyncio
 
-from addon.client_keys import digest_of
+from addon.configuration.client_keys import digest_of
 from tests.deploy.cluster import PATH, SECONDS, Cluster, open_stream, rest_of, running_cluster
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addon.cli import _parser
-from addon.settings import Settings
-from addon.workers import _KILL_SECONDS
+from addon.commands.cli import _parser
+from addon.configuration.settings import Settings
+from addon.serving.workers import _KILL_SECONDS
 from tests.documents.commands import ROOT, documented
 
 COMMANDS = sorted(documented())

@@ -14,7 +14,7 @@ from http import HTTPStatus
 import pytest
 from mitmproxy.certs import CertStore
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.documents.commands import ROOT, Block, blocks, documented
 from tests.documents.sandbox import ANSWERED, Sandbox
 
@@ -198,10 +198,10 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ("pip install '.[bedrock]'",): EXTRAS,
     ("pip install '.[otel]'",): EXTRAS,
     ("claude-proxy serve --mode regular@8080 --mode standalone",): ByTest(
-        "tests/addon/test_cli.py::test_serve_listens_in_several_modes_at_once"
+        "tests/addon/commands/test_cli.py::test_serve_listens_in_several_modes_at_once"
     ),
     ("claude-proxy run -- CMD",): ByTest(
-        "tests/addon/test_cli.py::test_run_lets_an_unchanged_app_talk_to_claude_and_returns_its_status"
+        "tests/addon/commands/test_cli.py::test_run_lets_an_unchanged_app_talk_to_claude_and_returns_its_status"
     ),
     ("mitmdump -s addon/main.py",): ByTest(
         "tests/contract/test_ways_in.py::test_an_unchanged_app_is_answered_by_claude_by_its_environment_alone"
@@ -209,7 +209,7 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ("claude-proxy serve --workers 4",): ByTest(
         "tests/integration/test_workers.py::test_the_kernel_deals_connections_out_evenly"
     ),
-    ("claude-proxy simulate",): ByTest("tests/addon/test_cli.py::test_simulate_listens_as_claude"),
+    ("claude-proxy simulate",): ByTest("tests/addon/commands/test_cli.py::test_simulate_listens_as_claude"),
     ("claude-proxy serve --full",): Here(serve_models),
     ("claude-proxy doctor -- CMD",): ByTest(
         "tests/integration/test_doctor.py::test_the_command_prints_lines_or_json_and_fails_if_something_would"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.faults.faulty_claude import FaultyClaude, faulty_claude
 from tests.faults.http1_client import Http1Client
 from tests.faults.http2_client import Http2Client

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from addon.client_stream import ClientStream
+from addon.wire.client_stream import ClientStream
 from tests.faults.conftest import WAYS, Client, connect, connect_for_forwarding
 from tests.faults.encodings import FORWARDED, STREAMED, TRANSLATED, WHOLE, Encoding, name_of
 from tests.faults.faulty_claude import FaultyClaude, error_body, refusal, sending

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from addon.settings import load_settings
-from addon.sqlite_store import SqliteStore
-from addon.store import Key
+from addon.configuration.settings import load_settings
+from addon.storage.sqlite_store import SqliteStore
+from addon.storage.store import Key
 from tests.faults.conftest import MODES, REVERSE, WAYS, connect
 from tests.faults.encodings import TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import faulty_claude
@@ -113,7 +113,7 @@ async def test_what_is_stored_is_found_whatever_the_clock_did_within_its_time(
 async def test_a_clock_that_was_ahead_for_a_moment_does_not_stop_the_store_from_forgetting(
     jump: Jump, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("addon.sqlite_store._PURGE_SECONDS", 0.1)
+    monkeypatch.setattr("addon.storage.sqlite_store._PURGE_SECONDS", 0.1)
     store = SqliteStore(tmp_path / "store.sqlite3", 0.2, 1 << 20)
     jump(24 * HOUR)
     await store.save({Key("response", "", "ahead"): b"x"})

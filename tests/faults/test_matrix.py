@@ -6,7 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NAMED = re.compile(r"`((?:tests/\w+/)?test_\w+\.py)::(test_\w+)`")
+NAMED = re.compile(r"`((?:tests/(?:\w+/)+)?test_\w+\.py)::(test_\w+)`")
 
 
 def names_of_tests(path: Path) -> set[str]:

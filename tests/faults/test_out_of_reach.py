@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.faults.conftest import MODES, WAYS, connect, connect_for_forwarding
 from tests.faults.encodings import FORWARDED, TRANSLATED
 from tests.faults.leftovers import nothing_left

@@ -1,7 +1,7 @@
 """The store stops, freezes, fills up, and comes back: who needs it is told, whoever does not is answered.
 
 What is locked, away, taken away or too small is in tests/integration/test_state.py, read-only in
-tests/addon/test_sqlite_store.py.
+tests/addon/storage/test_sqlite_store.py.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from tests.faults.conftest import REVERSE, WAYS
 from tests.faults.faulty_claude import FaultyClaude, faulty_claude
 from tests.faults.leftovers import nothing_left
@@ -117,7 +117,7 @@ async def test_a_redis_that_stops_is_missed_only_where_state_is_asked_for_until_
     way: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("addon.redis_store._TIMEOUT_SECONDS", ONE_COMMAND_SECONDS)
+    monkeypatch.setattr("addon.storage.redis_store._TIMEOUT_SECONDS", ONE_COMMAND_SECONDS)
     with redis_process(tmp_path) as (process, url), contextlib.ExitStack() as later:
         settings = load_settings(
             {"claude": {"api_key": "k", "base_url": claude.base_url}, "store": {"redis_url": url, "secret": "s"}}

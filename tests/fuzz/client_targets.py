@@ -9,13 +9,13 @@ import msgspec
 import zstandard
 from hypothesis import strategies as st
 
-from addon.client_stream import ClientGoneError
-from addon.content_encoding import decode_body
-from addon.multipart import parse_form
-from addon.pages import read_page, read_page_query
+from addon.configuration.settings import load_settings
 from addon.routing import Router
-from addon.settings import load_settings
-from addon.websocket import Closed, Message, Pinged, WebSocketEnd
+from addon.storage.pages import read_page, read_page_query
+from addon.wire.client_stream import ClientGoneError
+from addon.wire.content_encoding import decode_body
+from addon.wire.multipart import parse_form
+from addon.wire.websocket import Closed, Message, Pinged, WebSocketEnd
 from tests.fuzz import frames, seeds
 from tests.fuzz.hostile import STRINGS, changed, damaged, encode_bytes, json_bytes, pieces
 from tests.fuzz.target import Target

@@ -48,7 +48,17 @@ def simulated_proxy(*arguments: str) -> Iterator[SimulatedProxy]:
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "addon.cli", "serve", "--simulate", "--port", "0", "--no-exporter", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "addon.commands.cli",
+            "serve",
+            "--simulate",
+            "--port",
+            "0",
+            "--no-exporter",
+            *arguments,
+        ]
         given = {
             "PYTHONPATH": str(ROOT),
             "CLAUDE_PROXY_STORE_PATH": f"{folder}/store.sqlite3",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from addon.pages import read_page_query
+from addon.storage.pages import read_page_query
 from tests.fuzz import seeds
 from tests.fuzz.hostile import Text, encode_bytes, sse
 from tests.fuzz.target import outcome_of

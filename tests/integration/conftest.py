@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.simulated_claude.server import start as start_simulated_claude
 from tests.integration.responses_api import REVERSE, settings_with_store

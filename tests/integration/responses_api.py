@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.integration.running_proxy import RunningProxy
 from tests.integration.serving_process import ServingProcess
 from tests.translators.responses.checker import check_stream

@@ -10,10 +10,10 @@ from mitmproxy import options
 from mitmproxy.master import Master
 from mitmproxy.tools.dump import DumpMaster
 
-from addon.few_addons import few_addons
-from addon.interceptor import ClaudeProxyAddon
-from addon.listening_addons import ListeningAddons, PromptHooks
-from addon.settings import Settings
+from addon.configuration.settings import Settings
+from addon.interception.interceptor import ClaudeProxyAddon
+from addon.serving.few_addons import few_addons
+from addon.serving.listening_addons import ListeningAddons, PromptHooks
 
 
 @dataclass

@@ -76,7 +76,7 @@ async def serving_process(
         "CLAUDE_PROXY_EXPORTER": "false",
         **environment,
     }
-    command = [sys.executable, "-m", "addon.cli", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "addon.commands.cli", "serve", "--port", "0", *arguments]
     log = folder / f"{uuid.uuid4().hex}.log"
     with log.open("wb") as stdout:
         process = await asyncio.create_subprocess_exec(

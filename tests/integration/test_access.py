@@ -14,8 +14,8 @@ import pytest
 from anthropic import AsyncAnthropic, AuthenticationError
 from openai import AsyncOpenAI, BadRequestError, DefaultAsyncHttpx2Client
 
-from addon.client_keys import change_key_file, digest_of, new_key
-from addon.settings import Settings, load_settings
+from addon.configuration.client_keys import change_key_file, digest_of, new_key
+from addon.configuration.settings import Settings, load_settings
 from tests.integration.batch_api import chat, create, ended, line
 from tests.integration.raw_upstream import Call, RawUpstream, raw_upstream, whole_answer
 from tests.integration.responses_socket import create as create_response

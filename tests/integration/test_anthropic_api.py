@@ -12,8 +12,8 @@ import pytest
 from anthropic import AsyncAnthropic
 from structlog.testing import capture_logs
 
-from addon.client_keys import digest_of
-from addon.settings import Settings, load_settings
+from addon.configuration.client_keys import digest_of
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.batch_api import chat, create, ended, line
 from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
@@ -399,7 +399,7 @@ async def test_lists_go_on_while_what_they_name_is_deleted(sharing: Sharing) -> 
 async def test_a_list_of_many_more_batches_of_others_has_those_of_the_client(
     sharing: Sharing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("addon.workspace_lists._MAX_LIMIT", 3)
+    monkeypatch.setattr("addon.endpoints.workspace_lists._MAX_LIMIT", 3)
     made = []
     for number in range(12):
         await make_batch(sharing.two)

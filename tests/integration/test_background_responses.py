@@ -10,9 +10,9 @@ from typing import Any
 import openai
 import pytest
 
-from addon.settings import Settings
+from addon.configuration.settings import Settings
 from addon.simulated_claude.server import RunningSimulation
-from addon.store import Key, StoreUnavailableError
+from addon.storage.store import Key, StoreUnavailableError
 from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.responses_api import REVERSE, check, client_of, http_of, parse_events, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-import addon.batch_lines
+import addon.batches.lines
 from addon.simulated_claude.batches import SimulatedBatch
 from addon.simulated_claude.errors import ClaudeError
-from addon.store import StoreUnavailableError
+from addon.storage.store import StoreUnavailableError
 from tests.integration.batch_api import (
     CHAT,
     chat,
@@ -185,7 +185,7 @@ async def test_a_line_that_nobody_foresaw_takes_nothing_from_the_others(
     async with simulated_claude(0.0) as simulation:
         settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
         async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
-            parse, translate = addon.batch_lines.parse_chat_completion, addon.batch_lines.translate_message
+            parse, translate = addon.batches.lines.parse_chat_completion, addon.batches.lines.translate_message
 
             def parse_or_fail(body: bytes) -> Any:
                 if b"Number 1" in body:
@@ -197,8 +197,8 @@ async def test_a_line_that_nobody_foresaw_takes_nothing_from_the_others(
                     raise ZeroDivisionError
                 return translate(stream, message)
 
-            monkeypatch.setattr(addon.batch_lines, "parse_chat_completion", parse_or_fail)
-            monkeypatch.setattr(addon.batch_lines, "translate_message", translate_or_fail)
+            monkeypatch.setattr(addon.batches.lines, "parse_chat_completion", parse_or_fail)
+            monkeypatch.setattr(addon.batches.lines, "translate_message", translate_or_fail)
             batch = await ended(client, (await create(client, LINES)).id)
             output, errors = await outcome(client, batch)
     assert [answer["custom_id"] for answer in output] == ["line 0", "line 2", "line 4"]
@@ -409,7 +409,7 @@ async def test_what_was_sent_and_could_not_be_noted_at_once_is_not_sent_again(
 async def test_a_batch_is_split_where_claude_takes_no_more(
     start_proxy: ProxyStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("addon.batch_sending.MAX_REQUESTS", 2)
+    monkeypatch.setattr("addon.batches.sending.MAX_REQUESTS", 2)
     async with simulated_claude(0.0) as simulation:
         settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
         async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:

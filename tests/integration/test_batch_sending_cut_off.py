@@ -29,7 +29,7 @@ type Make = Callable[..., SimulatedBatch]
 @pytest.fixture
 def settling(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets how many seconds after an attempt Claude's list counts."""
-    return lambda seconds: monkeypatch.setattr("addon.batch_recovery._SETTLING_SECONDS", seconds)
+    return lambda seconds: monkeypatch.setattr("addon.batches.recovery._SETTLING_SECONDS", seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +217,7 @@ async def test_of_lines_with_other_headers_those_that_are_sent_are_not_sent_agai
 
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, make, lose, make, make_and_lose)
-        monkeypatch.setattr("addon.batch_sending.MAX_REQUESTS", 3)
+        monkeypatch.setattr("addon.batches.sending.MAX_REQUESTS", 3)
         async with client_of_proxy(start_proxy, simulation, tmp_path) as client:
             cold, warm = {"model": "claude-haiku-4-5"}, {"model": "claude-haiku-4-5", "temperature": 0.2}
             lines = [line(name, chat(name, **(warm if name in "bdf" else cold))) for name in "abcdef"]
@@ -236,8 +236,8 @@ async def test_what_could_not_be_sent_within_the_window_expires_and_what_could_i
     def refuse(_make: Make, *_given: Any) -> None:
         raise ClaudeError(529, "Overloaded")
 
-    monkeypatch.setattr("addon.batch_sending.MAX_REQUESTS", 2)
-    monkeypatch.setattr("addon.batches._WINDOW_SECONDS", 2)
+    monkeypatch.setattr("addon.batches.sending.MAX_REQUESTS", 2)
+    monkeypatch.setattr("addon.batches.endpoint._WINDOW_SECONDS", 2)
     async with simulated_claude(0.0) as simulation:
         instead(simulation, monkeypatch, lambda make, *given: make(*given), *(refuse for _ in range(1000)))
         async with client_of_proxy(start_proxy, simulation, tmp_path) as client:

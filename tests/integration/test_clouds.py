@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from openai import AsyncOpenAI
 from structlog.testing import capture_logs
 
-from addon.claude_backends import check_backends
-from addon.settings import Settings, SettingsError, load_settings
+from addon.claude.backends import check_backends
+from addon.configuration.settings import Settings, SettingsError, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.clouds import Clouds, chunk_frame, clouds, exception_frame
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

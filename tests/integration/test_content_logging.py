@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 

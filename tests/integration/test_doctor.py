@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from mitmproxy.certs import CertStore
 
-from addon.cli import main
-from addon.doctor import check_claude, check_other_backends, examine
-from addon.doctor_checks import check_authority, check_environment, check_ports, check_state
-from addon.finding import Finding
-from addon.runtimes import check_runtime
-from addon.settings import Settings, load_settings
+from addon.commands.cli import main
+from addon.commands.doctor import check_claude, check_other_backends, examine
+from addon.commands.doctor_checks import check_authority, check_environment, check_ports, check_state
+from addon.commands.finding import Finding
+from addon.commands.runtimes import check_runtime
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.raw_upstream import Call, raw_upstream
 

@@ -10,7 +10,7 @@ from mitmproxy import http
 from mitmproxy.addons import clientplayback
 from structlog.testing import capture_logs
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 

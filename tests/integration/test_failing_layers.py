@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from mitmproxy import ctx, http
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.faults.encodings import STREAMED, WHOLE
 from tests.faults.http2_client import Http2Client
 from tests.faults.leftovers import nothing_left

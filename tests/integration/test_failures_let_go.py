@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from mitmproxy import http
 
-from addon.exchange import Exchange
-from addon.exchange_run import ExchangeRun
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
+from addon.exchanges.exchange import Exchange
+from addon.exchanges.run import ExchangeRun
 from tests.faults.http1_client import Http1Client
 from tests.integration.raw_upstream import (
     EVENTS_HEAD,

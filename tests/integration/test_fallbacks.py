@@ -10,7 +10,7 @@ from aiohttp import web
 from openai import AsyncOpenAI
 from structlog.testing import capture_logs
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.clouds import Clouds, clouds
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

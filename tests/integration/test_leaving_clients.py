@@ -9,7 +9,7 @@ import h2.connection
 import h2.errors
 import pytest
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 from tests.lived_time import within

@@ -11,7 +11,7 @@ import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, RateLimitError
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.batch_api import chat as chat_body
 from tests.integration.batch_api import create, ended, line

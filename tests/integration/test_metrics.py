@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.raw_upstream import (
     EVENTS_HEAD,

@@ -16,7 +16,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import QuicEvent
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.faults.encodings import WHOLE
 from tests.faults.http2_client import Http2Client
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 from structlog.testing import capture_logs
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.openai_backend import RATE_LIMITED, SPEECH, VECTOR, OpenAIBackend, openai_backend
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

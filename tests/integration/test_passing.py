@@ -13,7 +13,7 @@ from mitmproxy.addons import save
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
 from structlog.testing import capture_logs
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.integration.openai_backend import RATE_LIMITED, SPEECH, VECTOR, OpenAIBackend, openai_backend
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 

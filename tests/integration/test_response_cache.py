@@ -10,8 +10,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from addon.client_keys import digest_of
-from addon.settings import Settings
+from addon.configuration.client_keys import digest_of
+from addon.configuration.settings import Settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.contract.simulated_upstream import simulate
 from tests.integration.responses_api import REVERSE, check, client_of, settings_with_store

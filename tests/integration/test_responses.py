@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.responses_api import (
     REGULAR,

@@ -97,7 +97,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     folder = tmp_path_factory.mktemp("run")
     asked, answered = folder / "asked.json", folder / "answered.json"
     asked.write_text(json.dumps(commands(folder)))
-    command = [sys.executable, "-m", "addon.cli", "run", "--simulate", "--confdir", str(folder), "--"]
+    command = [sys.executable, "-m", "addon.commands.cli", "run", "--simulate", "--confdir", str(folder), "--"]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -159,7 +159,16 @@ def test_git_fetches_through_the_tunnel_and_trusts_what_it_always_did(tmp_path: 
     with file_server(tmp_path) as (url, authority):
         # GIT_SSL_CAINFO stands for the system's list, where the authority of a real host is.
         environment = {"GIT_SSL_CAINFO": str(authority), "GIT_TRACE_CURL": "1", "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "addon.cli", "run", "--simulate", "--confdir", str(tmp_path / "ca"), "--"]
+        command = [
+            sys.executable,
+            "-m",
+            "addon.commands.cli",
+            "run",
+            "--simulate",
+            "--confdir",
+            str(tmp_path / "ca"),
+            "--",
+        ]
         done = subprocess.run(
             [*command, "git", "clone", "--quiet", f"{url}/served.git", "fetched"],
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, message_start, raw_upstream, text_delta
 from tests.integration.running_proxy import ProxyStarter
@@ -121,7 +121,7 @@ async def test_the_deadline_holds_for_a_client_that_does_not_read_too(
         while True:
             await call.send(text_delta("x" * 16_000))
 
-    monkeypatch.setattr("addon.exchange_run._TELLING_SECONDS", 0.5)
+    monkeypatch.setattr("addon.exchanges.run._TELLING_SECONDS", 0.5)
     body = json.dumps(chat(stream=True)).encode()
     async with raw_upstream(flood) as upstream:
         limits = {"answer_seconds": 1}

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.responses_api import (
     REVERSE,

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from mitmproxy import http
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.integration.raw_upstream import (
     EVENTS_HEAD,
     Call,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from addon.systemd import tell_systemd
+from addon.serving.systemd import tell_systemd
 from tests.integration.serving_process import serving_process
 
 if TYPE_CHECKING:

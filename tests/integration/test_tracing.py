@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from addon.settings import Settings, SettingsError, load_settings
+from addon.configuration.settings import Settings, SettingsError, load_settings
+from addon.observation.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES, Tracing
 from addon.simulated_claude.server import RunningSimulation
-from addon.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES, Tracing
 from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 

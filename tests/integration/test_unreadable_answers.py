@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from addon.claude import ClaudeClient
-from addon.claude_batches import says_not_made
-from addon.client_keys import digest_of
-from addon.settings import load_settings
+from addon.claude.batches import says_not_made
+from addon.claude.client import ClaudeClient
+from addon.configuration.client_keys import digest_of
+from addon.configuration.settings import load_settings
 from tests.integration.raw_upstream import Call, RawUpstream, Script, raw_upstream
 from tests.integration.responses_api import REVERSE, http_of, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from addon.simulated_claude.server import RunningSimulation
-from addon.store import StoreUnavailableError
+from addon.storage.store import StoreUnavailableError
 from tests.integration.batch_api import chat, ended, line
 from tests.integration.responses_api import client_of, http_of
 from tests.integration.running_proxy import RunningProxy

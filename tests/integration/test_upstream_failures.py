@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from addon.settings import Settings, load_settings
+from addon.configuration.settings import Settings, load_settings
 from tests.integration.raw_upstream import EVENTS_HEAD, Call, Script, event, raw_upstream, whole_answer
 from tests.integration.running_proxy import ProxyStarter
 

@@ -12,12 +12,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from addon.listening import open_sockets
-from addon.serving import Serving
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
+from addon.configuration.start_error import StartError
+from addon.serving.listening import open_sockets
+from addon.serving.serve import Serving
+from addon.serving.workers import Workers
 from addon.simulated_claude.server import RunningSimulation
-from addon.start_error import StartError
-from addon.workers import Workers
 from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
 from tests.integration.serving_process import ServingProcess, serving_process
 

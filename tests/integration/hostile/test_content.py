@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import zstandard
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.integration.hostile.raw_client import STANDALONE, chat, send
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

@@ -14,8 +14,8 @@ import h2.connection
 import h2.events
 import pytest
 
-from addon.http1 import MOST_UNREAD_BYTES
 from addon.simulated_claude.server import RunningSimulation
+from addon.wire.http1 import MOST_UNREAD_BYTES
 from tests.integration.hostile.raw_client import STANDALONE, chat, post, send, statuses
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from addon.settings import load_settings
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from tests.contract.real_host import RealHost, real_host
 from tests.integration.hostile.raw_client import REGULAR, STANDALONE, chat, post, send, statuses

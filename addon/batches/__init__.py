@@ -1,0 +1,1 @@
+"""The Batch API, on Claude's batches."""

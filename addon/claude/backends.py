@@ -1,0 +1,233 @@
+"""Claude in the clouds: the SDK's own client of each backend, behind what `addon.claude.client` needs of one.
+
+Credentials, regions and addresses come from the environment variables that the SDK and the clouds define. What each
+backend lacks is in `translators.backends`: a request comes here already as its backend takes it.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, override
+
+import httpx2
+import msgspec
+import structlog
+from anthropic import (
+    AsyncAnthropicAWS,
+    AsyncAnthropicBedrock,
+    AsyncAnthropicBedrockMantle,
+    AsyncAnthropicFoundry,
+    AsyncAnthropicGoogleCloud,
+    AsyncAnthropicVertex,
+)
+from anthropic._models import FinalRequestOptions
+
+from addon.claude.client import ClaudeClient, MessagesClient, open_transport, timeout_of
+from addon.claude.sdk import SendsBytes
+from addon.configuration.sections import ClaudeSettings
+from addon.configuration.settings import Settings, SettingsError
+from addon.wire.event_stream import prime_event_stream
+from translators.backends import ANTHROPIC, BACKENDS, parse_target
+from translators.errors import OpenAIError
+
+__all__ = ["ClaudeBackends", "check_backends"]
+
+log = structlog.get_logger(__name__)
+
+_NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "bedrock": ("botocore", "bedrock"),
+        "bedrock-mantle": ("botocore", "bedrock"),
+        "aws": ("botocore", "aws"),
+        "vertex": ("google.auth", "vertex"),
+        "google-cloud": ("google.auth", "google-cloud"),
+    }
+)
+"""The module that signs the requests, and the extra that it comes with."""
+
+
+class BackendSdk(SendsBytes):
+    """Takes requests whose bytes are ready.
+
+    The SDK's clients for other backends rewrite the body, so it is decoded for them: the shortest way is Claude's own.
+    """
+
+    async def post_bytes(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        api_key: str | None = None,  # noqa: ARG002 - clients bring keys for Claude's own API, for no cloud
+    ) -> httpx2.Response:
+        """Send one request, once; return its successful response, whose body is still to be read and closed.
+
+        Raises:
+            OpenAIError: 401, there are no credentials to sign it with.
+            anthropic.APIStatusError: Claude refused.
+            anthropic.APIConnectionError: the backend is out of reach, or too slow (`APITimeoutError`).
+        """
+        params = msgspec.json.decode(body, type=dict[str, Any])
+        params["model"] = parse_target(params["model"]).model
+        options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), json_data=params)
+        try:
+            request = self._build_request(await self._prepare_options(options))
+        except Exception as error:
+            raise _no_credentials(error) from error
+        return await self._send_for_success(request)
+
+    @override
+    async def _prepare_request(self, request: httpx2.Request) -> None:
+        try:
+            await super()._prepare_request(request)
+        except Exception as error:
+            raise _no_credentials(error) from error
+
+
+def _no_credentials(error: Exception) -> OpenAIError:
+    """Make the error for a request that cannot be signed: boto3's, google-auth's or the SDK's reason is for the log."""
+    log.error("no_credentials", error=type(error).__name__, detail=str(error)[:300])
+    message = "Incorrect API key: this proxy has no valid credentials for the backend that it uses."
+    return OpenAIError(401, message, code="invalid_api_key")
+
+
+class BedrockSdk(BackendSdk, AsyncAnthropicBedrock):
+    """Amazon Bedrock by InvokeModel, whose answers come in frames of Amazon's own."""
+
+
+class BedrockMantleSdk(BackendSdk, AsyncAnthropicBedrockMantle):
+    """Amazon Bedrock by Claude's own Messages API."""
+
+
+class VertexSdk(BackendSdk, AsyncAnthropicVertex):
+    """Google Vertex AI."""
+
+
+class FoundrySdk(BackendSdk, AsyncAnthropicFoundry):
+    """Microsoft Foundry."""
+
+
+class AwsSdk(BackendSdk, AsyncAnthropicAWS):
+    """Claude Platform on AWS."""
+
+
+class GoogleCloudSdk(BackendSdk, AsyncAnthropicGoogleCloud):
+    """Claude on Google Cloud, which Anthropic runs."""
+
+
+type _Sdk = BedrockSdk | BedrockMantleSdk | VertexSdk | FoundrySdk | AwsSdk | GoogleCloudSdk
+
+_CLIENTS: Mapping[str, Callable[..., _Sdk]] = MappingProxyType(
+    {
+        "bedrock": BedrockSdk,
+        "bedrock-mantle": BedrockMantleSdk,
+        "vertex": VertexSdk,
+        "foundry": FoundrySdk,
+        "aws": AwsSdk,
+        "google-cloud": GoogleCloudSdk,
+    }
+)
+
+
+class ClaudeBackends:
+    """Every backend that the settings name, with a connection pool each.
+
+    Args:
+        settings: the models that say which backends there are; timeouts and retries.
+        claude: Claude's own API.
+        on_upstream: as of `MessagesClient`.
+        on_retry: as of `MessagesClient`.
+        on_unknown_event: as of `MessagesClient`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        claude: ClaudeClient,
+        *,
+        on_upstream: Callable[[str], None],
+        on_retry: Callable[[], None],
+        on_unknown_event: Callable[[], None],
+    ) -> None:
+        self._settings = settings.claude
+        self._observers: dict[str, Any] = {
+            "on_upstream": on_upstream,
+            "on_retry": on_retry,
+            "on_unknown_event": on_unknown_event,
+        }
+        self._clients: dict[str, MessagesClient] = {ANTHROPIC: claude}
+        for name in self._settings.backends:
+            self._clients[name] = self._open(name)
+
+    def find(self, backend: str) -> MessagesClient:
+        """Return the client of a backend. One that settings name later is opened when it is first asked."""
+        if backend not in self._clients:
+            self._clients[backend] = self._open(backend)
+        return self._clients[backend]
+
+    async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str], key: str | None) -> int:
+        """Ask the backend of a request's model how many tokens its input has; `key` is the client's own, if it has one.
+
+        Raises:
+            OpenAIError: the backend counts none; else as `MessagesClient.count_tokens`.
+        """
+        target = parse_target(params["model"])
+        backend = BACKENDS[target.backend]
+        if not backend.counts_tokens:
+            raise OpenAIError(400, f"{backend.title} counts no tokens.", code="unsupported_value", param="model")
+        # A client brings a key for Claude's own API, never for a cloud.
+        own = key if target.backend == ANTHROPIC else None
+        return await self.find(target.backend).count_tokens({**params, "model": target.model}, headers, own)
+
+    def _open(self, backend: str) -> MessagesClient:
+        if backend == "bedrock":
+            prime_event_stream()
+        return MessagesClient(self._settings, _open_sdk(backend, self._settings), **self._observers)
+
+    async def close(self) -> None:
+        """Close the pools, but for that of Claude's own API."""
+        for name, client in self._clients.items():
+            if name != ANTHROPIC:
+                await client.close()
+
+
+def check_backends(settings: Settings) -> None:
+    """Check that each backend of the settings can be asked: what it needs is installed, and the environment names it.
+
+    Raises:
+        SettingsError: one sentence for each that cannot.
+    """
+    named = settings.claude.backends
+    problems = [problem for name in named if (problem := _problem(name, settings.claude)) is not None]
+    if named and settings.claude.simulate:
+        problems = [f"claude.simulate stands for Claude's own API, and a model is of {named[0]}."]
+    if problems:
+        raise SettingsError(problems)
+
+
+def _problem(name: str, claude: ClaudeSettings) -> str | None:
+    module, extra = _NEEDS.get(name, (None, None))
+    if module is not None and not _is_installed(module):
+        return f"{BACKENDS[name].title} ({name}:) needs more packages: install claude-proxy[{extra}]."
+    try:
+        sdk = _open_sdk(name, claude)
+    except Exception as error:  # noqa: BLE001 - the SDK's clients raise what comes; their texts name the variable
+        return f"{BACKENDS[name].title} ({name}:) cannot be asked: {error}"
+    if isinstance(sdk, VertexSdk) and not sdk.project_id:
+        return f"{BACKENDS[name].title} ({name}:) cannot be asked: set ANTHROPIC_VERTEX_PROJECT_ID."
+    return None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _open_sdk(name: str, claude: ClaudeSettings) -> _Sdk:
+    return _CLIENTS[name](
+        max_retries=0,
+        open_telemetry=False,
+        timeout=timeout_of(claude),
+        http_client=open_transport(claude, proxy=claude.proxy),
+    )

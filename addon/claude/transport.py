@@ -1,0 +1,150 @@
+"""The HTTP client of the calls to Claude: the SDK's own on aiohttp, with a defect of aiohttp mended and cheaper reads.
+
+Where the framing of a chunked answer is broken in the middle, aiohttp's compiled parser (3.14) closes the connection,
+stops its timers and tells whoever waits for the next answer. Nobody tells the one who reads this answer, and it would
+be waited for without end. https://github.com/aio-libs/aiohttp, `client_proto.py`: `ResponseHandler.data_received`.
+"""
+
+import asyncio
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, override
+
+import aiohttp
+import httpx2
+from aiohttp.client_proto import ResponseHandler
+from anthropic import DefaultAioHttpClient
+from multidict import CIMultiDict
+
+from addon.claude.body import BODY, ArrivingBody, Passing
+
+__all__ = ["ClaudeHttpClient"]
+
+
+class _Connection(ResponseHandler):
+    """One connection, whose failure is told to the reader of the answer too, and whose reads cost less.
+
+    What is `passing` an answer on goes on with whatever has happened.
+
+    For each read aiohttp makes a timer and unmakes the one before, and has its parser go on even where it does not
+    pause: a tenth of what a chunk costs that comes alone.
+    """
+
+    passing: Passing | None = None
+    _last_read = 0.0
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.passing is not None:
+            self.passing.go_on()
+
+    @override
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    @override
+    def _reschedule_timeout(self) -> None:
+        self._last_read = self._loop.time()
+        if self._read_timeout_handle is None:
+            super()._reschedule_timeout()
+
+    @override
+    def _on_read_timeout(self) -> None:
+        left = self._last_read + (self._read_timeout or 0.0) - self._loop.time()
+        if left > 0:
+            self._read_timeout_handle = self._loop.call_later(left, self._on_read_timeout)
+        else:
+            super()._on_read_timeout()
+
+    @override
+    def set_exception(self, exc: Any, *cause: Any) -> None:
+        if self.passing is not None:
+            self.passing.go_on()  # with what came before: a body that has failed gives nothing away
+        body = self._payload
+        super().set_exception(exc, *cause)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            told = exc if isinstance(exc, aiohttp.ClientError) else None  # silence, for one
+            body.set_exception(told or aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
+        if self.passing is not None:
+            self.passing.go_on()
+
+
+class ClaudeHttpClient(DefaultAioHttpClient):
+    """See `anthropic.DefaultAioHttpClient`. No cookies: what Claude's edge has one client keep is nothing to others."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())))
+
+    @override
+    def _init_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
+        return _adapted(super()._init_transport(*arguments, **options))
+
+    @override
+    async def send(
+        self,
+        request: httpx2.Request,
+        *,
+        stream: bool = False,
+        auth: Any = httpx2.USE_CLIENT_DEFAULT,
+        follow_redirects: Any = httpx2.USE_CLIENT_DEFAULT,
+    ) -> httpx2.Response:
+        """Send a request straight to the connections where httpx2 itself would do nothing else of use.
+
+        Its own way passes generators for authentication and redirects, and looks for cookies: a tenth of the time to
+        the first token, where code that has not run for a while is slow. Credentials in a URL are aiohttp's to send.
+        """
+        options = {"stream": stream, "auth": auth, "follow_redirects": follow_redirects}
+        defaults = httpx2.USE_CLIENT_DEFAULT
+        if not stream or auth is not defaults or follow_redirects is not defaults or self.is_closed:
+            return await super().send(request, **options)
+        self._set_timeout(request)
+        response = await self._transport_for_url(request.url).handle_async_request(request)
+        if response.has_redirect_location:
+            await response.aclose()
+            return await super().send(self._build_redirect_request(request, response), **options)
+        return response
+
+    @override
+    def _init_proxy_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
+        return _adapted(super()._init_proxy_transport(*arguments, **options))
+
+
+def _prepare_headers(headers: Any) -> CIMultiDict[str]:
+    """Take the place of aiohttp's own, which looks each header up, and has httpx2 decode them all each time.
+
+    It would also add the session's own: there are none here.
+    """
+    if isinstance(headers, httpx2.Headers):
+        encoding = headers.encoding
+        return CIMultiDict([(name.decode("ascii"), value.decode(encoding)) for name, value in headers.raw])
+    return CIMultiDict(headers or ())
+
+
+def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
+    # The transport makes its session at the first request, inside the event loop.
+    make_session, send = transport.get_client, transport.handle_async_request
+
+    def make_adapted_session() -> aiohttp.ClientSession:
+        session: aiohttp.ClientSession = make_session()
+        connector = session.connector
+        assert connector is not None  # noqa: S101 - for the type checker: it is new
+        connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
+        connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
+        session.detach()
+        adapted = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        vars(adapted)["_prepare_headers"] = _prepare_headers  # as above; to an assignment it objects in debug mode
+        return adapted
+
+    async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
+        response: httpx2.Response = await send(request)
+        body: aiohttp.StreamReader = response.stream._aiohttp_response.content  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
+        connection = getattr(body, "_protocol", None)  # none where there is no body
+        if isinstance(connection, _Connection):
+            response.extensions[BODY] = ArrivingBody(body, connection)
+        return response
+
+    transport.get_client = make_adapted_session
+    transport.handle_async_request = handle_async_request
+    return transport  # type: ignore[no-any-return] # the SDK's own has no types

@@ -1,0 +1,1 @@
+"""Every setting: its names, its values, where it comes from."""

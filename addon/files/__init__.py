@@ -1,0 +1,1 @@
+"""Uploaded files: the endpoints, and the files that other requests name."""

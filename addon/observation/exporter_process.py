@@ -1,0 +1,100 @@
+"""The exporter as a process beside `claude-proxy serve`: it outlives no serving, and its failure ends none.
+
+The serving process starts this file with a pipe at its standard input; when that closes, however the serving ended, the
+exporter ends too. The file imports neither the settings nor the command, which would double its memory.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from addon.configuration.start_error import StartError
+from addon.observation.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, check_folder, prepared_folder
+
+if TYPE_CHECKING:
+    from addon.configuration.sections import MetricsSettings
+
+__all__ = ["exporter_beside", "run_exporter"]
+
+_END_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def exporter_beside(settings: "MetricsSettings") -> Iterator[None]:
+    """Have all that runs inside, and its child processes, count in a folder, and an exporter show it.
+
+    Enter it before anything imports `prometheus_client`.
+    """
+    if not (settings.exporter and IS_SUPPORTED):
+        with prepared_folder() if os.environ.get(FOLDER_VARIABLE) else contextlib.nullcontext():
+            yield
+        return
+    with prepared_folder() as folder:
+        address = settings.exporter_host, str(settings.exporter_port)
+        command = [sys.executable, "-m", "addon.observation.exporter_process", str(folder), *address]
+        # A signal that the terminal sends to all ends the serving, and the end of the serving ends the exporter.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - ourselves
+        try:
+            yield
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def run_exporter(folder: Path, host: str, port: int, *, beside: IO[bytes] | None = None) -> None:
+    """Show the metrics of a folder until SIGTERM or SIGINT comes, or `beside` ends.
+
+    Raises:
+        StartError: the folder cannot be used, or the address cannot be taken.
+    """
+    check_folder(folder)
+    from addon.observation.exporter import MetricsServer, folder_registry  # noqa: PLC0415 - not for those who only start one
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    try:
+        server = MetricsServer(host, port, folder_registry(folder))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StartError([f"Cannot show metrics on {host}:{port}: {reason}."]) from error
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Claude Proxy shows metrics: http://{shown}:{server.port}/metrics", file=sys.stderr, flush=True)
+    if beside is not None:
+        threading.Thread(target=_end_with, args=(beside, ended), daemon=True).start()
+    ended.wait()
+
+
+def _end_with(beside: IO[bytes], ended: threading.Event) -> None:
+    beside.read()
+    ended.set()
+
+
+def main() -> int:
+    """Show the metrics of a folder for as long as standard input is open. Returns the exit status."""
+    folder, host, port = sys.argv[1:]
+    try:
+        run_exporter(Path(folder), host, int(port), beside=sys.stdin.buffer)
+    except StartError as error:
+        print(f"claude-proxy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

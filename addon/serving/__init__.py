@@ -1,0 +1,1 @@
+"""`claude-proxy serve` as processes: mitmproxy's master, sockets, workers."""

@@ -1,0 +1,362 @@
+"""The way back to one client, past or through mitmproxy's layers: whole answers, streams, WebSockets.
+
+It stands between a task that answers and a connection handler of mitmproxy, whose internals it uses.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import override
+
+from mitmproxy import http
+from mitmproxy.connection import Server
+from mitmproxy.net.http import status_codes
+from mitmproxy.proxy import events
+from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.layers.http._base import HttpEvent
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http2 import Http2Server
+from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
+from mitmproxy.proxy.server import ConnectionHandler
+from wsproto import ConnectionType
+from wsproto.events import BytesMessage, Event, Message, TextMessage
+
+from addon.wire.http1 import BoundedHttp1Server
+
+__all__ = ["ClientGoneError", "ClientStream", "Delivery", "FrameDelivery"]
+
+_WITHOUT_CONTENT = frozenset({204, 304})
+_POLL_SECONDS = 0.02
+_UNSENT_LIMIT = 64 * 1024
+"""Bytes of one HTTP/2 stream that may wait for the client's window: as much as asyncio lets wait for a socket."""
+
+
+class ClientGoneError(ConnectionError):
+    """The client has left, or reset the stream: nothing that is sent arrives any more."""
+
+
+@dataclass
+class Delivery(events.ConnectionEvent):
+    """HTTP events that one of our tasks has for the client of a stream."""
+
+    http_events: tuple[HttpEvent, ...]
+
+
+@dataclass
+class FrameDelivery(events.ConnectionEvent):
+    """WebSocket frames that one of our tasks has for the client of a stream, past mitmproxy's WebSocket layer."""
+
+    stream_id: int
+    frames: bytes
+
+
+class ClientStream:
+    """The way back to one client: its HTTP/1 connection or its HTTP/2 stream.
+
+    Each method returns when the client (or the kernel for it) has taken enough of what was sent: a slow reader slows
+    its sender.
+    """
+
+    def __init__(self, handler: ConnectionHandler, http_layer: HttpLayer, server: Server, stream_id: int) -> None:
+        self._handler = handler
+        self._http_layer = http_layer
+        self._server = server
+        self._stream_id = stream_id
+        client_connection = http_layer.connections.get(handler.client)
+        self._http2 = client_connection if isinstance(client_connection, Http2Server) else None
+        self._http1 = client_connection if isinstance(client_connection, BoundedHttp1Server) else None
+        self._is_bare_http1 = isinstance(client_connection, Http1Server) and _is_plain(http_layer)
+        self._is_chunked = False
+        self._is_head = http_layer.streams[stream_id].flow.request.method == "HEAD"
+        self._socket: asyncio.WriteTransport | None = None
+        self._stays_open: asyncio.TimerHandle | None = None
+        self.gone = False
+        self.is_upgraded = False
+        self._passes_frames = False
+
+    def keep_open(self) -> None:
+        """Let mitmproxy not close the connection as idle while its client waits: an answer may take any time.
+
+        Its own way to say so (`disarm`) comes too late for a timer that already runs.
+        """
+        watchdog = self._handler.timeout_watchdog
+        watchdog.register_activity()
+        self._stays_open = asyncio.get_running_loop().call_later(watchdog.timeout / 2, self.keep_open)
+
+    def may_be_idle(self) -> None:
+        """Undo `keep_open`."""
+        if self._stays_open is not None:
+            self._stays_open.cancel()
+            self._stays_open = None
+
+    async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole response. To HEAD, its headers alone.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        # RFC 9110, 8.6: nothing says how long an answer is that has no content.
+        length = [] if status in _WITHOUT_CONTENT else [(b"content-length", str(len(body)).encode())]
+        fields = http.Headers([*headers, *length])
+        # The client would take what mitmproxy sends of a body for the next answer.
+        body = b"" if self._is_head else body
+        self._join_head(body)
+        await self._deliver(
+            ResponseHeaders(self._stream_id, _response(status, fields)),
+            ResponseData(self._stream_id, body),
+            ResponseEndOfMessage(self._stream_id),
+        )
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes, *, http_version: str) -> None:
+        """Send the headers of a streamed response together with its first bytes.
+
+        An HTTP/1.1 stream is chunked unless the headers say its length, an HTTP/1.0 one ends with the connection,
+        HTTP/2 frames by itself.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        if http_version == "HTTP/1.1" and not any(name == b"content-length" for name, _ in headers):
+            headers = [*headers, (b"transfer-encoding", b"chunked")]
+            self._is_chunked = True
+        begun = ResponseHeaders(self._stream_id, _response(status, http.Headers(headers)))
+        self._join_head(data)
+        # An empty chunk would be the last one.
+        await self._deliver(begun, *([ResponseData(self._stream_id, data)] if data else []))
+
+    def _join_head(self, data: bytes) -> None:
+        if self._http1 is not None and data:
+            self._http1.data_follows = True
+
+    async def write(self, data: bytes) -> None:
+        """Send the next bytes of a streamed response, or frames of a WebSocket.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        if not data:
+            return
+        if self._passes_frames:
+            await self._pass_frames(data)
+            return
+        self._socket = self._socket or self._find_socket()
+        if self._socket is None:
+            await self._deliver(ResponseData(self._stream_id, data))
+            return
+        if self.gone:
+            raise ClientGoneError
+        if not self._socket.is_closing():
+            self._socket.write(b"%x\r\n%b\r\n" % (len(data), data))
+        if self._socket.get_write_buffer_size():
+            await self._handler.drain_writers()
+
+    def _find_socket(self) -> asyncio.WriteTransport | None:
+        """Find the client's socket, if all that the layers would do to the data is to frame it as an HTTP/1.1 chunk.
+
+        Their way costs a sixth of the CPU when chunks come one at a time. It has to be taken while the response's
+        headers wait for a hook, and where there is more to do: TLS, HTTP/2, tunnels, another addon that changes the
+        stream or wants it stored.
+        """
+        stream = self._http_layer.streams.get(self._stream_id)
+        if not (self._is_bare_http1 and self._is_chunked) or stream is None or stream._paused:  # noqa: SLF001 - no other way to know
+            return None
+        response = stream.flow.response
+        if (
+            stream.server_state != stream.state_stream_response_body
+            or response is None
+            or response.stream is not True
+            or stream.context.options.store_streamed_bodies
+        ):
+            return None
+        transport = self._handler.transports.get(self._handler.client)
+        writer = transport and transport.writer
+        return writer.transport if isinstance(writer, asyncio.StreamWriter) else None
+
+    async def end(self) -> None:
+        """End a streamed response.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        await self._deliver(ResponseEndOfMessage(self._stream_id))
+
+    async def abort(self, message: str) -> None:
+        """Break a response off, so that the client sees that it is not whole. Waits for nobody who does not read."""
+        if not self.gone:
+            broken_off = ResponseProtocolError(self._stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+            await self._handler.server_event(Delivery(self._server, (broken_off,)))
+
+    @property
+    def can_upgrade(self) -> bool:
+        """Whether the connection can become a WebSocket: HTTP/1, and mitmproxy's option `websocket` is on."""
+        return self._http2 is None and bool(self._http_layer.context.options.websocket)
+
+    async def upgrade(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answer 101. From here on the receiver's data are WebSocket frames of a client, and `write` takes a server's.
+
+        mitmproxy puts its WebSocket layer in between: it unmasks and masks, shows the messages in its views, and ends
+        both sides when one closes. The data that arrives is whole frames, masked once more.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        self.is_upgraded = True
+        await self._deliver(
+            ResponseHeaders(self._stream_id, _response(101, http.Headers(headers))),
+            ResponseEndOfMessage(self._stream_id),
+        )
+
+    def start_websocket(self, max_bytes: int, *, shows_messages: bool) -> None:
+        """Have mitmproxy's WebSocket layer cost no more than it has to. To be called when it has started.
+
+        Args:
+            max_bytes: the largest message that it gathers; by itself it would gather one of any size.
+            shows_messages: somebody looks at the messages. If not, ours pass it by: it calls a hook for each, which
+                costs twenty times what sending it does.
+        """
+        websocket = self._http_layer.streams[self._stream_id].child_layer
+        if isinstance(websocket, WebsocketLayer):
+            websocket.client_ws = _WholeMessages(websocket.client_ws, max_bytes)
+            self._passes_frames = not shows_messages
+
+    async def close_websocket(self, frames: bytes) -> None:
+        """Send the last frames of a WebSocket, a close among them, so that mitmproxy closes both sides.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        await self._deliver(ResponseData(self._stream_id, frames))
+
+    async def _pass_frames(self, frames: bytes) -> None:
+        if self.gone:
+            raise ClientGoneError
+        transport = self._handler.transports.get(self._handler.client)
+        if self._is_bare_http1 and transport and isinstance(transport.writer, asyncio.StreamWriter):
+            if not transport.writer.is_closing():
+                transport.writer.write(frames)
+            self._handler.timeout_watchdog.register_activity()
+        else:
+            await self._handler.server_event(FrameDelivery(self._server, self._stream_id, frames))
+        await self._drain()
+
+    async def _deliver(self, *http_events: HttpEvent) -> None:
+        if self.gone:
+            raise ClientGoneError
+        await self._handler.server_event(Delivery(self._server, http_events))
+        await self._drain()
+
+    async def sent(self) -> None:
+        """Wait until all that was sent has left this process.
+
+        mitmproxy sends the end of a response after the hook `response`, and its own end waits for no hook, no window
+        and no socket: whoever ends the process has to.
+        """
+        while not self.gone and self._holds_something():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _holds_something(self) -> bool:
+        client = self._handler.transports.get(self._handler.client)
+        if client is None:
+            return False
+        stream = self._http_layer.streams.get(self._stream_id)
+        # A layer that waits for a hook is paused, and passes on nothing.
+        waits_for_hook = stream is not None and any(
+            each is not None and each._paused is not None  # noqa: SLF001 - no other way to know
+            for each in (stream, stream.child_layer)
+        )
+        waits_for_window = self._http2 is not None and self._http2.h2_conn.stream_buffers.get(self._stream_id)
+        return waits_for_hook or bool(waits_for_window) or bool(_buffered_bytes(client.writer))
+
+    def hold(self, is_held: bool) -> None:
+        """Read no more from the client for now, or go on, so that a request does not come faster than it is sent on.
+
+        An HTTP/2 connection is read on: its other streams, and the windows of answers, have to come through.
+        """
+        io = self._handler.transports.get(self._handler.client)
+        transport = getattr(io and io.writer, "transport", None)
+        if self._http2 is None and transport is not None and not transport.is_closing():
+            if is_held:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    async def _drain(self) -> None:
+        transport = self._handler.transports.get(self._handler.client)
+        # Draining takes a lock and a trip through every writer; an empty buffer needs none.
+        if transport and transport.writer and _buffered_bytes(transport.writer) != 0:
+            await self._handler.drain_writers()
+        if self._http2 is not None:
+            await self._wait_for_window(self._http2)
+
+    async def _wait_for_window(self, http2: Http2Server) -> None:
+        # h2 queues without bound what the client's flow control window does not let through, and tells nobody when it
+        # shrinks.
+        buffers = http2.h2_conn.stream_buffers
+        while not self.gone and (waiting := buffers.get(self._stream_id)):
+            if sum(len(piece.data) for piece in waiting) <= _UNSENT_LIMIT:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+class _WholeMessages(WebsocketConnection):
+    """mitmproxy's end of a client's WebSocket, which gives a message away when it is whole.
+
+    Of one that is larger than `max_bytes` its beginning is given, one character or byte longer than that, and the rest
+    is read and thrown away: whoever gets it sees that it is too large. mitmproxy's own way copies a message once per
+    read.
+    """
+
+    def __init__(self, replaced: WebsocketConnection, max_bytes: int) -> None:
+        super().__init__(ConnectionType.SERVER, conn=replaced.conn)
+        self._most = max_bytes + 1
+        self._pieces: list[str | bytes] = []
+        self._size = 0
+
+    @override
+    def events(self) -> Iterator[Event]:
+        for event in super().events():
+            if not isinstance(event, Message):
+                yield event
+                continue
+            piece = event.data[: self._most - self._size]
+            if piece:
+                self._pieces.append(piece if isinstance(piece, str) else bytes(piece))
+                self._size += len(piece)
+            if event.message_finished:
+                pieces, self._pieces, self._size = self._pieces, [], 0
+                if isinstance(event, TextMessage):
+                    yield TextMessage("".join(map(str, pieces)))
+                else:
+                    yield BytesMessage(b"".join(piece for piece in pieces if isinstance(piece, bytes)))
+
+
+def _response(status: int, headers: http.Headers) -> http.Response:
+    return http.Response(
+        http_version=b"HTTP/1.1",
+        status_code=status,
+        reason=status_codes.RESPONSES.get(status, "").encode(),
+        headers=headers,
+        content=None,
+        trailers=None,
+        timestamp_start=0.0,
+        timestamp_end=None,
+    )
+
+
+def _is_plain(http_layer: HttpLayer) -> bool:
+    """Whether a client's connection is plain HTTP: no TLS, and no tunnel through another HTTP layer."""
+    context = http_layer.context
+    return not context.client.tls and [each for each in context.layers if isinstance(each, HttpLayer)] == [http_layer]
+
+
+def _buffered_bytes(writer: object) -> int | None:
+    # asyncio's transports and uvloop's have no base class in common. Modes on UDP have a writer without a transport.
+    size: Callable[[], int] | None = getattr(getattr(writer, "transport", None), "get_write_buffer_size", None)
+    return size() if size else None

@@ -1,0 +1,88 @@
+"""One answer of Claude as events, with Bedrock's frames about them and without."""
+
+import asyncio
+import gc
+import json
+import weakref
+from collections.abc import AsyncIterator
+from typing import override
+
+import httpx2
+import pytest
+
+from addon.claude.stream import ClaudeStream
+from addon.wire.event_stream import EVENT_STREAM
+from tests.integration.clouds import chunk_frame
+from translators.claude_events import Event
+
+EVENTS = [b'{"type": "ping"}', b'{"type": "message_stop"}']
+
+
+class _Pieces(httpx2.AsyncByteStream):
+    """A body that is read by whoever gets it, one piece at a time."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+def answer(content_type: str, pieces: list[bytes]) -> ClaudeStream:
+    return ClaudeStream(httpx2.Response(200, headers={"content-type": content_type}, stream=_Pieces(pieces)))
+
+
+FORMS = pytest.mark.parametrize(
+    ("content_type", "pieces"),
+    [
+        (EVENT_STREAM, [chunk_frame(event) for event in EVENTS]),
+        ("text/event-stream", [b"data: %b\n\n" % event for event in EVENTS]),
+    ],
+    ids=["bedrock", "claude"],
+)
+
+
+@FORMS
+async def test_the_events_come_in_their_order(content_type: str, pieces: list[bytes]):
+    taken: list[str] = []
+
+    async def take(events: list[Event]) -> bool:
+        taken.extend(event.type for event in events)
+        return True
+
+    stream = answer(content_type, pieces)
+    await stream.read_first()
+    await stream.pass_on(take)
+    await stream.close()
+    assert taken == [json.loads(event)["type"] for event in EVENTS]
+
+
+@FORMS
+@pytest.mark.parametrize("ending", ["wants_no_more", "fails"])
+async def test_an_answer_that_is_left_is_freed_without_the_garbage_collector(
+    content_type: str, pieces: list[bytes], ending: str
+):
+    async def take(_events: list[Event]) -> bool:
+        if ending == "fails":
+            raise LookupError("no")
+        return False
+
+    gc.collect()
+    gc.disable()
+    try:
+        stream = answer(content_type, pieces)
+        await stream.read_first()
+        try:
+            await stream.pass_on(take)
+        except LookupError:
+            assert ending == "fails"
+        await stream.close()
+        left = weakref.ref(stream)
+        del stream
+        async with asyncio.timeout(5):
+            while left() is not None:
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()

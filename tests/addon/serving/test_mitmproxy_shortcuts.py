@@ -1,0 +1,52 @@
+"""The shortcuts through mitmproxy lead where its own ways do."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = """
+import json, sys
+from collections.abc import Sequence
+from mitmproxy import http, options
+from addon.serving.mitmproxy_shortcuts import take_shortcuts
+
+if sys.argv[1] == "shortcuts":
+    take_shortcuts()
+headers = http.Headers([(b"Accept", b"a"), (b"accept", b"b"), (b"Host", b"h\\xff")], content_type="text/plain")
+found = [headers.get(name) for name in ("accept", "ACCEPT", b"host", "missing", "Content-Type")]
+found += [headers.get_all("accept"), "ACCEPT" in headers, "accep" in headers, len(headers), list(headers)]
+headers["ACCEPT"] = "c"
+headers.add("x-y", "1")
+del headers["host"]
+found += [bytes(headers).decode(), http.Headers(b"" and []).get("x")]
+
+given = options.Options(listen_host="h", mode=["regular", "socks5"], http2=False)
+given.add_option("names", Sequence[str], ["a"], "")
+given.add_option("wish", str | None, None, "")
+found += [given.default("listen_port"), {name: getattr(given, name) for name in sorted(given.keys())}]
+given.mode.append("lost")  # a copy
+given.update(listen_port=1)
+found += [given.mode, given.listen_port, given.has_changed("listen_port"), given.has_changed("websocket")]
+given.reset()
+found += [given.mode, given.listen_port]
+print(json.dumps(found))
+"""
+
+
+def seen(way: str) -> object:
+    command = [sys.executable, "-c", _PROGRAM, way]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def plain() -> object:
+    return seen("plain")
+
+
+def test_headers_and_options_are_the_same_by_the_shortcuts(plain: object):
+    assert seen("shortcuts") == plain
