@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench_load import KEY
 from bench_peers import PEERS
 
 __all__ = ["BASE", "ONE_REQUEST", "Endpoint", "Load", "started"]
@@ -176,8 +178,9 @@ def started(names: Sequence[str], folder: Path, *, pinned: bool = True) -> Itera
     # Nothing of this shell's own settings or proxies may change what is measured.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
     environment = {**kept, "ANTHROPIC_BASE_URL": upstream, "ANTHROPIC_API_KEY": "bench", "PYTHONPATH": str(ROOT)}
-    # As many requests as there can be, and whoever runs this may have made client keys.
-    environment |= {"RATE_LIMIT_REQUESTS": "0", "CLAUDE_PROXY_ALLOW_ANONYMOUS": "true"}
+    # A client key is asked for and requests are counted, as in production; the limit is one that is not reached.
+    client = {"name": "bench", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}
+    environment |= {"CLAUDE_PROXY_CLIENT_KEYS": json.dumps([client]), "RATE_LIMIT_REQUESTS": "100000000"}
     environment |= {"CLAUDE_PROXY_EXPORTER_PORT": "0"}  # another `serve` may have the usual one
 
     def start(name: str, command: Sequence[str], core: int | None) -> subprocess.Popen[bytes]:

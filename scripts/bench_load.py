@@ -15,6 +15,9 @@ WORDS = "simulated words "
 
 PROSE = 'Text as people write it: "quotes", a path C:\\temp\\file.txt,\nline breaks, Größe, naïveté, 東京, and so on. '
 
+KEY = "sk-bench-key-of-nobody-0000"
+"""What clients show: a client key of the proxy, LiteLLM's master key, any key to the others."""
+
 TIMEOUT_SECONDS = 30.0
 OPENING_SECONDS = 200.0
 """For all the streams that are to be held open: a busy machine takes its time for a thousand."""
@@ -69,7 +72,7 @@ class Job:
         ).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n"
-            "x-api-key: bench\r\nauthorization: Bearer bench\r\nanthropic-version: 2023-06-01\r\n"
+            f"x-api-key: {KEY}\r\nauthorization: Bearer {KEY}\r\nanthropic-version: 2023-06-01\r\n"
             f"content-length: {len(body)}\r\n{''.join(f'{line}\r\n' for line in self.headers)}\r\n"
         )
         return head.encode() + body

@@ -1,6 +1,7 @@
 """The other gateways that scripts/bench compares with: how each is installed, started and asked.
 
-Each is set up as its own documentation has it for production, with one process, without a database and without keys.
+Each is set up as its own documentation has it for production, with one process and without a database: LiteLLM
+with its master key, Portkey, which has none, without.
 """
 
 import json
@@ -11,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench_load import KEY
 
 __all__ = ["PEERS", "Peer", "install"]
 
@@ -88,7 +91,7 @@ PEERS: dict[str, Peer] = {
             "LITELLM_LOG": "ERROR",
             "LITELLM_MODE": "PRODUCTION",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # nobody else is asked for a key
+            "LITELLM_MASTER_KEY": KEY,  # as its documentation has it for production
         },
         program="bin/litellm",
         arguments=("--config", "{configuration}", "--host", "127.0.0.1", "--port", "{port}", "--num_workers", "1"),
