@@ -168,9 +168,14 @@ def test_wireguard_mode_answers_a_client_that_has_its_configuration(places: tupl
         )
         # Its control sockets are in one folder, whatever the namespace.
         device = f"wg{uuid.uuid4().hex[:8]}"
-        running = subprocess.Popen([*client.prefix, "wireguard-go", "--foreground", device], stdout=subprocess.DEVNULL)
+        said_file = client.folder / "wireguard-go.log"
+        with said_file.open("wb") as out:
+            command = [*client.prefix, "env", "LOG_LEVEL=verbose", "wireguard-go", "--foreground", device]
+            running = subprocess.Popen(command, stdout=out)
         try:
-            client.run("sh", "-c", f"until wg setconf {device} {file} 2>/dev/null; do sleep 0.1; done")
+            # `wg` deletes a control socket that is bound and does not listen yet, and wireguard-go ends then.
+            client.run("sh", "-c", f"until grep -q 'UAPI listener started' {said_file}; do sleep 0.1; done")
+            client.run("wg", "setconf", device, str(file))
             client.run("ip", "address", "add", values["Address"], "dev", device)
             client.run("ip", "link", "set", device, "up")
             client.run("ip", "route", "add", FAR_AWAY, "dev", device)
