@@ -1,5 +1,6 @@
-"""docs/architecture.md names every file of the shell, under its folder."""
+"""docs/architecture.md names every file of the shell, docs/development.md files that there are."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,10 @@ def test_the_table_names_nothing_twice_and_nothing_that_is_not_there():
 @pytest.mark.parametrize("file", FILES)
 def test_each_file_has_its_place_in_the_table(file):
     assert file in _named_files()
+
+
+def test_the_files_that_a_change_concerns_are_there():
+    text = (ROOT / "docs/development.md").read_text()
+    named = re.findall(r"`((?:addon|translators|tests|scripts)/[\w/.]*)`", text)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -235,6 +235,14 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
         "claude-proxy keys revoke ci",
     ): Here(keep_keys),
     ("claude-proxy keys add NAME --cache", 'printf %s "$KEY" | sha256sum'): Here(add_a_key_with_a_digest),
+    # docs/development.md
+    ("scripts/check --static",): ByCI(),
+    ("scripts/test tests/translators", "scripts/lock --upgrade"): Nowhere(
+        "a whole run, or the package index", f"{LOOKED_AT}::test_the_scripts_are_in_order"
+    ),
+    ("scripts/compatibility",): ByTest(
+        "tests/translators/chat_completions/test_parameters.py::test_the_document_is_up_to_date"
+    ),
     # docs/deployment.md and deploy/
     ("docker compose --file deploy/compose.yaml up --build",): COMPOSE,
     ("ANTHROPIC_API_KEY=sk-ant-... docker compose --file deploy/compose.yaml up --build",): COMPOSE,
