@@ -9,6 +9,7 @@
 | `allOf` | merged into one schema |
 | internal `$ref` without recursion | kept; with other bounds beside it merged with them |
 | recursion, references elsewhere, maps and open objects, tuples, `{}` | not expressible: the caller degrades |
+| a `type` that JSON Schema does not have (`str`, `any`) | no schema: the caller refuses |
 
 The order of keys stays, and equal schemas give equal bytes, so that a conversation's prefix stays in Claude's cache.
 Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs. (The SDK's own `transform_schema`
@@ -16,7 +17,7 @@ raises on nullable types and turns maps into closed empty objects.)
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "MAX_UNIONS",
     "GrammarSchema",
     "NotExpressibleError",
+    "UnknownTypeError",
     "to_current_draft",
     "to_grammar_schema",
 ]
@@ -98,6 +100,15 @@ _OF_TYPE: Mapping[str, frozenset[str]] = {
 
 class NotExpressibleError(ValueError):
     """The schema says what Claude's grammar cannot hold; the message says what, without the schema's content."""
+
+
+class UnknownTypeError(NotExpressibleError):
+    """The schema is none: it has a `type` that JSON Schema does not know, as `str` or `any`."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__("an unknown type")
+        self.value = value
+        """The type, as the client wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +211,9 @@ class _Rewriting:
     ) -> None:
         match keyword:
             case "type":
-                if not isinstance(value, str) or value not in _TYPES:
-                    raise NotExpressibleError("an unknown type")
+                if not isinstance(value, str):
+                    raise NotExpressibleError("a type that is no name")
+                _check_types([value])
                 rewritten["type"] = value
             case "description":
                 if isinstance(value, str):
@@ -332,6 +344,9 @@ def to_current_draft(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Rewrite what drafts before 2020-12 and OpenAPI 3.0 write otherwise: Claude refuses a schema of another draft.
 
     Boolean bounds (`minimum: 0, exclusiveMinimum: true`), boolean `required`, lists of `items`. All else stays.
+
+    Raises:
+        UnknownTypeError: no draft has the type, so that Claude would refuse the schema without saying where.
     """
     rewritten: dict[str, Any] = {}
     for keyword, value in schema.items():
@@ -340,6 +355,9 @@ def to_current_draft(schema: Mapping[str, Any]) -> dict[str, Any]:
                 pass
             case (("minimum" | "maximum"), _) if schema.get(f"exclusive{keyword.capitalize()}") is True:
                 rewritten[f"exclusive{keyword.capitalize()}"] = value
+            case "type", str() | list():
+                _check_types(value if isinstance(value, list) else [value])
+                rewritten[keyword] = value
             case "items", list():
                 rewritten["prefixItems"] = [_to_current_draft(member) for member in value]
             case (("properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas"), dict()):
@@ -358,6 +376,12 @@ def to_current_draft(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_current_draft(value: Any) -> Any:
     return to_current_draft(value) if isinstance(value, dict) else value
+
+
+def _check_types(names: Iterable[Any]) -> None:
+    for name in names:
+        if isinstance(name, str) and name not in _TYPES:
+            raise UnknownTypeError(name)
 
 
 def _split_types(schema: Mapping[str, Any], types: list[Any]) -> dict[str, Any]:

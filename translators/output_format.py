@@ -15,6 +15,7 @@ from translators.json_schema import (
     MAX_UNIONS,
     GrammarSchema,
     NotExpressibleError,
+    UnknownTypeError,
     to_grammar_schema,
 )
 from translators.model_catalog import ModelCapabilities
@@ -39,9 +40,15 @@ class OutputFormat:
 
 
 def ask_for_json_schema(schema: Mapping[str, Any], capabilities: ModelCapabilities, param: str) -> OutputFormat:
-    """Ask for JSON of a schema. `param` names the parameter in warnings."""
+    """Ask for JSON of a schema. `param` names the parameter in warnings.
+
+    Raises:
+        UnknownTypeError: it is no JSON schema.
+    """
     try:
         grammar = _compile(schema, capabilities)
+    except UnknownTypeError:
+        raise
     except NotExpressibleError as error:
         warning = TranslationWarning(param, "degraded", f"asked for in words: {error}")
         return OutputFormat(instruction=_JSON_SCHEMA + msgspec.json.encode(schema).decode(), warnings=(warning,))
@@ -56,9 +63,9 @@ def ask_for_json_object(param: str) -> OutputFormat:
 
 
 def _compile(schema: Mapping[str, Any], capabilities: ModelCapabilities) -> GrammarSchema:
+    grammar = to_grammar_schema(schema)
     if not capabilities.structured_outputs:
         raise NotExpressibleError("this model has no structured outputs")
-    grammar = to_grammar_schema(schema)
     if grammar.optional_properties > MAX_OPTIONAL_PROPERTIES or grammar.unions > MAX_UNIONS:
         raise NotExpressibleError("more optional properties or unions than Claude compiles")
     return grammar

@@ -14,6 +14,8 @@ from translators.nesting import MAX_DEPTH, is_too_deep
 __all__ = [
     "check_range",
     "empty_string",
+    "invalid_format_schema",
+    "invalid_function_schema",
     "invalid_value",
     "missing_parameter",
     "refuse_deep_schema",
@@ -89,6 +91,27 @@ def refuse_deep_schema(param: str, schema: Any) -> None:
     if is_too_deep(schema):
         message = f"Invalid schema for '{param}': it is nested more than {MAX_DEPTH} levels deep."
         raise OpenAIError(400, message, code="invalid_json_schema", param=param)
+
+
+def invalid_function_schema(name: str, param: str, unknown_type: str) -> OpenAIError:
+    """Build the error for the parameters of a function that are no JSON schema."""
+    return OpenAIError(
+        400,
+        f"Invalid schema for function '{name}': {_no_schema(unknown_type)}",
+        code="invalid_function_parameters",
+        param=param,
+    )
+
+
+def invalid_format_schema(name: str, param: str, unknown_type: str, code: str | None) -> OpenAIError:
+    """Build the error for an answer's format that is no JSON schema. The endpoints differ in `param` and `code`."""
+    return OpenAIError(
+        400, f"Invalid schema for response_format '{name}': {_no_schema(unknown_type)}", code=code, param=param
+    )
+
+
+def _no_schema(unknown_type: str) -> str:
+    return f"'{unknown_type}' is not valid under any of the given schemas."
 
 
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.*)`)?$", re.DOTALL)

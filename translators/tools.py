@@ -21,11 +21,13 @@ from translators.json_schema import (
     MAX_UNIONS,
     GrammarSchema,
     NotExpressibleError,
+    UnknownTypeError,
     to_current_draft,
     to_grammar_schema,
 )
 from translators.model_catalog import ModelCapabilities
 from translators.nesting import is_too_deep
+from translators.request_errors import invalid_function_schema
 from translators.translation_warning import TranslationWarning
 
 __all__ = [
@@ -73,6 +75,11 @@ class ToolDeclaration:
     """A custom tool: its input is text, not JSON."""
     grammar: tuple[str, str] | None = None
     """Syntax (lark, regex) and definition of a custom tool's input."""
+
+    @property
+    def schema_param(self) -> str:
+        """Path of the schema in the request, for errors."""
+        return f"{self.param.removesuffix('.name')}.parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ def declare_tools(
         spent: the schema of `response_format`, which shares the limits of strict tools.
 
     Raises:
-        OpenAIError: 400 for two different tools of one name.
+        OpenAIError: 400 for two different tools of one name, and for parameters that are no JSON schema.
     """
     if not declarations:
         return DeclaredTools()
@@ -162,7 +169,7 @@ def declare_tools(
         if declaration.raw_input:
             tool["input_schema"] = _RAW_INPUT_SCHEMA
         else:
-            schema, is_wrapped = to_input_schema(declaration.schema)
+            schema, is_wrapped = _input_schema_of(declaration)
             if is_wrapped:
                 wrapped.add(declaration.name)
                 warnings.append(
@@ -226,6 +233,13 @@ class _Limits:
         return grammar.schema
 
 
+def _input_schema_of(declaration: ToolDeclaration) -> tuple[dict[str, Any], bool]:
+    try:
+        return to_input_schema(declaration.schema)
+    except UnknownTypeError as error:
+        raise invalid_function_schema(declaration.name, declaration.schema_param, error.value) from error
+
+
 def _describe(declaration: ToolDeclaration, warnings: list[TranslationWarning]) -> str:
     description = declaration.description if declaration.description.strip() else ""
     if declaration.grammar is None:
@@ -256,6 +270,9 @@ def to_input_schema(schema: Mapping[str, Any] | bool | None) -> tuple[dict[str, 
     """Make the schema one of an object, with nothing at its root that Claude refuses; say whether it was wrapped.
 
     Claude refuses unions at the root, and there alone property names outside its alphabet (`$filter`, `file name`).
+
+    Raises:
+        UnknownTypeError: it is no JSON schema.
     """
     if not isinstance(schema, Mapping) or not schema:
         return {"type": "object", "properties": {}}, False

@@ -418,6 +418,39 @@ def test_a_tool_without_a_name_is_refused(translate):
     assert (caught.value.code, caught.value.param) == ("empty_string", "tools[0].function.name")
 
 
+@pytest.mark.parametrize(
+    ("parameters", "unknown"),
+    [
+        ({"type": "object", "properties": {"at": {"type": "str"}}}, "str"),
+        ({"type": "object", "properties": {"at": {"type": ["string", "None"]}}}, "None"),
+        ({"type": "object", "properties": {"at": {"type": "array", "items": {"anyOf": [{"type": "any"}]}}}}, "any"),
+        ({"type": "object", "$defs": {"At": {"type": "file"}}}, "file"),
+        ({"type": "dict"}, "dict"),
+    ],
+    ids=["property", "list", "inside", "definition", "root"],
+)
+def test_parameters_of_a_type_that_json_schema_does_not_have_are_refused_in_openais_words(
+    translate, parameters, unknown
+):
+    with pytest.raises(OpenAIError) as caught:
+        translate(tools=[function(), function("find", parameters)])
+    assert caught.value == OpenAIError(
+        400,
+        f"Invalid schema for function 'find': '{unknown}' is not valid under any of the given schemas.",
+        code="invalid_function_parameters",
+        param="tools[1].function.parameters",
+    )
+
+
+def test_names_and_values_inside_a_schema_are_taken_for_no_types(translate):
+    parameters = {
+        "type": "object",
+        "properties": {"type": {"type": "string", "enum": ["str"], "default": {"type": "str"}}},
+        "examples": [{"type": "str"}],
+    }
+    assert translate(tools=[function(parameters=parameters)]).params["tools"][0]["input_schema"] == parameters
+
+
 def test_a_schema_nested_too_deeply_is_refused(translate):
     parameters: dict[str, Any] = {"type": "string"}
     for _ in range(300):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from translators.backends import fit_request
 from translators.content import Block
 from translators.errors import OpenAIError
+from translators.json_schema import UnknownTypeError
 from translators.messages import Conversation, arrange_turns, is_in_tool_loop_without_thinking
 from translators.model_catalog import ModelCapabilities, ModelCatalog
 from translators.output_cap import choose_max_tokens
@@ -19,6 +20,7 @@ from translators.output_format import OutputFormat, ask_for_json_object, ask_for
 from translators.preserved_thinking import is_thinking, strip_thinking
 from translators.prompt_caching import build_cache_control, place_breakpoints
 from translators.reasoning import MIN_BUDGET_TOKENS, Thinking, choose_thinking
+from translators.request_errors import invalid_format_schema
 from translators.responses.automatic_compaction import (
     choose_threshold,
     compacted,
@@ -307,13 +309,19 @@ class _Translation:
             return OutputFormat()
         match form:
             case JsonSchemaFormat():
-                output = ask_for_json_schema(form.schema, self.capabilities, "text.format")
+                output = self._ask_for_json_schema(form)
             case JsonObjectFormat():
                 output = ask_for_json_object("text.format")
             case _:
                 output = OutputFormat()
         self.warnings.extend(output.warnings)
         return output
+
+    def _ask_for_json_schema(self, form: JsonSchemaFormat) -> OutputFormat:
+        try:
+            return ask_for_json_schema(form.schema, self.capabilities, "text.format")
+        except UnknownTypeError as error:
+            raise invalid_format_schema(form.name, "text.format.schema", error.value, "invalid_json_schema") from error
 
     def _choose_tool(
         self, tools: ReadTools, declared: DeclaredTools, max_tokens: int, output: OutputFormat

@@ -293,6 +293,16 @@ def test_T15_schemas_outside_the_subset_are_asked_for_in_words(translate, schema
     assert ("response_format", "degraded") in warned(translated)
 
 
+def test_a_format_of_a_type_that_json_schema_does_not_have_is_refused_in_openais_words(translate):
+    with pytest.raises(OpenAIError) as caught:
+        translate(response_format=json_schema({"type": "object", "properties": {"at": {"type": "str"}}}))
+    assert caught.value == OpenAIError(
+        400,
+        "Invalid schema for response_format 'answer': 'str' is not valid under any of the given schemas.",
+        param="response_format",
+    )
+
+
 def test_T20_a_model_without_structured_outputs_is_asked_in_words(translate):
     entry = {"id": "claude-plain", "capabilities": {"structured_outputs": {"supported": False}}}
     catalog = ModelCatalog("claude-plain").updated([entry])

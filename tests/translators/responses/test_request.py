@@ -562,6 +562,30 @@ def test_T17_a_schema_is_claudes_format_beside_tools():
     assert translated.plan.echo["text"]["format"]["name"] == "a"
 
 
+@pytest.mark.parametrize(
+    ("fields", "message", "code", "param"),
+    [
+        (
+            {"tools": [LOOK, {"type": "function", "name": "find", "parameters": {"type": "dict"}}]},
+            "Invalid schema for function 'find': 'dict' is not valid under any of the given schemas.",
+            "invalid_function_parameters",
+            "tools[1].parameters",
+        ),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "dict"}}}},
+            "Invalid schema for response_format 'a': 'dict' is not valid under any of the given schemas.",
+            "invalid_json_schema",
+            "text.format.schema",
+        ),
+    ],
+    ids=["function", "format"],
+)
+def test_a_type_that_json_schema_does_not_have_is_refused_in_openais_words(fields, message, code, param):
+    with pytest.raises(OpenAIError) as caught:
+        translate(**fields)
+    assert caught.value == OpenAIError(400, message, code=code, param=param)
+
+
 # State
 
 
