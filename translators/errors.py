@@ -10,7 +10,7 @@ for Claude's side https://platform.claude.com/docs/en/api/errors.
 | 400 | 400, the message and the error code passed on |
 | 401 | 401 invalid_api_key, without Claude's message |
 | 403 | 403 permission_denied |
-| 404 of a model | 404 model_not_found |
+| 404 of a model | 404 model_not_found (Responses: 400) |
 | 413 | 413 request_too_large |
 | 429 | 429 rate_limit_exceeded, "Please try again in Ns.", retry-after, retry-after-ms, x-ratelimit-* |
 | 500 and other 5xx | the same status, server_error |

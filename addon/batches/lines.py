@@ -76,6 +76,8 @@ class PreparedLine:
     """Makes the JSON of the answer of Claude's messages, one for each request, and stores it where that is wanted.
     Raises OpenAIError where they make none."""
     warnings: tuple[TranslationWarning, ...]
+    word_error: Callable[[OpenAIError], OpenAIError]
+    """Words Claude's refusal as the endpoint does."""
     named: NamedState | None = None
     """What was stored of what the line names, if it names something."""
 
@@ -115,6 +117,7 @@ async def _prepare_chat_completion(
         translated.headers,
         partial(_answer_chat_completion, scope, ids, translated),
         translated.warnings,
+        translated.word_error,
     )
 
 
@@ -145,6 +148,7 @@ async def _prepare_completion(
         translated.prompts[0].headers,
         partial(_answer_completion, scope, ids, translated),
         translated.warnings,
+        translated.prompts[0].word_error,
     )
 
 
@@ -196,6 +200,7 @@ async def _prepare_response(scope: BatchScope, line: InputLine, ids: LineIds, na
         translated.headers,
         partial(_answer_response, scope, prepare),
         translated.warnings,
+        translated.word_error,
         None if named == NamedState() and not given.conversation_id else named,
     )
 

@@ -149,7 +149,7 @@ class _Writing:
         names = [name_request(self.record.id, line.number, index) for index in range(len(prepared.requests))]
         results = [self._results.pop(name, None) for name in names]
         self._count(results)
-        judged = judge_results(results)
+        judged = judge_results(results, prepared.word_error)
         return judged if isinstance(judged, str) else await prepared.answer(judged)
 
     def _count(self, results: list[ClaudeResult | None]) -> None:

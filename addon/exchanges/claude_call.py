@@ -1,8 +1,8 @@
 """One answer of Claude from its request to its end: tried again without old thinking, continued where it pauses."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -24,7 +24,7 @@ from translators.rate_limit_headers import translate_rate_limit_headers
 from translators.tools import holds_to_schemas
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["AnswerStream", "Caller", "ClaudeCall", "TranslatedCall"]
+__all__ = ["AnswerStream", "Caller", "ClaudeCall", "TranslatedCall", "worded_for"]
 
 _MAX_CONTINUATIONS = 10
 """How often a `pause_turn` is continued. Claude pauses after ten rounds of its own tools: a hundred are a runaway."""
@@ -73,10 +73,6 @@ class TranslatedCall(Protocol):
         """What does not reach Claude as the client sent it."""
 
     @property
-    def input_param(self) -> str:
-        """OpenAI's name of the parameter that holds the input, which may be too long."""
-
-    @property
     def replays_thinking(self) -> bool:
         """Whether `params` holds thinking of earlier turns, which Claude may refuse."""
 
@@ -85,6 +81,21 @@ class TranslatedCall(Protocol):
 
     def without_strict_tools(self) -> Self:
         """Return the same request with tools that need not be called by their schemas."""
+
+    def word_error(self, error: OpenAIError) -> OpenAIError:
+        """Word Claude's refusal as the endpoint does; return the same error where all endpoints have one wording."""
+
+
+@contextmanager
+def worded_for(request: TranslatedCall) -> Iterator[None]:
+    """Have Claude's refusals in the words of the request's endpoint."""
+    try:
+        yield
+    except OpenAIError as error:
+        worded = request.word_error(error)
+        if worded is error:
+            raise
+        raise worded from error
 
 
 class AnswerStream[Piece](Protocol):
@@ -174,21 +185,18 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         if limits.max_images is not None or limits.max_image_bytes is not None:
             require_images_within(self._request.params["messages"], limits.max_image_bytes, limits.max_images)
         try:
-            await self._segment(self._request.params)
-            for _continuation in range(_MAX_CONTINUATIONS):
-                if not stream.paused:
-                    break
-                # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons: it goes back as it came.
-                paused = {"role": "assistant", "content": stream.content}
-                stream.resume()
-                params = self._request.params
-                if stream.claude_container_id is not None:
-                    params = {**params, "container": stream.claude_container_id}
-                await self._segment({**params, "messages": [*params["messages"], paused]})
-        except OpenAIError as error:
-            if error.code == "context_length_exceeded":
-                raise replace(error, param=self._request.input_param) from error
-            raise
+            with worded_for(self._request):
+                await self._segment(self._request.params)
+                for _continuation in range(_MAX_CONTINUATIONS):
+                    if not stream.paused:
+                        break
+                    # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons: as it came.
+                    paused = {"role": "assistant", "content": stream.content}
+                    stream.resume()
+                    params = self._request.params
+                    if stream.claude_container_id is not None:
+                        params = {**params, "container": stream.claude_container_id}
+                    await self._segment({**params, "messages": [*params["messages"], paused]})
         finally:
             figures, gateway = self._caller.figures, self._caller.gateway
             gateway.limits.charge(self._caller.client, figures.count(stream.claude_usage, gateway.prices))

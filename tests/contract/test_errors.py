@@ -125,9 +125,10 @@ def test_E1_an_overloaded_claude_says_when_to_come_back(client: OpenAI) -> None:
         (lambda client, text: client.chat.completions.create(model="gpt-4o", messages=user(text)), "messages"),
         (lambda client, text: client.responses.create(model="gpt-4o", input=text), "input"),
         (lambda client, text: client.responses.compact(model="gpt-4o", input=text), "input"),
+        (lambda client, text: client.responses.input_tokens.count(model="gpt-4o", input=text), "input"),
         (lambda client, text: client.completions.create(model="gpt-3.5-turbo-instruct", prompt=text), "prompt"),
     ],
-    ids=["chat completions", "responses", "compaction", "completions"],
+    ids=["chat completions", "responses", "compaction", "input tokens", "completions"],
 )
 def test_E2_a_prompt_that_is_too_long_is_known_by_its_code_and_param(
     client: OpenAI, ask: Callable[[OpenAI, str], Any], param: str
@@ -137,6 +138,60 @@ def test_E2_a_prompt_that_is_too_long_is_known_by_its_code_and_param(
         ask(client, simulate(status=400, error=error))
     assert (raised.value.code, raised.value.param) == ("context_length_exceeded", param)
     assert "maximum context length is 200000 tokens" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("ask", "error_class", "message", "param"),
+    [
+        (
+            lambda client: client.chat.completions.create(model="claude-none", messages=HELLO),
+            openai.NotFoundError,
+            "The model `claude-none` does not exist or you do not have access to it.",
+            None,
+        ),
+        (
+            lambda client: client.completions.create(model="claude-none", prompt="Hi"),
+            openai.NotFoundError,
+            "The model `claude-none` does not exist or you do not have access to it.",
+            None,
+        ),
+        (
+            lambda client: client.responses.create(model="claude-none", input="Hi"),
+            openai.BadRequestError,
+            "The requested model 'claude-none' does not exist.",
+            "model",
+        ),
+        (
+            lambda client: client.responses.create(model="claude-none", input="Hi", stream=True),
+            openai.BadRequestError,
+            "The requested model 'claude-none' does not exist.",
+            "model",
+        ),
+        (
+            lambda client: client.responses.input_tokens.count(model="claude-none", input="Hi"),
+            openai.BadRequestError,
+            "The requested model 'claude-none' does not exist.",
+            "model",
+        ),
+    ],
+    ids=["chat completions", "completions", "responses", "responses, streamed", "input tokens"],
+)
+def test_an_unknown_model_is_refused_as_each_api_does(
+    client: OpenAI,
+    ask: Callable[[OpenAI], Any],
+    error_class: type[openai.APIStatusError],
+    message: str,
+    param: str | None,
+) -> None:
+    with pytest.raises(error_class) as raised:
+        ask(client)
+    assert isinstance(raised.value.body, dict)
+    assert raised.value.body == {
+        "message": message,
+        "type": "invalid_request_error",
+        "param": param,
+        "code": "model_not_found",
+    }
 
 
 def test_what_claude_refuses_keeps_its_words(client: OpenAI, claude: SimulatedUpstream) -> None:

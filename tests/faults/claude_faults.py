@@ -18,6 +18,12 @@ STATUSES = {
 }
 """Refusals: Claude's status, type and message; OpenAI's type and code."""
 
+
+def status_in_responses(status: int, code: str | None) -> int:
+    """Find the status that the Responses API has for a refusal of Claude: a 400 for a model that is not there."""
+    return 400 if code == "model_not_found" else status
+
+
 HALF_A_REFUSAL = b'HTTP/1.1 500 X\r\ncontent-length: 99\r\n\r\n{"type": "error", '
 
 NO_ANSWERS: dict[str, tuple[Script, int, str, str]] = {

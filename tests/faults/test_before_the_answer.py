@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.claude_faults import NO_ANSWERS, READ_TO_THEIR_END, STATUSES
+from tests.faults.claude_faults import NO_ANSWERS, READ_TO_THEIR_END, STATUSES, status_in_responses
 from tests.faults.conftest import Client
 from tests.faults.encodings import FORWARDED, TRANSLATED, Encoding, name_of
 from tests.faults.faulty_claude import FaultyClaude, error_body, refusal, sending
@@ -27,7 +27,8 @@ async def test_each_status_is_an_error_of_openai(
     number, claudes_kind, message, kind, code = STATUSES[status]
     claude.begin(sending(refusal(number, error_body(claudes_kind, message))))
     received = await client.ask(encoding.path, encoding.body)
-    encoding.check_error(received, number, kind, code)
+    told = status_in_responses(number, code) if encoding.path == "/v1/responses" else number
+    encoding.check_error(received, told, kind, code)
     assert "retry-after" not in received.headers
     assert len(claude.calls) == 1
     await check_the_next_answer(client, encoding)

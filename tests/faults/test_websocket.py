@@ -7,7 +7,14 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection
 
-from tests.faults.claude_faults import BROKEN_ANSWERS, ENDS_BY_ITSELF, NO_ANSWERS, READ_TO_THEIR_END, STATUSES
+from tests.faults.claude_faults import (
+    BROKEN_ANSWERS,
+    ENDS_BY_ITSELF,
+    NO_ANSWERS,
+    READ_TO_THEIR_END,
+    STATUSES,
+    status_in_responses,
+)
 from tests.faults.faulty_claude import FaultyClaude, error_body, refusal, sending
 from tests.integration.raw_upstream import EVENTS_HEAD, Script, message_start
 from tests.integration.responses_socket import create, receive, receive_response, socket_of
@@ -38,7 +45,7 @@ async def test_each_status_is_an_error_event(claude: FaultyClaude, socket: Clien
     event = await receive(socket)
     assert (event["type"], event["status"], event["error"]["type"], event["error"]["code"]) == (
         "error",
-        number,
+        status_in_responses(number, code),
         kind,
         code,
     )

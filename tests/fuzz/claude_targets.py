@@ -141,7 +141,7 @@ def _run_whole_message(data: bytes) -> int:
 
 def _run_result(line: bytes) -> int:
     _, result = parse_result(line)
-    judged = judge_results([result])
+    judged = judge_results([result], lambda error: error)
     return len(msgspec.json.encode(judged))
 
 

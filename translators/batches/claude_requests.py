@@ -6,7 +6,7 @@ client's own `custom_id` may be anything.
 https://platform.claude.com/docs/en/build-with-claude/batch-processing has the limits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -86,11 +86,14 @@ def parse_result(line: bytes) -> tuple[str, ClaudeResult]:
     return parsed.custom_id, parsed.result
 
 
-def judge_results(results: Sequence[ClaudeResult | None]) -> list[Raw] | Unexecuted:
+def judge_results(
+    results: Sequence[ClaudeResult | None], word_error: Callable[[OpenAIError], OpenAIError]
+) -> list[Raw] | Unexecuted:
     """Say what a line comes to: the messages that answer it, in their order, or why there are none.
 
     Args:
         results: of its requests; None for one that Claude has no result of.
+        word_error: words Claude's refusal as the line's endpoint does.
 
     Raises:
         OpenAIError: Claude refused one of them, or lost it.
@@ -102,7 +105,7 @@ def judge_results(results: Sequence[ClaudeResult | None]) -> list[Raw] | Unexecu
             case ClaudeResult(type="succeeded", message=Raw() as message):
                 messages.append(message)
             case ClaudeResult(type="errored", error=Raw() as error):
-                raise translate_claude_error(200, bytes(error), {})
+                raise word_error(translate_claude_error(200, bytes(error), {}))
             case ClaudeResult(type="expired"):
                 unexecuted = unexecuted or "batch_expired"
             case ClaudeResult(type="canceled"):

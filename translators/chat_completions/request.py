@@ -6,7 +6,7 @@ with the bytes of a shorter.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from translators.backends import fit_request
 from translators.chat_completions.output_format import translate_response_format
@@ -21,6 +21,7 @@ from translators.chat_completions.stored import KeptRequest, keep_request
 from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
 from translators.chat_completions.turns import translate_messages
 from translators.chat_completions.unsupported import refuse_unsupported, warn_of_ignored
+from translators.errors import OpenAIError
 from translators.messages import Conversation, arrange_turns
 from translators.model_catalog import ModelCapabilities, ModelCatalog
 from translators.output_cap import choose_max_tokens
@@ -74,8 +75,6 @@ class TranslationContext:
 class TranslatedRequest:
     """The call, or calls, to make to Claude."""
 
-    input_param: ClassVar[str] = "messages"
-
     params: dict[str, Any]
     """Body of POST /v1/messages, ready to be encoded as JSON; always a stream."""
     headers: dict[str, str]
@@ -103,6 +102,10 @@ class TranslatedRequest:
         """Return the same request with tools that need not be called by their schemas, after Claude refused those."""
         warning = TranslationWarning("tools.strict", "degraded", "Claude finds the schemas too complex to hold to them")
         return replace(self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning))
+
+    def word_error(self, error: OpenAIError) -> OpenAIError:
+        """Return Claude's refusal as it is: all are worded as this endpoint does."""
+        return error
 
 
 def called_tools(request: ChatCompletionRequest) -> list[str]:

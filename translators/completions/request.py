@@ -6,11 +6,12 @@ endpoint was made for do not think: it is switched off, or held as low as the mo
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from translators.backends import fit_request
 from translators.completions.request_types import CompletionRequest
 from translators.completions.unsupported import read_prompts, refuse_unsupported, warn_of_ignored
+from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.output_cap import choose_max_tokens
 from translators.prompt_caching import build_cache_control, place_breakpoints
@@ -61,8 +62,6 @@ class CompletionPlan:
 class TranslatedPrompt:
     """One prompt's call to Claude."""
 
-    input_param: ClassVar[str] = "prompt"
-
     params: dict[str, Any]
     """Body of POST /v1/messages, ready to be encoded as JSON; always a stream."""
     headers: dict[str, str]
@@ -81,6 +80,10 @@ class TranslatedPrompt:
     def without_strict_tools(self) -> Self:
         """Return the same request, which has no tools."""
         return self
+
+    def word_error(self, error: OpenAIError) -> OpenAIError:
+        """Word Claude's refusal as this endpoint does."""
+        return replace(error, param="prompt") if error.code == "context_length_exceeded" else error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ shorter. What a response or a conversation stored before is an argument.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from translators.backends import fit_request
 from translators.content import Block
@@ -115,8 +115,6 @@ class ResponsesContext:
 class TranslatedResponsesRequest:
     """The call to make to Claude."""
 
-    input_param: ClassVar[str] = "input"
-
     params: dict[str, Any]
     """Body of POST /v1/messages, ready to be encoded as JSON; always a stream."""
     headers: dict[str, str]
@@ -152,6 +150,17 @@ class TranslatedResponsesRequest:
         """Return the same request with tools that need not be called by their schemas, after Claude refused those."""
         warning = TranslationWarning("tools.strict", "degraded", "Claude finds the schemas too complex to hold to them")
         return replace(self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning))
+
+    def word_error(self, error: OpenAIError) -> OpenAIError:
+        """Word Claude's refusal as this endpoint does: recorded answers have a 400 for an unknown model, not a 404."""
+        match error.code:
+            case "context_length_exceeded":
+                return replace(error, param="input")
+            case "model_not_found" if error.status == 404:
+                message = f"The requested model '{self.plan.claude_model}' does not exist."
+                return replace(error, status=400, message=message, param="model")
+            case _:
+                return error
 
 
 def translate_request(request: ResponsesRequest, context: ResponsesContext) -> TranslatedResponsesRequest:

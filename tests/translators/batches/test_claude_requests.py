@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from msgspec import Raw
@@ -27,6 +28,10 @@ def errored(kind, message):
     return ClaudeResult("errored", error=Raw(json.dumps(body).encode()))
 
 
+def as_it_is(error):
+    return error
+
+
 def test_names_are_in_claudes_alphabet_and_no_two_alike():
     batches = [f"batch_{number:032x}" for number in (1, 2**128 - 1)]
     names = [name_request(id_, number, index) for id_ in batches for number in (1, 11, 50_000) for index in (0, 1, 127)]
@@ -45,7 +50,7 @@ def test_a_request_has_its_parameters_without_stream():
 def test_a_message_keeps_its_bytes():
     name, result = parse_result(b'{"custom_id":"a","result":{"type":"succeeded","message":{"n": 1.0}}}')
     assert name == "a"
-    assert [bytes(message) for message in judge_results([result])] == [b'{"n": 1.0}']
+    assert [bytes(message) for message in judge_results([result], as_it_is)] == [b'{"n": 1.0}']
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b'{"custom_id":"a"}', b'{"custom_id":"\xff"}'])
@@ -66,7 +71,7 @@ def test_what_is_no_result_is_said_to_be_none(line):
     ids=["succeeded", "expired", "canceled", "one_of_two", "both"],
 )
 def test_a_line_comes_to_what_its_requests_come_to(results, outcome):
-    assert judge_results(results) == outcome
+    assert judge_results(results, as_it_is) == outcome
 
 
 @pytest.mark.parametrize(
@@ -88,5 +93,11 @@ def test_a_line_comes_to_what_its_requests_come_to(results, outcome):
 )
 def test_errors_are_those_that_a_live_call_would_raise(results, status, code):
     with pytest.raises(OpenAIError) as refused:
-        judge_results(results)
+        judge_results(results, as_it_is)
     assert (refused.value.status, refused.value.code) == (status, code)
+
+
+def test_a_refusal_of_claude_has_the_words_of_the_lines_endpoint():
+    with pytest.raises(OpenAIError) as refused:
+        judge_results([errored("not_found_error", "model: claude-none")], lambda error: replace(error, param="model"))
+    assert refused.value.param == "model"
