@@ -46,5 +46,5 @@ def test_whatever_a_client_sends_the_header_is_short_and_one_line(names):
 
 
 def test_a_name_of_another_endpoint_is_not_taken_for_this_ones_word():
-    warnings = translate(messages=[], reasoning_effort="low").warnings
+    warnings = translate(messages=None, reasoning_effort=None).warnings
     assert [warning.param for warning in warnings] == ["messages", "reasoning_effort"]

@@ -43,6 +43,17 @@ __all__ = ["parse_item", "parse_reasoning", "parse_request", "parse_text", "pars
 _KNOWN = frozenset(ResponsesParameters.__struct_fields__)
 _request_decoder = msgspec.json.Decoder(ResponsesParameters)
 
+_MOVED: Mapping[str, str] = {
+    "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "messages": "input",
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "verbosity": "text.verbosity",
+}
+"""Parameters of Chat Completions that have another name here. OpenAI refuses each with the name that it means
+(https://github.com/lobehub/lobehub/issues/8116, https://github.com/mkht/PSOpenAI/issues/44)."""
+
 _RANGES: dict[str, tuple[float, float | None]] = {
     "max_output_tokens": (16, None),
     "max_tool_calls": (1, None),
@@ -107,6 +118,7 @@ def parse_request(body: bytes, *, deployment: str | None = None) -> ResponsesReq
         OpenAIError: a status of 400 with OpenAI's words, code and param for what is wrong.
     """
     fields = decode_fields(body)
+    _refuse_moved(fields)
     if deployment and bytes(fields.get("model", b"null")) == b"null":
         fields["model"] = Raw(msgspec.json.encode(deployment))
         body = msgspec.json.encode(fields)
@@ -229,6 +241,18 @@ def _parse_choice(given: str | dict[str, Any] | None) -> ToolChoice | None:
             kind = given.get("type")
             choice_type = _CHOICE_TYPES.get(kind, HostedChoice) if isinstance(kind, str) else HostedChoice
             return _convert(given, choice_type, "tool_choice")
+
+
+def _refuse_moved(fields: Mapping[str, Raw]) -> None:
+    for name, new_name in _MOVED.items():
+        if bytes(fields.get(name, b"null")) != b"null":
+            raise OpenAIError(
+                400,
+                f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved to '{new_name}'. "
+                "Try again with the new parameter. See the API documentation for more information: "
+                "https://platform.openai.com/docs/api-reference/responses/create.",
+                code="unsupported_parameter",
+            )
 
 
 def _check(request: ResponsesParameters) -> None:

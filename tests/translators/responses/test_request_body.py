@@ -168,6 +168,31 @@ def test_a_fault_in_a_parameter_is_named_by_its_place(fields, code, param):
     assert (error.code, error.param) == (code, param)
 
 
+@pytest.mark.parametrize(
+    ("fields", "new_name"),
+    [
+        ({"max_completion_tokens": 100}, "max_output_tokens"),
+        ({"max_tokens": 100}, "max_output_tokens"),
+        ({"messages": [{"role": "user", "content": "Hi"}], "input": None}, "input"),
+        ({"reasoning_effort": "high"}, "reasoning.effort"),
+        ({"response_format": {"type": "json_object"}}, "text.format"),
+        ({"verbosity": "low"}, "text.verbosity"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_parameter_of_chat_completions_is_refused_with_its_name_here(fields, new_name):
+    error = refused(body(**fields))
+    name = next(iter(fields))
+    assert error.message.startswith(
+        f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved to '{new_name}'."
+    )
+    assert (error.code, error.param) == ("unsupported_parameter", None)
+
+
+def test_a_parameter_of_chat_completions_that_is_null_says_nothing():
+    assert parse_request(body(response_format=None)).unknown_parameters == ("response_format",)
+
+
 def test_the_supported_values_are_listed_in_openais_words():
     error = refused(body(input=[{"role": "user", "content": [{"type": "text_input"}]}]))
     assert error.message == (
