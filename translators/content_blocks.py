@@ -48,6 +48,11 @@ class ContentBlockBuilder:
             case "citations_delta" if self.type == "text" and delta.citation is not UNSET:
                 self._citations.append(_decode(delta.citation))
 
+    @property
+    def written(self) -> int:
+        """How much of it came in deltas: bytes of text, thinking and arguments."""
+        return sum(len(piece.encode()) for piece in (*self._texts, *self._thinking, *self._partial_json))
+
     def build(self) -> dict[str, Any] | None:
         """Build the block as it is so far, or None where Claude would not take it back."""
         block = dict(self._start)

@@ -22,7 +22,7 @@ from translators.claude_events import (
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError, translate_error_event
 from translators.phases import LEGAL_EVENTS, IllegalEventOrderError, Phase
-from translators.usage import add_usage, override_usage
+from translators.usage import add_usage, estimate_output, override_usage
 
 __all__ = ["ClaudeTurn"]
 
@@ -44,7 +44,9 @@ class ClaudeTurn:
     def __post_init__(self) -> None:
         self._builders: list[ContentBlockBuilder] = []
         self._message_usage = Usage()
+        self._is_output_counted = False
         self._earlier_usage: Usage | None = None
+        self._earlier_blocks = 0
 
     @property
     def paused(self) -> bool:
@@ -71,8 +73,11 @@ class ClaudeTurn:
 
     @property
     def claude_usage(self) -> Usage:
-        """Claude's counts so far, over all segments."""
-        return add_usage(self._earlier_usage, self._message_usage) if self._earlier_usage else self._message_usage
+        """Claude's counts so far, over all segments; its output is estimated until it has counted it."""
+        usage = self._message_usage
+        if not self._is_output_counted:
+            usage = estimate_output(usage, sum(block.written for block in self._builders[self._earlier_blocks :]))
+        return add_usage(self._earlier_usage, usage) if self._earlier_usage else usage
 
     def resume(self) -> None:
         """Go on after a pause with a new message, whose blocks are counted from 0 again.
@@ -83,7 +88,9 @@ class ClaudeTurn:
         if self.phase is not Phase.PAUSED:
             raise IllegalEventOrderError(f"resume in phase {self.phase.name}")
         self._earlier_usage = self.claude_usage
+        self._earlier_blocks = len(self._builders)
         self._message_usage = Usage()
+        self._is_output_counted = False
         self.upstream_message_id = ""
         self.stop_reason = None
         self.stop_details = None
@@ -139,6 +146,8 @@ class ClaudeTurn:
             self.claude_container_id = container.id
 
     def _note_usage(self, event: Event) -> None:
+        if event.usage is not None and event.usage.output_tokens is not None:
+            self._is_output_counted = True
         self._message_usage = override_usage(self._message_usage, event.usage)
 
     def _note_stop_reason(self, stop_reason: str | None, stop_details: StopDetails | None) -> None:

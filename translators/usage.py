@@ -26,11 +26,15 @@ __all__ = [
     "PromptTokensDetails",
     "ServiceTier",
     "add_usage",
+    "estimate_output",
     "map_service_tier",
     "override_usage",
     "sum_usage",
     "translate_usage",
 ]
+
+_BYTES_PER_TOKEN = 3
+"""Of text, as recorded of the models from 4.6 on (2.7 to 3.5); those before have 4."""
 
 type ServiceTier = Literal["default", "priority"]
 
@@ -102,6 +106,16 @@ def override_usage(earlier: Usage, later: Usage | None) -> Usage:
         service_tier=later.service_tier or earlier.service_tier,
         speed=later.speed or earlier.speed,
     )
+
+
+def estimate_output(usage: Usage, written: int) -> Usage:
+    """Count what came of an answer that broke off: Claude counts its output at the end, and bills for it before.
+
+    Args:
+        usage: what Claude has counted, at the start of the message.
+        written: bytes of text, thinking and arguments that came since.
+    """
+    return msgspec.structs.replace(usage, output_tokens=max(usage.output_tokens or 0, written // _BYTES_PER_TOKEN))
 
 
 def add_usage(one: Usage, other: Usage) -> Usage:

@@ -27,7 +27,7 @@ from translators.claude_events import Event, MalformedEventError, Usage, parse_e
 from translators.content_blocks import ContentBlockBuilder
 from translators.errors import OpenAIError
 from translators.sse import EventTooLargeError, SseParser
-from translators.usage import override_usage
+from translators.usage import estimate_output, override_usage
 
 __all__ = ["answer_anthropic", "encode_anthropic_error"]
 
@@ -199,6 +199,8 @@ class _Counter:
         """Claude's blocks, if they are kept."""
         self._parser = SseParser() if is_stream else None
         self._usage = Usage()
+        self._is_output_counted = False
+        self._written = 0
         self._body = bytearray()
         self._builders: list[ContentBlockBuilder] = []
 
@@ -210,11 +212,19 @@ class _Counter:
             for payload in self._parser.feed(chunk):
                 event = parse_event(payload)
                 if event is not None:
-                    self._usage = override_usage(self._usage, event.message.usage if event.message else event.usage)
+                    self._count(event)
                     if self._keeps_content:
                         self._keep(event)
         except (MalformedEventError, EventTooLargeError):
             self._parser = SseParser()
+
+    def _count(self, event: Event) -> None:
+        self._usage = override_usage(self._usage, event.message.usage if event.message else event.usage)
+        if event.usage is not None and event.usage.output_tokens is not None:
+            self._is_output_counted = True
+        if event.delta is not None:
+            delta = event.delta
+            self._written += sum(len(piece.encode()) for piece in (delta.text, delta.thinking, delta.partial_json))
 
     def _keep(self, event: Event) -> None:
         if isinstance(event.content_block, msgspec.Raw):
@@ -229,7 +239,7 @@ class _Counter:
                 self.content = whole.content if self._keeps_content else []
                 return whole.usage
         self.content = [block for builder in self._builders if (block := builder.build()) is not None]
-        return self._usage
+        return self._usage if self._is_output_counted else estimate_output(self._usage, self._written)
 
 
 def encode_anthropic_error(error: OpenAIError) -> bytes:

@@ -141,13 +141,16 @@ async def test_U6_a_client_that_leaves_is_logged_with_the_tokens_so_far(start_pr
     async with start_proxy(REVERSE) as proxy:
         with capture_logs() as logs:
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
-                script = '[[simulate: {"text": "one two three four", "event_interval": 0.2}]]'
+                script = '[[simulate: {"text": "one two three four five six", "event_interval": 0.2}]]'
                 async with client.stream("POST", PATH, json=body(script, stream=True)) as response:
-                    await anext(response.aiter_lines())
+                    async for part in response.aiter_lines():
+                        if "three" in part:
+                            break
             await settled(proxy)
         [line] = [entry for entry in logs if entry["event"] == "exchange"]
         assert line["outcome"] == "client_left"
         assert line["input_tokens"] > 0
+        assert len("one two three") // 3 <= line["output_tokens"] <= len("one two three four five six") // 3
 
 
 def limited(simulation: RunningSimulation) -> Settings:

@@ -202,6 +202,10 @@ async def silent_after_the_first_text(call: Call) -> None:
     await call.send(begun_answer("Once"))
 
 
+async def silent_after_much(call: Call) -> None:
+    await call.send(begun_answer("Once " * 30))
+
+
 def request_bytes(*, cut: int = 0) -> bytes:
     content = json.dumps(body(stream=True)).encode()
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(content)}\r\n\r\n".encode()
@@ -244,7 +248,7 @@ async def test_U6_of_claudes_own_api_too_what_was_used_is_counted_when_the_clien
     start_proxy: ProxyStarter,
 ) -> None:
     async with (
-        raw_upstream(silent_after_the_first_text) as upstream,
+        raw_upstream(silent_after_much) as upstream,
         start_proxy(REVERSE, settings=settings_for(upstream.base_url)) as proxy,
     ):
         content = b'{"model":"claude-sonnet-5-5","stream":true}'
@@ -255,6 +259,9 @@ async def test_U6_of_claudes_own_api_too_what_was_used_is_counted_when_the_clien
         page = await settled(proxy)
         assert outcomes(page) == {"client_left": 1}
         assert total(page, "claude_proxy_tokens_total", model="claude-sonnet-5-5", kind="input") == 10
+        assert (
+            total(page, "claude_proxy_tokens_total", model="claude-sonnet-5-5", kind="output") == len("Once " * 30) // 3
+        )
         assert total(page, "claude_proxy_cost_dollars_total", model="claude-sonnet-5-5") > 0
 
 

@@ -508,6 +508,13 @@ def test_P7_stop_strings_that_claude_does_not_take_are_emulated(cut, read, stop,
     assert answer.stream.completed
 
 
+def test_P7_the_usage_of_an_answer_that_is_stopped_here_counts_what_came_of_it(cut, read):
+    *events, _message_delta, _message_stop = cut([{"type": "text", "text": "a" * 90 + "\n" + "b" * 90}], size=10)
+    answer = read(events[:13], plan=replace(PLAN, stop=("\n",)))
+    assert answer.stream.stopped_early
+    assert answer.whole["usage"]["completion_tokens"] == 100 // 3
+
+
 def test_P7_text_without_the_stop_string_comes_whole(cut, read):
     answer = read(cut([{"type": "text", "text": "a\nb\n"}], size=1), plan=replace(PLAN, stop=("\n\n",)))
     assert answer.message["content"] == "a\nb\n"

@@ -684,9 +684,32 @@ def test_U2_U3_the_last_report_replaces_the_first(cut, read):
 
 def test_U6_the_counts_of_a_cancelled_answer_can_be_read(cut):
     stream = new_stream()
-    translate(stream, cut([TEXT])[:6])
+    translate(stream, cut([TEXT])[:3])
     assert (stream.usage.input_tokens, stream.usage.output_tokens) == (11, 1)
     assert stream.claude_usage.input_tokens == 11
+
+
+def test_U6_the_output_of_a_cancelled_answer_is_counted_by_what_came_of_it(cut):
+    blocks = [
+        {"type": "thinking", "thinking": "t" * 30, "signature": "s" * 300},
+        {"type": "text", "text": "é" * 30},
+        {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "a" * 30}},
+    ]
+    *events, _message_delta, _message_stop = cut(blocks, "tool_use")
+    stream = new_stream()
+    translate(stream, events)
+    arguments = len(json.dumps(blocks[2]["input"]))
+    assert stream.claude_usage.output_tokens == (30 + 60 + arguments) // 3
+    translate(stream, [_message_delta])
+    assert stream.claude_usage.output_tokens == 5
+
+
+def test_U6_each_segment_of_a_paused_answer_is_counted_once(cut):
+    stream = new_stream()
+    translate(stream, cut([{"type": "text", "text": "a" * 300}], "pause_turn"))
+    stream.resume()
+    translate(stream, cut([{"type": "text", "text": "b" * 60}])[:-2])
+    assert stream.claude_usage.output_tokens == 5 + 20
 
 
 def test_line_breaks_of_unicode_cannot_split_an_event(cut, read):
