@@ -1,5 +1,6 @@
 """Errors, as the SDK raises them: their class, code, param and headers; what it tries again, and how streams break."""
 
+import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -192,6 +193,54 @@ def test_an_unknown_model_is_refused_as_each_api_does(
         "param": param,
         "code": "model_not_found",
     }
+
+
+NOT_DOWNLOADED = "Unable to download the file. Please verify the URL and try again."
+
+
+@pytest.mark.parametrize(
+    ("urls", "what"),
+    [
+        (["https://host.invalid/a.png?size=1"], "https://host.invalid/a.png?size=1"),
+        (["https://host.invalid/a.png"] * 2, "https://host.invalid/a.png"),
+        (["https://host.invalid/a.png", "https://host.invalid/b.png"], "file"),
+    ],
+    ids=["one", "the same", "two"],
+)
+def test_an_image_that_claude_cannot_download_is_named_as_openai_does(
+    client: OpenAI, urls: list[str], what: str
+) -> None:
+    refusal = simulate(status=400, error={"message": NOT_DOWNLOADED})
+    parts: Any = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": [{"type": "text", "text": refusal}, *parts]}]
+        )
+    error = raised.value
+    assert (error.code, error.param) == ("invalid_image_url", None)
+    assert isinstance(error.body, dict)
+    assert error.body["message"] == f"Error while downloading {what}. {NOT_DOWNLOADED}"
+    images: Any = [{"type": "input_image", "image_url": url, "detail": "auto"} for url in urls]
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.responses.create(
+            model="gpt-4o", input=[{"role": "user", "content": [{"type": "input_text", "text": refusal}, *images]}]
+        )
+    error = raised.value
+    assert (error.code, error.param) == ("invalid_value", "url")
+    assert isinstance(error.body, dict)
+    assert error.body["message"] == f"Error while downloading {what}. {NOT_DOWNLOADED}"
+
+
+def test_an_image_in_a_tools_result_that_claude_cannot_download_is_named(client: OpenAI) -> None:
+    call = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"}
+    image = {"type": "input_image", "image_url": "https://host.invalid/a.png"}
+    error = {"message": "This URL is disallowed by the website's robots.txt file."}
+    refusal = {"status": 400, "error": error, "times": 9}
+    items: Any = [{"role": "user", "content": f"[[simulate: {json.dumps([refusal])}]]"}, call]
+    items += [{"type": "function_call_output", "call_id": "call_1", "output": [image]}]
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.responses.create(model="gpt-4o", input=items)
+    assert "Error while downloading https://host.invalid/a.png. This URL is disallowed" in raised.value.message
 
 
 def test_what_claude_refuses_keeps_its_words(client: OpenAI, claude: SimulatedUpstream) -> None:

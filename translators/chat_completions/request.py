@@ -21,6 +21,7 @@ from translators.chat_completions.stored import KeptRequest, keep_request
 from translators.chat_completions.tool_declarations import read_choice, read_tools, read_web_search
 from translators.chat_completions.turns import translate_messages
 from translators.chat_completions.unsupported import refuse_unsupported, warn_of_ignored
+from translators.downloads import word_download_error
 from translators.errors import OpenAIError
 from translators.messages import Conversation, arrange_turns
 from translators.model_catalog import ModelCapabilities, ModelCatalog
@@ -104,8 +105,8 @@ class TranslatedRequest:
         return replace(self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning))
 
     def word_error(self, error: OpenAIError) -> OpenAIError:
-        """Return Claude's refusal as it is: all are worded as this endpoint does."""
-        return error
+        """Word Claude's refusal as this endpoint does."""
+        return word_download_error(error, self.params, code="invalid_image_url")
 
 
 def called_tools(request: ChatCompletionRequest) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from translators.backends import fit_request
 from translators.content import Block
+from translators.downloads import word_download_error
 from translators.errors import OpenAIError
 from translators.json_schema import UnknownTypeError
 from translators.messages import Conversation, arrange_turns, is_in_tool_loop_without_thinking
@@ -160,7 +161,7 @@ class TranslatedResponsesRequest:
                 message = f"The requested model '{self.plan.claude_model}' does not exist."
                 return replace(error, status=400, message=message, param="model")
             case _:
-                return error
+                return word_download_error(error, self.params, code="invalid_value", param="url")
 
 
 def translate_request(request: ResponsesRequest, context: ResponsesContext) -> TranslatedResponsesRequest:
