@@ -105,7 +105,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools.function.name": mapped("outside Claude's alphabet: another name, and back in the answer"),
         "tools.function.description": mapped("`description`"),
         "tools.function.parameters": mapped(
-            "`input_schema`; wrapped in an object where it is none, or names a property outside Claude's alphabet"
+            "`input_schema`; wrapped in an object where it is none, or names a property outside Claude's alphabet; "
+            "refused where it is no JSON schema"
         ),
         "tools.function.strict": mapped(
             "`strict`, if the schema is in Claude's subset and limits, and Claude can compile it; else not strict, "
@@ -125,7 +126,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "response_format.text": mapped("Claude's default"),
         "response_format.json_object": emulated("asked for in words; a code fence is taken off"),
         "response_format.json_schema": mapped(
-            "`output_config.format`; schemas outside Claude's subset are asked for in words"
+            "`output_config.format`; schemas outside Claude's subset are asked for in words, "
+            "and what is no JSON schema is refused"
         ),
     }
 )

@@ -87,7 +87,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "text.format.text": mapped("Claude's default"),
         "text.format.json_object": emulated("asked for in words; a code fence is taken off"),
         "text.format.json_schema": mapped(
-            "`output_config.format`; schemas outside Claude's subset are asked for in words"
+            "`output_config.format`; schemas outside Claude's subset are asked for in words, "
+            "and what is no JSON schema is refused"
         ),
         "include.reasoning.encrypted_content": mapped("always given"),
         "include.web_search_call.action.sources": mapped("given"),
@@ -142,7 +143,9 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "tools.function": mapped("a tool"),
         "tools.function.name": mapped("outside Claude's alphabet: another name, and back in the answer"),
         "tools.function.description": mapped("`description`"),
-        "tools.function.parameters": mapped("`input_schema`; what is no object is wrapped in one"),
+        "tools.function.parameters": mapped(
+            "`input_schema`; what is no object is wrapped in one, and what is no JSON schema refused"
+        ),
         "tools.function.strict": mapped(
             "`strict`, if the schema is in Claude's subset and limits, and Claude can compile it; left out it is "
             "tried (with 10 optional properties at most), `true` is reported where it fails"
