@@ -14,7 +14,6 @@ from pathlib import Path
 
 import structlog
 
-from addon.claude.thinking_memory import scope_of
 from addon.configuration.client_keys import (
     ClientKey,
     KeyFileError,
@@ -27,6 +26,7 @@ from addon.configuration.client_keys import (
 from addon.configuration.sections import AccessSettings, StoreSettings
 from addon.storage.sqlite_store import IN_MEMORY
 from addon.storage.state_folder import state_folder
+from addon.storage.store import scope_of
 from translators.errors import OpenAIError
 
 __all__ = ["Access", "Client", "credentials_of", "key_file_of"]

@@ -8,7 +8,7 @@ import msgspec
 from addon.batches.records import BatchRecord, BatchRecords
 from addon.batches.run import advance, batch_records_of
 from addon.exchanges.exchange import Exchange
-from addon.storage.file_records import file_records_of
+from addon.storage.file_records import FileRecords
 from addon.storage.pages import encode_list, read_page_query
 from translators.batches.batch import FINAL, Batch
 from translators.batches.input_lines import MAX_INPUT_BYTES
@@ -35,7 +35,7 @@ async def answer_new_batch(exchange: Exchange) -> None:
     request = parse_request(exchange.decoded_body())
     if exchange.client.claude_key is not None:
         raise OpenAIError(400, _OWN_KEY)
-    files = file_records_of(exchange)
+    files = FileRecords(exchange.gateway.store, exchange.scope)
     file = await files.listed.load(request.input_file_id)
     if file is None:
         raise OpenAIError(400, f"No such File object: {request.input_file_id[:64]}", param="input_file_id")

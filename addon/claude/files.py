@@ -9,7 +9,7 @@ import msgspec
 
 from addon.claude.errors import translated_errors
 from addon.claude.sdk import ClaudeSdk, key_headers
-from addon.claude.thinking_memory import scope_of
+from addon.storage.store import scope_of
 from translators.uploaded_files import FileForClaude
 
 __all__ = ["LONGEST_SECONDS", "SHORTEST_SECONDS", "ClaudeFiles"]

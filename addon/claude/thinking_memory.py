@@ -6,19 +6,13 @@ one, the reasoning items, which some of their clients leave out. So an answer th
 whole under each of its tool call ids.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from cachetools import TTLCache
 
-__all__ = ["ThinkingMemory", "scope_of"]
-
-
-def scope_of(authorization: str | None) -> str:
-    """Derive the name of a client from its credentials, so that nothing of one client is recalled for another."""
-    return hashlib.blake2b((authorization or "").encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+__all__ = ["ThinkingMemory"]
 
 
 class ThinkingMemory:

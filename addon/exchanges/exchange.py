@@ -11,12 +11,12 @@ from mitmproxy import http
 from addon.access.access import Client
 from addon.access.limits import Admission
 from addon.claude.response_cache import CacheUse
-from addon.claude.thinking_memory import scope_of
 from addon.exchanges.client_side import ClientSide, UpgradableSide, Upgraded
 from addon.exchanges.codex import headers_of_error
 from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
 from addon.routing import Claim
+from addon.storage.store import scope_of
 from addon.wire.content_encoding import decode_body
 from addon.wire.header_fields import folded_fields
 from addon.wire.keep_alive import KeepAlive

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from addon.exchanges.exchange import Exchange
-from addon.storage.file_records import file_records_of, seconds_of
+from addon.storage.file_records import FileRecords, seconds_of
 from addon.storage.pages import encode_list, read_page_query
 from addon.wire.multipart import FormPart, parse_form
 from translators.errors import OpenAIError
@@ -33,7 +33,7 @@ async def answer_new_file(exchange: Exchange) -> None:
     if not file.data:
         raise OpenAIError(400, "File is empty.", param="file")
     seconds = seconds_of(purpose, _read_expiry(form))
-    made = await file_records_of(exchange).create(file.filename or "upload", purpose, file.data, seconds)
+    made = await _records(exchange).create(file.filename or "upload", purpose, file.data, seconds)
     await _respond(exchange, made)
 
 
@@ -42,7 +42,7 @@ async def answer_files(exchange: Exchange) -> None:
     query = exchange.flow.request.query
     asked = read_page_query(query, "desc", _MOST_LISTED, _MOST_LISTED)
     purpose = query.get("purpose")
-    records = file_records_of(exchange)
+    records = _records(exchange)
     after = None if asked.after is None else await records.load(asked.after)
     listed, has_more = await records.listed.page(
         asked.limit, asked.order, after, lambda file: purpose is None or file["purpose"] == purpose
@@ -52,12 +52,12 @@ async def answer_files(exchange: Exchange) -> None:
 
 async def answer_file(exchange: Exchange) -> None:
     """Answer with what is known of a file."""
-    await _respond(exchange, await file_records_of(exchange).load(_id(exchange)))
+    await _respond(exchange, await _records(exchange).load(_id(exchange)))
 
 
 async def answer_file_content(exchange: Exchange) -> None:
     """Answer with the content of a file, of which no more is in memory than its client takes at once."""
-    records = file_records_of(exchange)
+    records = _records(exchange)
     file = await records.load(_id(exchange))
     async with contextlib.aclosing(records.pieces(file)) as pieces:
         await exchange.respond_in_pieces(file["bytes"], pieces, "application/octet-stream")
@@ -65,7 +65,7 @@ async def answer_file_content(exchange: Exchange) -> None:
 
 async def answer_file_deletion(exchange: Exchange) -> None:
     """Delete a file, and Claude's copy of it."""
-    records = file_records_of(exchange)
+    records = _records(exchange)
     await records.delete(_id(exchange))
     await exchange.gateway.copies.delete(records, _id(exchange), exchange.client.claude_key)
     await _respond(exchange, {"id": _id(exchange), "object": "file", "deleted": True})
@@ -86,6 +86,10 @@ def _read_expiry(form: Mapping[str, FormPart]) -> FileExpiry | None:
         raise OpenAIError(400, message, code="invalid_type", param="expires_after.seconds") from error
     check_expiry("expires_after", wanted)
     return FileExpiry("created_at", wanted)
+
+
+def _records(exchange: Exchange) -> FileRecords:
+    return FileRecords(exchange.gateway.store, exchange.scope)
 
 
 def _id(exchange: Exchange) -> str:

@@ -8,7 +8,7 @@ from addon.claude.file_copies import ClaudeCopy
 from addon.exchanges.choices import ask_at_once
 from addon.exchanges.exchange import Exchange
 from addon.exchanges.gateway import Gateway
-from addon.storage.file_records import FileRecords, file_records_of
+from addon.storage.file_records import FileRecords
 from translators.backends import ANTHROPIC, parse_target
 from translators.errors import OpenAIError
 from translators.uploaded_files import CopiedFile, UploadedFile, file_not_found, find_file_ids, put_files
@@ -116,7 +116,7 @@ def named_files_of(exchange: Exchange) -> NamedFiles:
     """Find the files that an exchange may name."""
     return NamedFiles(
         exchange.gateway,
-        file_records_of(exchange),
+        FileRecords(exchange.gateway.store, exchange.scope),
         exchange.client.claude_key,
         on_upload=exchange.figures.begin_asking,
     )

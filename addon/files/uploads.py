@@ -11,7 +11,7 @@ import msgspec
 
 from addon.exchanges.exchange import Exchange
 from addon.files.upload_records import UploadRecords, file_id_of
-from addon.storage.file_records import file_records_of, seconds_of
+from addon.storage.file_records import FileRecords, seconds_of
 from addon.storage.store_lock import hold
 from addon.wire.multipart import parse_form
 from translators.errors import OpenAIError
@@ -74,7 +74,7 @@ async def _complete(
     if request.md5 is not None and await asyncio.to_thread(_md5_of, content) != request.md5.lower():
         raise OpenAIError(400, "The parts do not have this checksum.", code="invalid_value", param="md5")
     # The file has its id from the upload: one that was made before work was cut off is not made twice.
-    file = await file_records_of(exchange).create(
+    file = await FileRecords(exchange.gateway.store, exchange.scope).create(
         upload["filename"], upload["purpose"], content, upload["file_seconds"], file_id_of(upload)
     )
     completed = {**upload, "status": "completed", "file": file}

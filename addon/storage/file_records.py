@@ -4,17 +4,14 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from addon.storage.listed_records import ListedRecords
 from addon.storage.store import Key, Store
 from translators.file_expiry import FileExpiry
 from translators.uploaded_files import file_not_found
 
-if TYPE_CHECKING:
-    from addon.exchanges.exchange import Exchange
-
-__all__ = ["FileRecords", "file_records_of", "seconds_of"]
+__all__ = ["FileRecords", "seconds_of"]
 
 _BATCH_SECONDS = 30 * 24 * 3600
 """How long files of batches are kept where nothing is said: OpenAI's own time."""
@@ -99,11 +96,6 @@ class FileRecords:
 
     def _content_key(self, file_id: str) -> Key:
         return Key("content", self.owner, file_id)
-
-
-def file_records_of(exchange: "Exchange") -> FileRecords:
-    """Find the files of an exchange's client."""
-    return FileRecords(exchange.gateway.store, exchange.scope)
 
 
 def seconds_of(purpose: str, expiry: FileExpiry | None) -> int | None:

@@ -5,12 +5,13 @@ shared by all processes that name the same one. The owner is part of every key, 
 by another.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from translators.errors import OpenAIError
 
-__all__ = ["PIECE_BYTES", "Key", "Kind", "Store", "StoreUnavailableError"]
+__all__ = ["PIECE_BYTES", "Key", "Kind", "Store", "StoreUnavailableError", "scope_of"]
 
 PIECE_BYTES = 256 * 1024
 """Of a value that is read in pieces, in each."""
@@ -62,8 +63,13 @@ class Key(NamedTuple):
 
     kind: Kind
     owner: str
-    """`addon.claude.thinking_memory.scope_of` of the client's credentials."""
+    """`scope_of` of the client's credentials."""
     id: str
+
+
+def scope_of(authorization: str | None) -> str:
+    """Derive the name of a client from its credentials, so that nothing of one client is found for another."""
+    return hashlib.blake2b((authorization or "").encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class StoreUnavailableError(OpenAIError):

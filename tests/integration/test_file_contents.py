@@ -12,13 +12,12 @@ import httpx2
 import openai
 import pytest
 
-from addon.claude.thinking_memory import scope_of
 from addon.configuration.settings import Settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.storage.file_records import FileRecords
 from addon.storage.redis_store import RedisStore
 from addon.storage.sqlite_store import SqliteStore
-from addon.storage.store import PIECE_BYTES, Key, StoreUnavailableError
+from addon.storage.store import PIECE_BYTES, Key, StoreUnavailableError, scope_of
 from tests.faults.leftovers import nothing_left
 from tests.integration.responses_api import REGULAR, REVERSE, client_of, http_of, settings_with_store, trusting
 from tests.integration.running_proxy import ProxyStarter, RunningProxy

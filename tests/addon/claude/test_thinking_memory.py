@@ -1,4 +1,5 @@
-from addon.claude.thinking_memory import ThinkingMemory, scope_of
+from addon.claude.thinking_memory import ThinkingMemory
+from addon.storage.store import scope_of
 
 BLOCKS = [
     {"type": "thinking", "thinking": "", "signature": "sig=="},
@@ -40,8 +41,3 @@ def test_the_oldest_goes_when_the_memory_is_full_and_a_giant_is_not_kept() -> No
     memory.remember("me", ["giant"], [{"type": "text", "text": "x" * 500}])
     assert memory.recall("me", "giant") is None
     assert memory.recall("me", "toolu_4") == tuple(BLOCKS)
-
-
-def test_a_key_cannot_be_read_from_a_scope() -> None:
-    assert "sk-proj" not in scope_of("Bearer sk-proj-secret")
-    assert scope_of("Bearer a") != scope_of("Bearer b")

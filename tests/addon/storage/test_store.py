@@ -11,7 +11,7 @@ import pytest
 
 from addon.storage.redis_store import RedisStore
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
-from addon.storage.store import PIECE_BYTES, Key, Store, StoreUnavailableError
+from addon.storage.store import PIECE_BYTES, Key, Store, StoreUnavailableError, scope_of
 
 LIVES = 100.0
 ONE = Key("response", "owner", "resp_1")
@@ -183,3 +183,8 @@ async def test_a_redis_that_is_full_is_unavailable(redis_url: str) -> None:
         await store._redis.config_set("maxmemory", "0")
     await store.save({ONE: b"value"})
     await store.close()
+
+
+def test_a_key_cannot_be_read_from_a_scope() -> None:
+    assert "sk-proj" not in scope_of("Bearer sk-proj-secret")
+    assert scope_of("Bearer a") != scope_of("Bearer b")
