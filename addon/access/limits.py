@@ -26,6 +26,7 @@ from addon.access.rate_limiters import (
     per_duration,
 )
 from addon.access.slots import MemorySlots, Slots
+from addon.claude.prices import Bill
 from addon.configuration.sections import RateLimitingSettings
 from translators.errors import OpenAIError
 from translators.rate_limits import (
@@ -37,7 +38,7 @@ from translators.rate_limits import (
     too_many_at_once,
 )
 
-__all__ = ["Admission", "Bill", "Limits"]
+__all__ = ["Admission", "Limits"]
 
 _MOST_CLIENTS = 100_000
 """Clients whose use is remembered in memory; the longest unseen are forgotten first. One takes 0.3 KB."""
@@ -63,14 +64,6 @@ class Quotas:
     tokens_per_minute: int
     concurrent_requests: int
     dollars_per_day: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What an answer cost: all tokens of input and output, and dollars by list prices."""
-
-    tokens: int = 0
-    dollars: float = 0.0
 
 
 @dataclass

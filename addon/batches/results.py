@@ -12,8 +12,8 @@ from addon.batches.lines import BatchScope, endpoint_of, prepare_line
 from addon.batches.records import BatchRecord, BatchRecords, SentLines
 from addon.batches.recovery import UNCONFIRMED
 from addon.batches.sending import read_lines
-from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
+from addon.observation.figures import Figures
 from addon.storage.file_records import FileRecords
 from addon.storage.store import StoreUnavailableError
 from translators.batches.batch import BatchUsage, RequestCounts, Status, move_batch

@@ -17,8 +17,8 @@ from addon.batches.recovery import UNCONFIRMED, recover_attempt
 from addon.batches.results import Charge, finish_batch
 from addon.batches.sending import send_batch
 from addon.claude.failure_cause import cause_of
-from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
+from addon.observation.figures import Figures
 from addon.storage.store import StoreUnavailableError
 from addon.storage.store_lock import hold
 from translators.batches.batch import FINAL, BatchError, BatchErrors, fail_batch, move_batch

@@ -19,7 +19,7 @@ from addon.claude.errors import UNREADABLE
 from addon.endpoints.workspace import WorkspaceShare, share_of
 from addon.endpoints.workspace_lists import list_own
 from addon.exchanges.exchange import Exchange
-from addon.exchanges.figures import Figures
+from addon.observation.figures import Figures
 from addon.routing import normalise_path
 from addon.wire.forwarding import forwarded_headers, forwarded_target, returned_headers
 from addon.wire.header_fields import folded

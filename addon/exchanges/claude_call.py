@@ -13,8 +13,8 @@ from addon.claude.body import UpstreamBrokenError
 from addon.claude.client import last_try_of, request_id_of
 from addon.claude.error_frames import let_frames_go
 from addon.claude.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
-from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
+from addon.observation.figures import Figures
 from translators.backends import ANTHROPIC, parse_target
 from translators.claude_events import Event, MalformedEventError, Usage
 from translators.errors import OpenAIError

@@ -13,8 +13,8 @@ from addon.access.limits import Admission
 from addon.claude.response_cache import CacheUse
 from addon.exchanges.client_side import ClientSide, UpgradableSide, Upgraded
 from addon.exchanges.codex import headers_of_error
-from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
+from addon.observation.figures import Figures
 from addon.routing import Claim
 from addon.storage.store import scope_of
 from addon.wire.content_encoding import decode_body

@@ -14,6 +14,7 @@ from addon.claude.backends import ClaudeBackends
 from addon.claude.client import ClaudeClient
 from addon.claude.failure_cause import cause_of
 from addon.claude.file_copies import FileCopies
+from addon.claude.prices import Prices
 from addon.claude.response_cache import ResponseCache
 from addon.claude.shared_thinking import SharedThinking
 from addon.claude.thinking_memory import ThinkingMemory
@@ -21,7 +22,6 @@ from addon.configuration.settings import Settings
 from addon.exchanges.other_backends import OtherBackends
 from addon.observation.exporter import MetricsServer
 from addon.observation.metrics import Metrics
-from addon.observation.prices import Prices
 from addon.observation.tracing import Tracing, open_tracing
 from addon.storage.state_folder import open_store, read_secret
 from addon.storage.store import Store

@@ -1,18 +1,14 @@
 """The line that the log has of an exchange, once it has ended, and the trace that the line names."""
 
-from typing import TYPE_CHECKING
-
 import structlog
 
 from addon.claude.failure_cause import cause_of
+from addon.exchanges.exchange import Exchange
 from addon.observation.content_logging import content_fields
 from addon.observation.metrics import Ending
 from addon.observation.tracing import Request
 from addon.routing import Endpoint
 from translators.errors import OpenAIError
-
-if TYPE_CHECKING:
-    from addon.exchanges.exchange import Exchange
 
 __all__ = ["log_exchange"]
 
@@ -22,7 +18,7 @@ _PROBES = frozenset({Endpoint.HEALTH, Endpoint.READY})
 log = structlog.get_logger(__name__)
 
 
-def log_exchange(exchange: "Exchange", ending: Ending, error: OpenAIError | None) -> None:
+def log_exchange(exchange: Exchange, ending: Ending, error: OpenAIError | None) -> None:
     """Say what came of an exchange. `error` is what its client was told, if it was told of one."""
     figures = exchange.figures
     is_quiet = ending.endpoint in _PROBES and ending.outcome == "ok"
@@ -57,7 +53,7 @@ def log_exchange(exchange: "Exchange", ending: Ending, error: OpenAIError | None
     )
 
 
-def _trace(exchange: "Exchange", ending: Ending) -> dict[str, str]:
+def _trace(exchange: Exchange, ending: Ending) -> dict[str, str]:
     tracing = exchange.gateway.tracing
     if tracing is None:
         return {}
@@ -66,7 +62,7 @@ def _trace(exchange: "Exchange", ending: Ending) -> dict[str, str]:
     return {"trace_id": trace_id} if trace_id else {}
 
 
-def _content(exchange: "Exchange") -> dict[str, str]:
+def _content(exchange: Exchange) -> dict[str, str]:
     how, figures = exchange.gateway.settings.logging.content, exchange.figures
     if how == "off" or figures.claude_model is None:
         return {}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,18 +23,16 @@ from prometheus_client import (
     generate_latest,
 )
 
+from addon.observation.figures import Figures
 from addon.observation.metric_table import METRICS, Metric
 from addon.observation.metrics_folder import folder_in_use, hold_alive
 from addon.routing import Endpoint
 from translators.backends import ANTHROPIC, BACKENDS
 from translators.chat_completions.parameters import PARAMETERS as CHAT_COMPLETIONS_PARAMETERS
 from translators.completions.parameters import PARAMETERS as COMPLETIONS_PARAMETERS
+from translators.errors import OpenAIError
 from translators.model_catalog import ModelCatalog
 from translators.responses.parameters import PARAMETERS as RESPONSES_PARAMETERS
-
-if TYPE_CHECKING:
-    from addon.exchanges.figures import Figures
-    from translators.errors import OpenAIError
 
 __all__ = ["OPERATIONS", "OTHER", "Ending", "Metrics", "Outcome", "Phase", "RefusalReason", "refusal_reason"]
 
@@ -167,7 +165,7 @@ class Metrics:
 
     # The end of an exchange.
 
-    def observe_end(self, ending: Ending, figures: "Figures", catalog: ModelCatalog) -> None:
+    def observe_end(self, ending: Ending, figures: Figures, catalog: ModelCatalog) -> None:
         """Observe all that an exchange is judged by."""
         endpoint, outcome = ending.endpoint.value, ending.outcome
         duration = ending.ended - ending.started
@@ -192,7 +190,7 @@ class Metrics:
         if figures.claude_model is not None and (operation := OPERATIONS.get(ending.endpoint)):
             self._observe_model(ending, figures, catalog, operation)
 
-    def _observe_model(self, ending: Ending, figures: "Figures", catalog: ModelCatalog, operation: str) -> None:
+    def _observe_model(self, ending: Ending, figures: Figures, catalog: ModelCatalog, operation: str) -> None:
         asked = _claude_model(figures.claude_model, catalog)
         answered = _claude_model(figures.response_model or figures.claude_model, catalog)
         labels = operation, _provider(figures), _original_model(figures.model, catalog), asked, answered
@@ -207,7 +205,7 @@ class Metrics:
                 child("gen_ai_server_time_per_output_token_seconds", *labels).observe(mean)
         self._observe_tokens(figures, asked, labels)
 
-    def observe_apart(self, figures: "Figures", catalog: ModelCatalog, endpoint: Endpoint = Endpoint.RESPONSES) -> None:
+    def observe_apart(self, figures: Figures, catalog: ModelCatalog, endpoint: Endpoint = Endpoint.RESPONSES) -> None:
         """Observe the tokens of an answer that was made apart from any exchange: in the background, or in a batch."""
         asked = _claude_model(figures.claude_model, catalog)
         answered = _claude_model(figures.response_model or figures.claude_model, catalog)
@@ -215,7 +213,7 @@ class Metrics:
         labels = OPERATIONS[endpoint], provider, _original_model(figures.model, catalog), asked, answered
         self._observe_tokens(figures, asked, labels)
 
-    def _observe_tokens(self, figures: "Figures", model: str, labels: tuple[str, ...]) -> None:
+    def _observe_tokens(self, figures: Figures, model: str, labels: tuple[str, ...]) -> None:
         if figures.cache in ("hit", "shared") or not (figures.input_tokens or figures.output_tokens):
             return
         child = self._child
@@ -267,13 +265,13 @@ class LoopWatch:
         self._timer.cancel()
 
 
-def refusal_reason(error: "OpenAIError") -> RefusalReason | None:
+def refusal_reason(error: OpenAIError) -> RefusalReason | None:
     """Say why the proxy itself refused a request; None if the error is no refusal, but a failure."""
     reason = _REASONS_BY_CODE.get(error.code) or _REASONS_BY_STATUS.get(error.status)
     return reason or ("request" if error.status < 500 else None)
 
 
-def _provider(figures: "Figures") -> str:
+def _provider(figures: Figures) -> str:
     return BACKENDS[figures.backend or ANTHROPIC].provider
 
 

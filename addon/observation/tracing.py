@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from addon.observation.figures import Figures
 from addon.observation.logs import redact_text
-from addon.observation.metrics import OPERATIONS
+from addon.observation.metrics import OPERATIONS, Ending
 from translators.backends import ANTHROPIC, BACKENDS
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-    from addon.exchanges.figures import Figures
-    from addon.observation.metrics import Ending
 
 __all__ = ["GEN_AI_SCHEMA", "SPAN_ATTRIBUTES", "Tracing", "open_tracing"]
 
@@ -82,7 +81,7 @@ class Tracing:
         self._propagator = TraceContextTextMapPropagator()
         self._trace = trace
 
-    def record(self, request: Request, ending: "Ending", figures: "Figures") -> str | None:
+    def record(self, request: Request, ending: Ending, figures: Figures) -> str | None:
         """Make the spans of an exchange that has ended; return the id of its trace, None where it is not sampled."""
         trace = self._trace
         # The exchange's times are of a clock without a date.
@@ -139,7 +138,7 @@ def open_tracing() -> Tracing:
     return Tracing(provider)
 
 
-def _attributes(request: Request, ending: "Ending", figures: "Figures") -> dict[str, str | int | float | bool]:
+def _attributes(request: Request, ending: Ending, figures: Figures) -> dict[str, str | int | float | bool]:
     found: dict[str, str | int | float | bool | None] = {
         "http.request.method": request.method,
         "http.response.status_code": ending.status,

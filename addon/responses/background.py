@@ -19,9 +19,9 @@ from addon.access.limits import Admission
 from addon.claude.failure_cause import cause_of
 from addon.claude.response_cache import CacheUse
 from addon.exchanges.exchange import Exchange
-from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
 from addon.observation.content_logging import content_fields
+from addon.observation.figures import Figures
 from addon.responses.making import make_response
 from addon.responses.request import PreparedResponse
 from addon.storage.store import Key, StoreUnavailableError

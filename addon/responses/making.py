@@ -11,8 +11,8 @@ import msgspec
 from addon.access.access import Client
 from addon.claude.response_cache import CacheUse
 from addon.exchanges.claude_call import Caller, ClaudeCall
-from addon.exchanges.figures import Figures
 from addon.exchanges.gateway import Gateway
+from addon.observation.figures import Figures
 from addon.responses.request import PreparedResponse
 from translators.errors import OpenAIError
 from translators.responses.automatic_compaction import exceeds_plausibly

@@ -12,9 +12,10 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from addon.access.access import Client
-from addon.access.limits import Bill, Limits
+from addon.access.limits import Limits
 from addon.access.redis_slots import RedisSlots
 from addon.access.slots import MemorySlots
+from addon.claude.prices import Bill
 from addon.configuration.client_keys import new_key
 from addon.configuration.sections import RateLimitingSettings
 from tests.redis_server import redis_process

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from addon.exchanges.figures import Figures
+from addon.observation.figures import Figures
 from addon.observation.metric_table import METRICS
 from addon.observation.metrics import OTHER, Ending, Metrics, Phase, RefusalReason, refusal_reason
 from addon.routing import Endpoint

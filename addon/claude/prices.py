@@ -16,7 +16,7 @@ from translators.claude_events import Usage
 if TYPE_CHECKING:
     from genai_prices.types import TieredPrices
 
-__all__ = ["Prices"]
+__all__ = ["Bill", "Prices"]
 
 _MILLION = 1e6
 _THOUSAND = 1e3
@@ -24,6 +24,14 @@ _BATCH_SHARE = 0.5
 
 type Rate = tuple[tuple[int, float], ...]
 """Dollars a token, from the dearest step to the cheapest: a step counts for inputs of more tokens than it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What an answer cost: all tokens of input and output, and dollars by list prices."""
+
+    tokens: int = 0
+    dollars: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from addon.access.limits import Bill
+from addon.claude.prices import Bill, Prices
 from addon.claude.response_cache import CacheOutcome
-from addon.observation.prices import Prices
 from translators.claude_events import Usage
 from translators.errors import OpenAIError
 from translators.translation_warning import TranslationWarning

@@ -7,7 +7,7 @@ from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
 from msgspec import structs
 
-from addon.observation.prices import Prices
+from addon.claude.prices import Prices
 from translators.claude_events import CacheCreation, ServerToolUse, Usage
 from translators.model_catalog import CAPABILITIES
 
