@@ -1,8 +1,10 @@
-"""docs/architecture.md names every file of the shell, docs/development.md files that there are."""
+"""What docs/architecture.md says of files and folders is so, and docs/development.md names files that there are."""
 
 import re
+import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -44,3 +46,16 @@ def test_the_files_that_a_change_concerns_are_there():
     named = re.findall(r"`((?:addon|translators|tests|scripts)/[\w/.]*)`", text)
     assert len(named) > 20
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_no_folder_uses_those_above_it_for_types_alone_either():
+    # The contract passes over such imports, because the translators name the SDK's types.
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["addon"])
+    graph = grimp.build_graph("addon", exclude_type_checking_imports=False, cache_dir=None)
+    assert (
+        graph.find_illegal_dependencies_for_layers(
+            [grimp.Layer(*names.split(" | ")) for names in layers], containers={"addon"}
+        )
+        == set()
+    )

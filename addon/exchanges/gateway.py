@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -27,10 +27,7 @@ from addon.storage.state_folder import open_store, read_secret
 from addon.storage.store import Store
 from translators.model_catalog import ModelCatalog
 
-if TYPE_CHECKING:
-    from addon.responses.background import BackgroundResponse
-
-__all__ = ["Gateway", "open_gateway"]
+__all__ = ["BackgroundWork", "Gateway", "open_gateway"]
 
 _MODELS_TIMEOUT_SECONDS = 10.0
 """How long the start may wait for Claude's list of models before it goes on with the built-in table."""
@@ -39,6 +36,16 @@ _LAST_WORDS_SECONDS = 3.0
 """How long streams that are cut may take to be told and ended: hundreds at once, or clients that read slowly."""
 
 log = structlog.get_logger(__name__)
+
+
+class BackgroundWork(Protocol):
+    """What is made apart from any client, as far as the end of the process has to do with it."""
+
+    async def finished(self) -> None:
+        """Wait until it has ended."""
+
+    async def stop(self) -> None:
+        """Give it up, and wait until that is noted."""
 
 
 @dataclass
@@ -71,7 +78,7 @@ class Gateway:
     """Streamed answers are put together for mitmproxy's views and saved flows."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
     """The task of each exchange that is being answered."""
-    background: "dict[tuple[str, str], BackgroundResponse]" = field(default_factory=dict)
+    background: dict[tuple[str, str], BackgroundWork] = field(default_factory=dict)
     """The responses that are made in the background, by owner and id."""
     batches: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
     """The work on each batch that goes on apart from a request, by owner and id."""

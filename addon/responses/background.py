@@ -30,7 +30,7 @@ from translators.responses.response import encode_response
 from translators.responses.response_events import ResponseCreated, ResponseEvent, encode_event
 from translators.responses.response_types import Response
 
-__all__ = ["EVENTS_SECONDS", "BackgroundResponse", "start_in_background"]
+__all__ = ["EVENTS_SECONDS", "LEASE_SECONDS", "BackgroundResponse", "find_made_here", "start_in_background"]
 
 EVENTS_SECONDS = 24 * 3600.0
 """How long the events of a response can be read again: they are many times its size."""
@@ -65,6 +65,12 @@ async def start_in_background(exchange: Exchange, prepared: PreparedResponse) ->
     async for events in run.follow(0):
         await exchange.write(events)
     await exchange.end_stream()
+
+
+def find_made_here(gateway: Gateway, owner: str, response_id: str) -> "BackgroundResponse | None":
+    """Find a response that this process makes, or has made and could not store."""
+    found = gateway.background.get((owner, response_id))
+    return found if isinstance(found, BackgroundResponse) else None
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from addon.exchanges.exchange import Exchange
-from addon.responses.background import EVENTS_SECONDS, LEASE_SECONDS, BackgroundResponse
+from addon.responses.background import EVENTS_SECONDS, LEASE_SECONDS, BackgroundResponse, find_made_here
 from addon.responses.records import ResponseRecord, ResponseRecords
 from addon.storage.pages import read_page
 from addon.storage.store import Key
@@ -89,7 +89,7 @@ class _StoredResponse:
 
     @property
     def _made_here(self) -> BackgroundResponse | None:
-        return self._gateway.background.get((self._owner, self.id))
+        return find_made_here(self._gateway, self._owner, self.id)
 
     async def current(self) -> bytes:
         """Return the response as of now, encoded."""
