@@ -23,7 +23,8 @@ from addon.configuration.client_keys import (
     read_key_file,
     require_unique,
 )
-from addon.configuration.sections import AccessSettings, StoreSettings
+from addon.configuration.client_settings import AccessSettings
+from addon.configuration.operation_settings import StoreSettings
 from addon.storage.sqlite_store import IN_MEMORY
 from addon.storage.state_folder import state_folder
 from addon.storage.store import scope_of

@@ -27,7 +27,7 @@ from addon.access.rate_limiters import (
 )
 from addon.access.slots import MemorySlots, Slots
 from addon.claude.prices import Bill
-from addon.configuration.sections import RateLimitingSettings
+from addon.configuration.client_settings import RateLimitingSettings
 from translators.errors import OpenAIError
 from translators.rate_limits import (
     LimitKind,

@@ -24,7 +24,7 @@ from anthropic._models import FinalRequestOptions
 
 from addon.claude.client import ClaudeClient, MessagesClient, open_transport, timeout_of
 from addon.claude.sdk import SendsBytes
-from addon.configuration.sections import ClaudeSettings
+from addon.configuration.claude_settings import ClaudeSettings
 from addon.configuration.settings import Settings, SettingsError
 from addon.wire.event_stream import prime_event_stream
 from translators.backends import ANTHROPIC, BACKENDS, parse_target

@@ -24,7 +24,7 @@ from addon.claude.files import ClaudeFiles
 from addon.claude.sdk import ClaudeSdk, key_headers
 from addon.claude.stream import ClaudeStream
 from addon.claude.transport import ClaudeHttpClient
-from addon.configuration.sections import ClaudeSettings
+from addon.configuration.claude_settings import ClaudeSettings
 from addon.configuration.settings import Settings
 from translators.errors import OpenAIError, translate_claude_error
 from translators.rate_limit_headers import read_retry_after

@@ -19,8 +19,8 @@ from cachetools import TTLCache
 from mitmproxy.utils import asyncio_utils
 
 from addon.claude.stream import TakeEvents
+from addon.configuration.claude_settings import CacheSettings
 from addon.configuration.client_keys import ClientKey
-from addon.configuration.sections import CacheSettings
 from addon.storage.store import Key, Store, StoreUnavailableError
 from translators.claude_events import Event
 

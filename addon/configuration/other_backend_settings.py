@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
-from addon.configuration.sections import Section
+from addon.configuration.section import Section
 from addon.configuration.values import PathPattern, Seconds, header_value, http_url, parse_json
 
 __all__ = ["OtherBackendSettings", "OtherBackendTable"]

@@ -1,7 +1,7 @@
-"""Where each setting may come from, which source wins, and what is said when one is wrong.
+"""All settings: their sections, where each may come from, which source wins, and what is said when one is wrong.
 
 Sources, the strongest first: what is given explicitly (command line flags, mitmproxy options), the environment, one
-configuration file (JSON or TOML), the defaults. The settings themselves are in `addon.configuration.sections`.
+configuration file (JSON or TOML), the defaults. What a section is made of is in `addon.configuration.section`.
 """
 
 import difflib
@@ -17,24 +17,24 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from addon.configuration.other_backend_settings import OtherBackendTable
-from addon.configuration.sections import (
+from addon.configuration.claude_settings import CacheSettings, ClaudeSettings, ThinkingSettings
+from addon.configuration.client_settings import (
     AccessSettings,
-    CacheSettings,
-    ClaudeSettings,
     EgressSettings,
     InterceptionSettings,
     LimitSettings,
+    RateLimitingSettings,
+    StreamSettings,
+)
+from addon.configuration.operation_settings import (
     LoggingSettings,
     MetricsSettings,
-    Names,
-    RateLimitingSettings,
     ServerSettings,
     StoreSettings,
-    StreamSettings,
-    ThinkingSettings,
     TracingSettings,
 )
+from addon.configuration.other_backend_settings import OtherBackendTable
+from addon.configuration.section import Names
 from addon.configuration.values import split_commas
 
 DEFAULT_FILES = ("config.json", "config.toml")

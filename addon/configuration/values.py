@@ -165,9 +165,6 @@ def lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-PathPattern = Annotated[str, AfterValidator(_path_pattern)]
-
-
 def parse_keys(value: object) -> object:
     """Accept the list as JSON, which is how an environment variable holds it."""
     return msgspec.json.decode(value) if isinstance(value, str) else value
@@ -180,6 +177,7 @@ def unique_keys(keys: tuple[ClientKey, ...]) -> tuple[ClientKey, ...]:
 
 
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
+PathPattern = Annotated[str, AfterValidator(_path_pattern)]
 EgressRule = Annotated[str, AfterValidator(_egress_rule)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(min_length=1), AfterValidator(_model_name)]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
-from addon.configuration.sections import ClaudeSettings
+from addon.configuration.claude_settings import ClaudeSettings
 from addon.endpoints.stored_completions import store_completion
 from addon.exchanges.choices import ask_at_once
 from addon.exchanges.claude_call import ClaudeCall

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-from addon.configuration.sections import ClaudeSettings
+from addon.configuration.claude_settings import ClaudeSettings
 from addon.exchanges.choices import ask_at_once
 from addon.exchanges.claude_call import ClaudeCall
 from addon.exchanges.exchange import Exchange

@@ -18,7 +18,7 @@ from addon.configuration.start_error import StartError
 from addon.observation.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, check_folder, prepared_folder
 
 if TYPE_CHECKING:
-    from addon.configuration.sections import MetricsSettings
+    from addon.configuration.operation_settings import MetricsSettings
 
 __all__ = ["exporter_beside", "run_exporter"]
 

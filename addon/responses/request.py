@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from msgspec import Struct, to_builtins
 
-from addon.configuration.sections import ClaudeSettings
+from addon.configuration.claude_settings import ClaudeSettings
 from addon.exchanges.codex import is_codex
 from addon.exchanges.exchange import Exchange
 from addon.files.named_files import NamedFiles, named_files_of

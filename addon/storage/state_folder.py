@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
-from addon.configuration.sections import StoreSettings
+from addon.configuration.operation_settings import StoreSettings
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
 from addon.storage.store import Store
 

@@ -1,6 +1,6 @@
 import pytest
 
-from addon.configuration.sections import OPENAI_HOSTS
+from addon.configuration.client_settings import OPENAI_HOSTS
 from addon.routing import Claim, Endpoint, Pass, Refuse, Router
 
 CHAT = Endpoint.CHAT_COMPLETIONS

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from addon.access.access import Access, key_file_of
 from addon.access.reachability import listens_beyond_loopback, proxies_beyond_loopback
 from addon.configuration.client_keys import KeyFileError, change_key_file, new_key
-from addon.configuration.sections import AccessSettings, StoreSettings
+from addon.configuration.client_settings import AccessSettings
+from addon.configuration.operation_settings import StoreSettings
 from translators.errors import OpenAIError
 
 KEY, KEPT = new_key("ci", models=["gpt-4o*", "claude-haiku-*"])

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from addon.access.egress import Egress, EgressRefusedError
-from addon.configuration.sections import EgressSettings
+from addon.configuration.client_settings import EgressSettings
 
 
 def egress(*allowed, own_ports=()):

@@ -17,7 +17,7 @@ from addon.access.redis_slots import RedisSlots
 from addon.access.slots import MemorySlots
 from addon.claude.prices import Bill
 from addon.configuration.client_keys import new_key
-from addon.configuration.sections import RateLimitingSettings
+from addon.configuration.client_settings import RateLimitingSettings
 from tests.redis_server import redis_process
 from translators.errors import OpenAIError
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from addon.claude.response_cache import Answer, ResponseCache
-from addon.configuration.sections import CacheSettings
+from addon.configuration.claude_settings import CacheSettings
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
 from translators.errors import OpenAIError
 

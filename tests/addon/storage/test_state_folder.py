@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.configuration.sections import StoreSettings
+from addon.configuration.operation_settings import StoreSettings
 from addon.configuration.settings import SettingsError, load_settings
 from addon.storage.redis_store import RedisStore
 from addon.storage.sqlite_store import SqliteStore
