@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from mitmproxy import http
-from mitmproxy.proxy import mode_specs
 
 from addon.access.access import Client, credentials_of
 from addon.claude.response_cache import CACHE_HEADER, cache_use
@@ -12,16 +11,12 @@ from addon.exchanges.exchange import Exchange
 from addon.exchanges.gateway import Gateway
 from addon.exchanges.run import OPEN_ENDPOINTS, ExchangeRun
 from addon.interception.answers import ANSWERS
+from addon.interception.flow_routing import is_standalone
 from addon.observation.masking import secret_fields
 from addon.routing import Claim, Endpoint
 from translators.errors import OpenAIError
 
-__all__ = ["claim_flow", "is_standalone"]
-
-
-def is_standalone(flow: http.HTTPFlow) -> bool:
-    """Whether the client means this endpoint, and no host behind the proxy."""
-    return isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+__all__ = ["claim_flow"]
 
 
 def claim_flow(
@@ -64,6 +59,6 @@ def _client_of(
     if known:
         return known, None
     try:
-        return gateway.access.client_of(headers, address, standalone=is_standalone(flow)), None
+        return gateway.access.client_of(headers, address, standalone=is_standalone(flow.client_conn)), None
     except OpenAIError as error:
         return nobody, error

@@ -5,21 +5,18 @@ nobody's.
 """
 
 import logging
-import sys
-import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import structlog
 from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.flow import Error
-from mitmproxy.proxy import layer, mode_specs, server_hooks
+from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.utils import asyncio_utils
 
 from addon.access.access import Access, key_file_of
 from addon.access.proxy_gate import ProxyGate
-from addon.access.reachability import listens_beyond_loopback, proxies_beyond_loopback
 from addon.claude.backends import check_backends
 from addon.configuration.client_keys import KeyFileError
 from addon.configuration.options import OPTION_NAMES, add_options, option_of, read_settings
@@ -27,7 +24,8 @@ from addon.configuration.settings import Settings, SettingsError
 from addon.configuration.start_error import StartError
 from addon.exchanges.gateway import Gateway, open_gateway
 from addon.exchanges.run import ExchangeRun, head_too_large
-from addon.interception.claiming import claim_flow, is_standalone
+from addon.interception.beyond_loopback import require_some_key, warn_of_an_open_proxy
+from addon.interception.claiming import claim_flow
 from addon.interception.connection import (
     Receiver,
     close_client,
@@ -36,15 +34,17 @@ from addon.interception.connection import (
     open_virtual_connections,
 )
 from addon.interception.egress_gate import EgressGate
+from addon.interception.flow_routing import host_of, is_for_us, is_standalone, route_flow
 from addon.interception.mitmproxy_errors import answer_errors_with
-from addon.interception.refusals import judge_head, make_last_response, make_mitmproxys_error, refuse
+from addon.interception.passed_flows import PassedFlows
+from addon.interception.refusals import make_last_response, make_mitmproxys_error, refuse
 from addon.interception.reload import Reloader, find_changes
 from addon.interception.replay import answer_replayed
 from addon.observation.logs import configure_logging
 from addon.observation.masking import mask_password, mask_secrets
 from addon.observation.metrics import refusal_reason
 from addon.observation.metrics_folder import check_folder, folder_in_use
-from addon.routing import Claim, Pass, Refuse, Route, Router
+from addon.routing import Claim, Pass, Refuse, Router
 from addon.wire.header_fields import folded_fields
 from addon.wire.http1 import limit_request_heads
 from translators.errors import OpenAIError
@@ -53,14 +53,6 @@ if TYPE_CHECKING:
     import asyncio
 
 __all__ = ["ClaudeProxyAddon"]
-
-_FIRST_KEY = """\
-Claude Proxy can be reached from other machines, so it asks clients for a key. This one is shown this once:
-
-    OPENAI_API_KEY={key}
-
-`claude-proxy keys` makes more of them; --allow-anonymous does without.
-"""
 
 log = structlog.get_logger(__name__)
 
@@ -87,14 +79,13 @@ class ClaudeProxyAddon:
         self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, ExchangeRun] = {}
         """Those that run, by the ids of their flows."""
-        self._passing: dict[str, http.HTTPFlow] = {}
-        """Flows that go to a host of ours which we do not answer for, by id."""
+        self._passed = PassedFlows()
         self._egress_gate = EgressGate(self._own_ports)
 
     # mitmproxy's life cycle.
 
     def load(self, loader: Loader) -> None:
-        """Register the options, and the two of mitmproxy's own that interception stands on."""
+        """Register the options, and set the one of mitmproxy's own that interception stands on."""
         if self._given_settings is None:
             add_options(loader)
         # The default dials the real host before any hook is asked.
@@ -174,30 +165,13 @@ class ClaudeProxyAddon:
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
         if self._given_settings is None:
-            self._warn_of_an_open_proxy(settings)
+            warn_of_an_open_proxy(settings.access, ctx.options)
             self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply)
             self._watching = asyncio_utils.create_task(self._reloader.watch(), name="settings watch", keep_ref=False)
 
-    def _warn_of_an_open_proxy(self, settings: Settings) -> None:
-        """Say where anybody may come: mitmdump listens on all addresses. `claude-proxy` says so where it starts."""
-        if settings.access.proxy_keys or ("proxyauth" in ctx.options and ctx.options.proxyauth):
-            return
-        if proxies_beyond_loopback(ctx.options.mode, ctx.options.listen_host):
-            instead = "--listen-host 127.0.0.1 keeps it to this machine, access.proxy_keys or proxyauth asks who it is"
-            log.warning("open_proxy", detail=f"other machines can reach the proxy and use your key: {instead}")
-
     def _require_some_key(self) -> None:
-        """Make a key where other machines may come and there is none; until then no request is answered."""
-        if (
-            self._access is not None
-            and self._settings is not None
-            and not self._settings.access.allow_anonymous
-            and listens_beyond_loopback(ctx.options.mode, ctx.options.listen_host)
-            and (key := self._access.make_first_key())
-        ):
-            # Not through the log, which would mask it and which others keep.
-            sys.stderr.write(_FIRST_KEY.format(key=key))
-            sys.stderr.flush()
+        if self._access is not None and self._settings is not None:
+            require_some_key(self._access, self._settings.access, ctx.options)
 
     async def done(self) -> None:
         """Accept nothing new, let the running exchanges end, then close."""
@@ -210,7 +184,7 @@ class ClaudeProxyAddon:
             gateway.leaving = True
             await ctx.master.addons.get("proxyserver").servers.update([])
             await gateway.drain(gateway.settings.server.drain_timeout)
-        for flow in self._passing.values():  # mitmproxy saves those too that have no answer yet
+        for flow in self._passed:  # mitmproxy saves those too that have no answer yet
             self._mask_secrets(flow)
         await gateway.close()
 
@@ -251,7 +225,7 @@ class ClaudeProxyAddon:
         """Tunnel a TLS connection to a host that is not ours as it is: its client sees no certificate of ours."""
         if self._settings is None or self._settings.interception.others == "intercept":
             return
-        if isinstance(data.context.client.proxy_mode, mode_specs.ReverseMode):
+        if is_standalone(data.context.client):
             return
         host = data.client_hello.sni or (data.context.server.address or ("", 0))[0]
         if not self._router.is_ours(host):
@@ -277,7 +251,7 @@ class ClaudeProxyAddon:
         if not self._admit_to_proxy(flow):
             return None
         headers = folded_fields(flow.request.headers.fields)
-        match self._route(flow, headers):
+        match route_flow(flow, self._router, headers):
             case Pass():
                 return self._let_pass(flow)
             case Refuse(error=error):
@@ -300,8 +274,8 @@ class ClaudeProxyAddon:
     async def _let_pass(self, flow: http.HTTPFlow) -> None:
         if not await self._admit_to_destination(flow):
             return
-        if self._router.is_ours(self._host_of(flow)):
-            self._passing[flow.id] = flow
+        if self._router.is_ours(host_of(flow, self._router)):
+            self._passed.add(flow)
         if not self._keeps_bodies:  # what nobody looks at goes on as it comes, however large it is
             flow.request.stream = True
 
@@ -343,7 +317,7 @@ class ClaudeProxyAddon:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Show in the flow what went to the client."""
-        self._log_passed(flow)
+        self._passed.end(flow)
         # One that becomes a WebSocket goes on.
         run = self._exchanges.get(flow.id) if flow.websocket else self._exchanges.pop(flow.id, None)
         exchange = run.exchange if run else None
@@ -368,12 +342,12 @@ class ClaudeProxyAddon:
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Forget a flow that failed or whose client has left."""
-        self._log_passed(flow)
+        self._passed.end(flow)
         self._mask_at_the_end(flow, was_claimed=self._exchanges.pop(flow.id, None) is not None)
 
     def _abandon(self, client: connection.Client) -> None:
         """Forget the flows of a connection in which mitmproxy has failed: no hook tells of their end."""
-        for flow in [*(run.exchange.flow for run in self._exchanges.values()), *self._passing.values()]:
+        for flow in [*(run.exchange.flow for run in self._exchanges.values()), *self._passed]:
             if flow.client_conn is client:
                 flow.error = Error("mitmproxy has failed in this connection")
                 self.error(flow)
@@ -383,6 +357,8 @@ class ClaudeProxyAddon:
     def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
         """Find what receives the request of a claimed flow."""
         return self._exchanges.get(flow.id)
+
+    # What hooks share.
 
     def _admit_to_proxy(self, flow: http.HTTPFlow) -> bool:
         error = self._proxy_gate.refusal(flow)
@@ -406,43 +382,9 @@ class ClaudeProxyAddon:
             self._gateway.metrics.observe_refusal(reason)
         refuse(flow, error)
 
-    def _route(self, flow: http.HTTPFlow, headers: Mapping[str, str]) -> Route:
-        standalone = is_standalone(flow)
-        route = self._router.route(
-            standalone=standalone,
-            host="" if standalone else self._host_of(flow),
-            method=flow.request.method,
-            path=flow.request.path,
-            is_anthropic="anthropic-version" in headers,
-        )
-        refusal = None if isinstance(route, Pass) else judge_head(flow.request, headers)
-        return Refuse(refusal) if refusal else route
-
-    def _host_of(self, flow: http.HTTPFlow) -> str:
-        """Find the host that a request is for: that of ours, if any of its names is one.
-
-        The Host header is the client's word alone; where the request would go, and which name its TLS connection
-        asked for, may say otherwise.
-        """
-        names = (flow.request.pretty_host, flow.request.host, flow.client_conn.sni or "")
-        return next((name for name in names if self._router.is_ours(name)), names[0])
-
     def _passes_at_once(self, response: http.Response) -> bool:
         """Whether the answer of a real host goes on piece by piece. mitmproxy would hold an event stream to its end."""
         return not self._keeps_bodies or response.headers.get("content-type", "").startswith("text/event-stream")
-
-    def _log_passed(self, flow: http.HTTPFlow) -> None:
-        if self._passing.pop(flow.id, None) is None:
-            return
-        log.info(
-            "passed",
-            host=flow.request.pretty_host[:200],
-            method=flow.request.method[:16],
-            path=flow.request.path.partition("?")[0][:200],
-            status=flow.response.status_code if flow.response else None,
-            duration=round(time.time() - flow.request.timestamp_start, 6),
-            error=flow.error.msg[:200] if flow.error else None,
-        )
 
     def _mask_at_the_end(self, flow: http.HTTPFlow, *, was_claimed: bool) -> None:
         # A claimed one was masked at once; after that `upstream_auth` adds its password, where all addons are there.
@@ -452,4 +394,4 @@ class ClaudeProxyAddon:
     def _mask_secrets(self, flow: http.HTTPFlow) -> None:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
         # is claimed, at once.
-        mask_secrets(flow.request, is_ours=is_standalone(flow) or self._router.is_ours(self._host_of(flow)))
+        mask_secrets(flow.request, is_ours=is_for_us(flow, self._router))
