@@ -1,18 +1,14 @@
 """GET /v1/responses as a WebSocket: many responses over one connection, each an exchange of its own.
 
-What a client sends is in `translators.responses.socket_messages`. Responses with the same `stream_id` (or none) follow
-each other in the order of their requests, those of different streams run at once, sixteen at most; more wait.
-https://developers.openai.com/api/docs/guides/websocket-mode
+What a client sends is in `translators.responses.socket_messages`, the order in which it is answered in
+`addon.responses.websocket_streams`. https://developers.openai.com/api/docs/guides/websocket-mode
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-
-from mitmproxy.utils import asyncio_utils
 
 from addon.exchanges.client_side import UpgradableSide
 from addon.exchanges.codex import headers_of_error
@@ -22,6 +18,7 @@ from addon.exchanges.run import ExchangeRun
 from addon.responses.endpoint import stream_response
 from addon.responses.recent_responses import RecentResponses
 from addon.responses.request import prepare_response
+from addon.responses.websocket_streams import RequestStreams
 from addon.routing import Claim, Endpoint
 from addon.wire.client_stream import ClientGoneError
 from addon.wire.header_fields import is_same_host
@@ -41,11 +38,6 @@ from translators.responses.socket_messages import (
 
 __all__ = ["answer_websocket"]
 
-_MOST_AT_ONCE = 16
-_MOST_STREAMS = 32
-"""OpenAI's own limits. The stream without an id does not count."""
-_MOST_WAITING = 64
-"""Requests that wait for their turn. OpenAI names no number."""
 _LIFETIME_SECONDS = 3600.0
 
 _VERSION = "13"
@@ -114,12 +106,7 @@ class _ResponsesWebSocket:
         """What was received. None only wakes."""
         self._unread_bytes = 0
         self._is_flooded = False
-        self._waiting_bytes = 0
-        self._streams: dict[str | None, deque[CreateMessage]] = {}
-        """The requests of each stream that are not answered, the one that is being answered first."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        """One for each stream that has requests."""
-        self._places = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._streams = RequestStreams(self._answer, self._max_bytes, self._wake)
         self._recent = RecentResponses()
         self._running_ids: set[str] = set()
         self._ending: _Ending | None = None
@@ -161,10 +148,10 @@ class _ResponsesWebSocket:
             lifetime.cancel()
             gateway.on_drain.discard(end_for_shutdown)
             self._keep_alive.stop()
-            await self._end_streams()
+            await self._streams.stop()
 
     async def _serve(self) -> None:
-        while self._ending is None or self._is_busy:
+        while self._ending is None or self._streams.is_busy:
             match await self._inbox.get():
                 case Message() as message:
                     self._unread_bytes -= _size(message)
@@ -173,7 +160,7 @@ class _ResponsesWebSocket:
                     self._unread_bytes -= _size(ping)
                     await self._send(self._frames.encode_pong(ping))
                 case Closed():
-                    if self._is_busy:
+                    if self._streams.is_busy:
                         raise ClientGoneError
                     return
                 case None:
@@ -185,20 +172,14 @@ class _ResponsesWebSocket:
         closing = self._frames.encode_close(self._ending.close_code, self._ending.error.message)
         await self._way_back().close_websocket(closing)
 
-    async def _end_streams(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
     def _end(self, ending: _Ending) -> None:
         """Take no more requests, and close when those that run are answered."""
         self._ending = self._ending or ending
-        self._inbox.put_nowait(None)
+        self._wake()
 
-    @property
-    def _is_busy(self) -> bool:
-        return any(self._streams.values())
+    def _wake(self) -> None:
+        """Have the connection look whether it is to be closed."""
+        self._inbox.put_nowait(None)
 
     # Messages.
 
@@ -211,10 +192,10 @@ class _ResponsesWebSocket:
             return
         if isinstance(taken, SteerMessage):
             await self._refuse_steer(taken)
-        elif refusal := self._refusal_of(taken):
+        elif refusal := self._ending.error if self._ending else self._streams.refusal_of(taken):
             await self._send_error(refusal, taken.stream_id)
         else:
-            self._queue_up(taken)
+            self._streams.add(taken)
 
     def _look_at_key(self) -> None:
         """See whether the client's key still lets it in, and with what limits. A revoked one ends the connection."""
@@ -232,35 +213,6 @@ class _ResponsesWebSocket:
             raise OpenAIError(413, text, code="request_too_large")
         return parse_client_message(message.data)
 
-    def _refusal_of(self, create: CreateMessage) -> OpenAIError | None:
-        if self._ending:
-            return self._ending.error
-        named = self._streams.keys() - {None}
-        if create.stream_id is not None and create.stream_id not in named and len(named) >= _MOST_STREAMS:
-            return OpenAIError(
-                400,
-                f"This WebSocket connection has reached its maximum number of distinct stream IDs ({_MOST_STREAMS}). "
-                "Reuse an existing stream_id or open a new WebSocket connection.",
-                code="websocket_stream_limit_reached",
-                param="stream_id",
-            )
-        unanswered = sum(map(len, self._streams.values()))
-        waits = bool(self._streams.get(create.stream_id)) or unanswered >= _MOST_AT_ONCE
-        is_full = unanswered >= _MOST_AT_ONCE + _MOST_WAITING
-        if waits and (is_full or self._waiting_bytes + len(create.body) > self._max_bytes):
-            text = "Too many requests wait on this connection. Send the next when one has been answered."
-            return OpenAIError(429, text, "rate_limit_error", "rate_limit_exceeded")
-        return None
-
-    def _queue_up(self, create: CreateMessage) -> None:
-        stream = self._streams.setdefault(create.stream_id, deque())
-        stream.append(create)
-        self._waiting_bytes += len(create.body)
-        if len(stream) == 1:
-            task = asyncio_utils.create_task(self._answer_stream(stream), name="websocket stream", keep_ref=True)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
     async def _refuse_steer(self, steer: SteerMessage) -> None:
         target = steer.previous_response_id
         if target in self._running_ids:
@@ -272,15 +224,6 @@ class _ResponsesWebSocket:
         await self._send(self._frames.encode_text(encode_steer_failure(steer, code, text)))
 
     # Responses.
-
-    async def _answer_stream(self, stream: deque[CreateMessage]) -> None:
-        """Answer the requests of one stream, one after the other."""
-        while stream:
-            async with self._places:
-                self._waiting_bytes -= len(stream[0].body)
-                await self._answer(stream[0])
-            stream.popleft()
-        self._inbox.put_nowait(None)
 
     async def _answer(self, create: CreateMessage) -> None:
         exchange = Exchange(

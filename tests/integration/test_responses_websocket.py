@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
-import addon.responses.websocket
+from addon.responses import websocket, websocket_streams
 from addon.simulated_claude.server import RunningSimulation
 from tests.fuzz.frames import Frame as RawFrame
 from tests.fuzz.frames import encode_frame
@@ -341,8 +341,8 @@ async def test_the_limits_of_streams_are_openais(proxy: RunningProxy) -> None:
 
 
 async def test_too_many_that_wait_are_refused(start_proxy: ProxyStarter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addon.responses.websocket, "_MOST_AT_ONCE", 1)
-    monkeypatch.setattr(addon.responses.websocket, "_MOST_WAITING", 2)
+    monkeypatch.setattr(websocket_streams, "_MOST_AT_ONCE", 1)
+    monkeypatch.setattr(websocket_streams, "_MOST_WAITING", 2)
 
     async def silent(call: Call) -> None:
         """Take the request and say nothing."""
@@ -630,7 +630,7 @@ async def test_what_drains_too_long_fails_and_is_closed(proxy: RunningProxy) -> 
 
 @VIEWS
 async def test_a_connection_has_an_end_which_is_told(proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addon.responses.websocket, "_LIFETIME_SECONDS", 0.3)
+    monkeypatch.setattr(websocket, "_LIFETIME_SECONDS", 0.3)
     async with socket_of(proxy) as socket:
         await create(socket, SLOW)
         while (await receive(socket))["type"] != "response.completed":
