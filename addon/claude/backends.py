@@ -22,7 +22,7 @@ from anthropic import (
 )
 from anthropic._models import FinalRequestOptions
 
-from addon.claude.client import ClaudeClient, MessagesClient, open_transport, timeout_of
+from addon.claude.client import CallObserver, ClaudeClient, MessagesClient, open_transport, timeout_of
 from addon.claude.sdk import SendsBytes
 from addon.configuration.claude_settings import ClaudeSettings
 from addon.configuration.settings import Settings, SettingsError
@@ -134,26 +134,12 @@ class ClaudeBackends:
     Args:
         settings: the models that say which backends there are; timeouts and retries.
         claude: Claude's own API.
-        on_upstream: as of `MessagesClient`.
-        on_retry: as of `MessagesClient`.
-        on_unknown_event: as of `MessagesClient`.
+        observer: is told what comes of the calls to the others.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        claude: ClaudeClient,
-        *,
-        on_upstream: Callable[[str], None],
-        on_retry: Callable[[], None],
-        on_unknown_event: Callable[[], None],
-    ) -> None:
+    def __init__(self, settings: Settings, claude: ClaudeClient, observer: CallObserver) -> None:
         self._settings = settings.claude
-        self._observers: dict[str, Any] = {
-            "on_upstream": on_upstream,
-            "on_retry": on_retry,
-            "on_unknown_event": on_unknown_event,
-        }
+        self._observer = observer
         self._clients: dict[str, MessagesClient] = {ANTHROPIC: claude}
         for name in self._settings.backends:
             self._clients[name] = self._open(name)
@@ -181,7 +167,7 @@ class ClaudeBackends:
     def _open(self, backend: str) -> MessagesClient:
         if backend == "bedrock":
             prime_event_stream()
-        return MessagesClient(self._settings, _open_sdk(backend, self._settings), **self._observers)
+        return MessagesClient(self._settings, _open_sdk(backend, self._settings), self._observer)
 
     async def close(self) -> None:
         """Close the pools, but for that of Claude's own API."""

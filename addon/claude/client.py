@@ -6,7 +6,7 @@ for as long as `retry-after` says; ours stop at a limit, and with the client.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -30,6 +30,7 @@ from translators.errors import OpenAIError, translate_claude_error
 from translators.rate_limit_headers import read_retry_after
 
 __all__ = [
+    "CallObserver",
     "ClaudeClient",
     "FailedTryError",
     "MessagesClient",
@@ -80,29 +81,43 @@ class MessagesSdk(Protocol):
         """Close the pool."""
 
 
+class CallObserver(Protocol):
+    """Is told what comes of calls."""
+
+    def observe_upstream(self, status: str) -> None:
+        """Note what came of one try: a status, or a word for what took its place."""
+
+    def observe_retry(self) -> None:
+        """Note that a call is made again."""
+
+    def observe_unknown_event(self) -> None:
+        """Note that an event in a stream is passed over."""
+
+
+class _Nobody:
+    """Takes no notice."""
+
+    def observe_upstream(self, status: str) -> None:
+        pass
+
+    def observe_retry(self) -> None:
+        pass
+
+    def observe_unknown_event(self) -> None:
+        pass
+
+
 class MessagesClient:
     """Asks one backend of Claude, and again where that helps.
 
     Args:
         settings: retries.
         sdk: the SDK's client of the backend.
-        on_upstream: told what comes of each try: a status, or a word for what took its place.
-        on_retry: told of each call that is made again.
-        on_unknown_event: told of each event in a stream that is passed over.
+        observer: is told what comes of the calls; None: nobody is.
     """
 
-    def __init__(
-        self,
-        settings: ClaudeSettings,
-        sdk: MessagesSdk,
-        *,
-        on_upstream: Callable[[str], None] = lambda _: None,
-        on_retry: Callable[[], None] = lambda: None,
-        on_unknown_event: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._on_upstream = on_upstream
-        self._on_unknown_event = on_unknown_event
-        self._on_retry = on_retry
+    def __init__(self, settings: ClaudeSettings, sdk: MessagesSdk, observer: CallObserver | None = None) -> None:
+        self._observer = observer or _Nobody()
         self._max_retries = settings.max_retries
         self._retry_after_limit = settings.retry_after_limit
         self._sdk = sdk
@@ -148,7 +163,7 @@ class MessagesClient:
                     raise
                 let_frames_go(error)
                 await asyncio.sleep(failure.retry_after or _backoff(retries))
-                self._on_retry()
+                self._observer.observe_retry()
             else:
                 answer.retries = retries
                 return answer
@@ -163,34 +178,34 @@ class MessagesClient:
             refusal = translate_claude_error(error.status_code, refused.content, refused.headers, now)
             # A spent budget has a status that is tried again, and does not come back.
             is_final = refusal.headers.get("x-should-retry") == "false"
-            self._on_upstream(str(error.status_code))
+            self._observer.observe_upstream(str(error.status_code))
             wait = None if is_final else _retry_after(refused, now)
             raise refusal from FailedTryError(error, wait, request_id_of(refused.headers))
         except anthropic.APITimeoutError as error:
-            self._on_upstream("timeout")
+            self._observer.observe_upstream("timeout")
             silent = OpenAIError(504, "Claude did not answer in time.", "server_error", "timeout")
             raise silent from FailedTryError(error, 0)
         except anthropic.APIConnectionError as error:
-            self._on_upstream("unreachable")
+            self._observer.observe_upstream("unreachable")
             unreachable = OpenAIError(502, "Claude could not be reached.", "server_error", "upstream_unreachable")
             raise unreachable from FailedTryError(error, 0)
-        answer = ClaudeStream(response, self._on_unknown_event)
+        answer = ClaudeStream(response, self._observer.observe_unknown_event)
         try:
             await answer.read_first()
         except OpenAIError as error:
-            self._on_upstream("error_event")
+            self._observer.observe_upstream("error_event")
             await answer.close()
             wait = 0 if error.status == 429 or error.status >= 500 else None
             raise error from FailedTryError(None, wait, request_id_of(answer.headers))
         except UpstreamBrokenError as error:
-            self._on_upstream("broken")
+            self._observer.observe_upstream("broken")
             await answer.close()
             broken = OpenAIError(502, f"No answer: {error}.", "server_error", "upstream_broken")
             raise broken from FailedTryError(error, 0)
         except BaseException:
             await answer.close()
             raise
-        self._on_upstream("200")
+        self._observer.observe_upstream("200")
         return answer
 
     async def count_tokens(self, params: Mapping[str, Any], headers: Mapping[str, str], key: str | None = None) -> int:
@@ -202,11 +217,11 @@ class MessagesClient:
         counted: Any = {name: value for name, value in params.items() if name in _COUNTED}
         beta = {name: params[name] for name in ("mcp_servers",) if name in params}
         more = {**headers, **key_headers(key)}
-        with translated_errors(self._on_upstream):
+        with translated_errors(self._observer.observe_upstream):
             count_tokens = self._sdk.messages.with_raw_response.count_tokens
             response = await count_tokens(**counted, extra_headers=more, extra_body=beta)
             count = msgspec.json.decode(await response.read(), type=_Count)
-        self._on_upstream("200")
+        self._observer.observe_upstream("200")
         return count.input_tokens
 
 
@@ -216,20 +231,10 @@ class ClaudeClient(MessagesClient):
     Args:
         settings: key, base URL, timeouts, retries.
         base_url: where Claude is, if not where the settings say (the simulated one).
-        on_upstream: told what comes of each try: a status, or a word for what took its place.
-        on_retry: told of each call that is made again.
-        on_unknown_event: told of each event in a stream that is passed over.
+        observer: is told what comes of the calls; None: nobody is.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        base_url: str | None = None,
-        *,
-        on_upstream: Callable[[str], None] = lambda _: None,
-        on_retry: Callable[[], None] = lambda: None,
-        on_unknown_event: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, settings: Settings, base_url: str | None = None, observer: CallObserver | None = None) -> None:
         claude = settings.claude
         self._claude_sdk = ClaudeSdk(
             api_key=_own_key(claude),
@@ -239,11 +244,9 @@ class ClaudeClient(MessagesClient):
             http_client=open_transport(claude, proxy=None if base_url else claude.proxy),
             timeout=timeout_of(claude),
         )
-        super().__init__(
-            claude, self._claude_sdk, on_upstream=on_upstream, on_retry=on_retry, on_unknown_event=on_unknown_event
-        )
-        self.batches = ClaudeBatches(self._claude_sdk, on_upstream)
-        self.files = ClaudeFiles(self._claude_sdk, on_upstream)
+        super().__init__(claude, self._claude_sdk, observer)
+        self.batches = ClaudeBatches(self._claude_sdk, self._observer.observe_upstream)
+        self.files = ClaudeFiles(self._claude_sdk, self._observer.observe_upstream)
 
     def use_key(self, claude: ClaudeSettings) -> None:
         """Take another key of our own for the next calls; those that run keep theirs."""
@@ -257,9 +260,9 @@ class ClaudeClient(MessagesClient):
         Raises:
             OpenAIError: Claude is out of reach.
         """
-        with translated_errors(self._on_upstream):
+        with translated_errors(self._observer.observe_upstream):
             response = await self._claude_sdk.forward(method, path, body, headers, key)
-        self._on_upstream(str(response.status_code))
+        self._observer.observe_upstream(str(response.status_code))
         return response
 
     async def models(self, key: str | None = None) -> list[dict[str, Any]]:

@@ -148,21 +148,9 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
     closers.append(metrics.watch_event_loop().stop)
     if settings.metrics.port is not None:
         closers.append(_show_metrics(metrics, settings.metrics.port))
-    claude = ClaudeClient(
-        settings,
-        base_url,
-        on_upstream=metrics.observe_upstream,
-        on_retry=metrics.observe_retry,
-        on_unknown_event=metrics.observe_unknown_event,
-    )
+    claude = ClaudeClient(settings, base_url, metrics)
     closers.append(claude.close)
-    backends = ClaudeBackends(
-        settings,
-        claude,
-        on_upstream=metrics.observe_upstream,
-        on_retry=metrics.observe_retry,
-        on_unknown_event=metrics.observe_unknown_event,
-    )
+    backends = ClaudeBackends(settings, claude, metrics)
     closers.append(backends.close)
     tracing = open_tracing() if settings.tracing.enabled else None
     if tracing is not None:
