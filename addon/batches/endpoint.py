@@ -73,7 +73,7 @@ async def answer_batch(exchange: Exchange) -> None:
     Raises:
         OpenAIError: 404 if it is not there, 503 if the store is away.
     """
-    records, batch_id = _records(exchange), exchange.claim.name or ""
+    records, batch_id = _records(exchange), exchange.named
     record = await records.load(batch_id)
     if record.batch.status not in FINAL:
         await advance(exchange.gateway, exchange.scope, batch_id, _PATIENCE_SECONDS)
@@ -86,7 +86,7 @@ async def answer_batch_cancel(exchange: Exchange) -> None:
     Raises:
         OpenAIError: 404 if it is not there, 409 if it has ended, 503 if the store is away.
     """
-    records, batch_id = _records(exchange), exchange.claim.name or ""
+    records, batch_id = _records(exchange), exchange.named
     status = (await records.load(batch_id)).batch.status
     if status in FINAL or status == "finalizing":
         raise OpenAIError(409, f"Cannot cancel a batch with status '{status}'.")

@@ -24,7 +24,7 @@ async def answer_model(exchange: Exchange) -> None:
     Raises:
         OpenAIError: 404 for a Claude model that the key may not use.
     """
-    name = exchange.claim.name or ""
+    name = exchange.named
     listed = await _listed(exchange)
     answering = exchange.gateway.catalog.resolve(name).id
     is_elsewhere = parse_target(answering).backend != ANTHROPIC

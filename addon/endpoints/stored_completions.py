@@ -69,12 +69,12 @@ async def answer_stored_completions(exchange: Exchange) -> None:
 
 async def answer_stored_completion(exchange: Exchange) -> None:
     """Answer with a stored completion."""
-    await exchange.respond(msgspec.json.encode(await _load(exchange, exchange.claim.name or "")))
+    await exchange.respond(msgspec.json.encode(await _load(exchange, exchange.named)))
 
 
 async def answer_completion_messages(exchange: Exchange) -> None:
     """List the messages of the request that a stored completion answers."""
-    completion_id = exchange.claim.name or ""
+    completion_id = exchange.named
     await _load(exchange, completion_id)
     key = _messages_key(exchange, completion_id)
     found = (await exchange.gateway.store.load([key])).get(key)
@@ -85,7 +85,7 @@ async def answer_completion_messages(exchange: Exchange) -> None:
 async def answer_completion_update(exchange: Exchange) -> None:
     """Change the metadata of a stored completion; answer with it."""
     body = decode_request(_decoder, exchange.decoded_body() or b"{}")
-    completion = {**await _load(exchange, exchange.claim.name or ""), "metadata": body.metadata or {}}
+    completion = {**await _load(exchange, exchange.named), "metadata": body.metadata or {}}
     await _records(exchange).save(completion)
     await exchange.gateway.store.renew([_messages_key(exchange, completion["id"])])
     await exchange.respond(msgspec.json.encode(completion))
@@ -93,7 +93,7 @@ async def answer_completion_update(exchange: Exchange) -> None:
 
 async def answer_completion_deletion(exchange: Exchange) -> None:
     """Delete a stored completion."""
-    completion = await _load(exchange, exchange.claim.name or "")
+    completion = await _load(exchange, exchange.named)
     await _records(exchange).delete(completion)
     await exchange.gateway.store.delete([_messages_key(exchange, completion["id"])])
     deleted = {"object": "chat.completion.deleted", "id": completion["id"], "deleted": True}

@@ -87,6 +87,11 @@ class Exchange:
 
     # What is asked, and of whom.
 
+    @property
+    def named(self) -> str:
+        """What the path names (`Claim.name`), such as the id of a response; empty if it names nothing."""
+        return self.claim.name or ""
+
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """The request's headers as other addons have left them, without the client's secrets; names in lower case."""

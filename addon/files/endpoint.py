@@ -52,13 +52,13 @@ async def answer_files(exchange: Exchange) -> None:
 
 async def answer_file(exchange: Exchange) -> None:
     """Answer with what is known of a file."""
-    await _respond(exchange, await _records(exchange).load(_id(exchange)))
+    await _respond(exchange, await _records(exchange).load(exchange.named))
 
 
 async def answer_file_content(exchange: Exchange) -> None:
     """Answer with the content of a file, of which no more is in memory than its client takes at once."""
     records = _records(exchange)
-    file = await records.load(_id(exchange))
+    file = await records.load(exchange.named)
     async with contextlib.aclosing(records.pieces(file)) as pieces:
         await exchange.respond_in_pieces(file["bytes"], pieces, "application/octet-stream")
 
@@ -66,9 +66,9 @@ async def answer_file_content(exchange: Exchange) -> None:
 async def answer_file_deletion(exchange: Exchange) -> None:
     """Delete a file, and Claude's copy of it."""
     records = _records(exchange)
-    await records.delete(_id(exchange))
-    await exchange.gateway.copies.delete(records, _id(exchange), exchange.client.claude_key)
-    await _respond(exchange, {"id": _id(exchange), "object": "file", "deleted": True})
+    await records.delete(exchange.named)
+    await exchange.gateway.copies.delete(records, exchange.named, exchange.client.claude_key)
+    await _respond(exchange, {"id": exchange.named, "object": "file", "deleted": True})
 
 
 def _read_expiry(form: Mapping[str, FormPart]) -> FileExpiry | None:
@@ -90,10 +90,6 @@ def _read_expiry(form: Mapping[str, FormPart]) -> FileExpiry | None:
 
 def _records(exchange: Exchange) -> FileRecords:
     return FileRecords(exchange.gateway.store, exchange.scope)
-
-
-def _id(exchange: Exchange) -> str:
-    return exchange.claim.name or ""
 
 
 async def _respond(exchange: Exchange, value: Mapping[str, Any]) -> None:

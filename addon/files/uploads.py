@@ -59,7 +59,7 @@ async def answer_upload_completion(exchange: Exchange) -> None:
     records = _records(exchange)
     request = parse_completion(exchange.decoded_body())
     async with _alone_at_its_end(records, exchange):
-        upload = await records.load(exchange.claim.name or "")
+        upload = await records.load(exchange.named)
         if upload["status"] != "completed":
             upload = await _complete(exchange, records, upload, request)
     await _respond(exchange, upload)
@@ -101,7 +101,7 @@ async def answer_upload_cancel(exchange: Exchange) -> None:
 @contextlib.asynccontextmanager
 async def _alone_at_its_end(records: UploadRecords, exchange: Exchange) -> AsyncIterator[None]:
     """Let one request at a time end an upload, in all processes. Stock clients ask again after a 409."""
-    upload_id = exchange.claim.name or ""
+    upload_id = exchange.named
     await records.load(upload_id)
     async with hold(records.store, records.run_key(upload_id)) as is_held:
         if not is_held:
@@ -114,7 +114,7 @@ def _md5_of(content: bytes) -> str:
 
 
 async def _load_pending(records: UploadRecords, exchange: Exchange) -> dict[str, Any]:
-    upload = await records.load(exchange.claim.name or "")
+    upload = await records.load(exchange.named)
     _require_pending(upload)
     return upload
 

@@ -46,7 +46,7 @@ async def answer_new_conversation(exchange: Exchange) -> None:
 
 async def answer_conversation(exchange: Exchange) -> None:
     """Answer with a conversation."""
-    await _respond(exchange, await _records(exchange).load(_id(exchange)))
+    await _respond(exchange, await _records(exchange).load(exchange.named))
 
 
 async def answer_conversation_update(exchange: Exchange) -> None:
@@ -54,18 +54,18 @@ async def answer_conversation_update(exchange: Exchange) -> None:
     body = _parse(exchange)
     if body.metadata is None:
         raise missing_parameter("metadata")
-    await _respond(exchange, await _records(exchange).update(_id(exchange), body.metadata))
+    await _respond(exchange, await _records(exchange).update(exchange.named, body.metadata))
 
 
 async def answer_conversation_deletion(exchange: Exchange) -> None:
     """Delete a conversation with its items."""
-    await _records(exchange).delete(_id(exchange))
-    await _respond(exchange, {"id": _id(exchange), "object": "conversation.deleted", "deleted": True})
+    await _records(exchange).delete(exchange.named)
+    await _respond(exchange, {"id": exchange.named, "object": "conversation.deleted", "deleted": True})
 
 
 async def answer_conversation_items(exchange: Exchange) -> None:
     """List the items of a conversation."""
-    items = await _records(exchange).items(_id(exchange))
+    items = await _records(exchange).items(exchange.named)
     await exchange.respond(read_page(items, exchange.flow.request.query))
 
 
@@ -75,18 +75,18 @@ async def answer_new_conversation_items(exchange: Exchange) -> None:
     if body.items is None:
         raise missing_parameter("items")
     records = _records(exchange)
-    await records.load(_id(exchange))
-    await exchange.respond(encode_list(await records.append(_id(exchange), body.items)))
+    await records.load(exchange.named)
+    await exchange.respond(encode_list(await records.append(exchange.named, body.items)))
 
 
 async def answer_conversation_item(exchange: Exchange) -> None:
     """Answer with one item."""
-    await _respond(exchange, await _records(exchange).item(_id(exchange), exchange.claim.item or ""))
+    await _respond(exchange, await _records(exchange).item(exchange.named, exchange.claim.item or ""))
 
 
 async def answer_conversation_item_deletion(exchange: Exchange) -> None:
     """Delete one item; answer with its conversation."""
-    await _respond(exchange, await _records(exchange).delete_item(_id(exchange), exchange.claim.item or ""))
+    await _respond(exchange, await _records(exchange).delete_item(exchange.named, exchange.claim.item or ""))
 
 
 def _parse(exchange: Exchange) -> ConversationBody:
@@ -98,10 +98,6 @@ def _parse(exchange: Exchange) -> ConversationBody:
 
 def _records(exchange: Exchange) -> ConversationRecords:
     return ConversationRecords(exchange.gateway.store, exchange.scope)
-
-
-def _id(exchange: Exchange) -> str:
-    return exchange.claim.name or ""
 
 
 async def _respond(exchange: Exchange, value: Mapping[str, Any]) -> None:

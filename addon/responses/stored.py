@@ -82,7 +82,7 @@ class _StoredResponse:
     """The response that an exchange names, wherever it is: in the store, in this process, or made by another."""
 
     def __init__(self, exchange: Exchange) -> None:
-        self.id = exchange.claim.name or ""
+        self.id = exchange.named
         self._gateway = exchange.gateway
         self._owner = exchange.scope
         self.records = ResponseRecords(self._gateway.store, self._owner)
