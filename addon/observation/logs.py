@@ -8,7 +8,6 @@ Inside mitmproxy's console interface the screen is taken, so our events go to it
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import re
 import sys
@@ -17,8 +16,10 @@ from typing import TYPE_CHECKING, Any, override
 import msgspec
 import structlog
 
+from addon.observation.redaction import redact
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -37,19 +38,6 @@ _UNFINISHED_HANDSHAKE = "before completing SOCKS5 handshake"
 _TERMINAL_LOG, _EVENT_LOG = "mitmproxy.addons.termlog", "mitmproxy.addons.eventstore"
 """Known by their names: an import of one brings all of mitmproxy's addons with it."""
 
-SECRET_NAMES = frozenset({"api-key", "authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
-REDACTED = "[REDACTED]"
-_DEEPEST = 8
-_HARMLESS = frozenset({type(None), bool, int, float})
-_BETWEEN = r"""((?:["']\s*[:,]|\s*[:=])\s*b?["']?)"""  # between a header's name and its value, also in a repr
-_SECRETS = (
-    re.compile(r"()()(?<![a-z0-9])sk-[a-z0-9_\-]{4,}", re.IGNORECASE),  # keys of OpenAI and Claude
-    re.compile(r"(bearer)(\s+)[a-z0-9._~+/=\-]{8,}", re.IGNORECASE),
-    re.compile(rf"(api[-_]key|authorization){_BETWEEN}(?:(?:basic|bearer|digest)\s+)?[^\s\"',;)}}\]]+", re.IGNORECASE),
-    re.compile(r"(://)([^\s/@:\"']*:)[^\s/@\"']+(?=@)"),  # passwords of URLs
-    re.compile(rf"(cookie){_BETWEEN}[^\"')}}\]]+", re.IGNORECASE),
-)
-_SUSPICIOUS = re.compile(r"sk-|://[^\s/@]*@|bearer|api[-_]key|authorization|cookie", re.IGNORECASE)
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """Characters that a terminal obeys instead of showing them, but for tabs and the line breaks of tracebacks."""
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
@@ -76,58 +64,6 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002 - the sett
         logger_factory=_EventLog if _screen_is_taken() else _StandardOutput,
         # Options may change while the proxy runs, and a cached logger would keep the old level.
         cache_logger_on_first_use=False,
-    )
-
-
-def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Drop entries named like secret headers, and mask keys and tokens in all text, exception text included."""
-    return {
-        name: value if type(value) in _HARMLESS else _redact_value(value, 0)
-        for name, value in event.items()
-        if not _is_secret_name(name)
-    }
-
-
-def redact_text(text: str) -> str:
-    """Mask what looks like a key or a token."""
-    if _SUSPICIOUS.search(text):
-        for pattern in _SECRETS:
-            text = pattern.sub(rf"\1\2{REDACTED}", text)
-    return text
-
-
-def _redact_value(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str):
-        return redact_text(value)
-    if depth >= _DEEPEST:
-        return redact_text(str(value))
-    if isinstance(value, dict):
-        return {
-            redact_text(str(name)): _redact_value(item, depth + 1)
-            for name, item in value.items()
-            if not _is_secret_name(name)
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_redact_value(item, depth + 1) for item in value if not _is_secret_pair(item)]
-    # Bytes, exceptions, paths, anything else: only its text is logged, and only masked.
-    return redact_text(str(value))
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_secret_name(name: Hashable) -> bool:
-    text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
-    return text.lower().replace("_", "-") in SECRET_NAMES
-
-
-def _is_secret_pair(item: object) -> bool:
-    """Headers also come as pairs of name and value."""
-    return (
-        isinstance(item, list | tuple)
-        and len(item) == 2
-        and isinstance(item[0], str | bytes)
-        and _is_secret_name(item[0])
     )
 
 

@@ -5,7 +5,7 @@ from itertools import chain
 
 from mitmproxy import http
 
-from addon.observation.logs import redact_text
+from addon.observation.redaction import redact_text
 
 __all__ = ["mask_password", "mask_secrets", "secret_fields"]
 

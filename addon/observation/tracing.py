@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from addon.observation.figures import Figures
-from addon.observation.logs import redact_text
 from addon.observation.metrics import OPERATIONS, Ending
+from addon.observation.redaction import redact_text
 from translators.backends import ANTHROPIC, BACKENDS
 
 if TYPE_CHECKING:

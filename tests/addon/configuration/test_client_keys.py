@@ -16,7 +16,7 @@ from addon.configuration.client_keys import (
     read_key_file,
     require_unique,
 )
-from addon.observation.logs import redact_text
+from addon.observation.redaction import redact_text
 
 
 def test_a_new_key_is_long_recognisable_and_kept_as_a_digest_alone():
