@@ -24,6 +24,7 @@ from addon.configuration.client_keys import (
     require_unique,
 )
 from addon.configuration.client_settings import AccessSettings
+from addon.configuration.file_watch import FileWatch
 from addon.configuration.operation_settings import StoreSettings
 from addon.storage.sqlite_store import IN_MEMORY
 from addon.storage.state_folder import state_folder
@@ -102,7 +103,7 @@ class Access:
         self._clock = clock
         self._made: list[ClientKey] = []
         """Keys of this process that no file could take."""
-        self._signature = self._look()
+        self._watch = FileWatch(key_file)
         self._looked = clock()
         self._clients = self._read()
 
@@ -140,7 +141,7 @@ class Access:
             log.warning("key_not_kept", detail=str(error))
             self._made.append(kept)
             made.append(key)
-        self._signature = self._look()
+        self._watch.take_as_seen()
         self._clients = self._read()
         return made[0] if made else None
 
@@ -217,11 +218,9 @@ class Access:
         if now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
-        signature = self._look()
-        if signature == self._signature:
+        if not self._watch.has_changed():
             return
-        self._signature = signature
-        if signature is None:
+        if not self._watch.is_there:
             log.warning("keys_not_read", detail=f"{self._key_file} is gone: its keys stay in force")
             return
         try:
@@ -230,13 +229,6 @@ class Access:
             log.warning("keys_not_read", detail=f"{error}: the keys of before stay in force")
         else:
             log.info("keys_read", keys=len(self._clients))
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._key_file.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _read(self) -> tuple[tuple[str, Client], ...]:
         keys = [*self._settings.keys, *read_key_file(self._key_file), *self._made]

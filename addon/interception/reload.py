@@ -1,18 +1,17 @@
 """New settings for a proxy that runs: which of them may change, and who reads them again."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from addon.claude.backends import check_backends
+from addon.configuration.file_watch import FileWatch
 from addon.configuration.settings import ALL_SETTINGS, Setting, Settings, SettingsError, value_of
 
-__all__ = ["RELOADABLE", "Changes", "FileWatch", "Reloader", "find_changes"]
+__all__ = ["RELOADABLE", "Changes", "Reloader", "find_changes"]
 
 RELOADABLE = frozenset(
     {
@@ -105,7 +104,7 @@ class Reloader:
 
     def reload(self) -> None:
         """Put new settings in force, all or none; the log says what came of it."""
-        self._file.has_changed()  # What is read now is not to be read again when the file is looked at.
+        self._file.take_as_seen()
         try:
             new = self._reread()
             new.require_key()
@@ -136,23 +135,3 @@ class Reloader:
         while self.settings.config is not None:
             await asyncio.sleep(_POLL_SECONDS)
             self.reload_if_changed()
-
-
-class FileWatch:
-    """Tells whether a file is another one than before. Nothing ever changes where there is no file."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._seen = self._look()
-
-    def has_changed(self) -> bool:
-        """Whether it has changed since the last look."""
-        before, self._seen = self._seen, self._look()
-        return self._seen != before
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            found = os.stat(self._path) if self._path is not None else None  # noqa: PTH116 - once a second
-        except OSError:
-            return None
-        return found and (found.st_mtime_ns, found.st_size, found.st_ino)
