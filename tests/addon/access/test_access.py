@@ -10,7 +10,6 @@ from mitmproxy.http import Headers
 from structlog.testing import capture_logs
 
 from addon.access.access import Access, key_file_of
-from addon.access.reachability import listens_beyond_loopback, proxies_beyond_loopback
 from addon.configuration.client_keys import KeyFileError, change_key_file, new_key
 from addon.configuration.client_settings import AccessSettings
 from addon.configuration.operation_settings import StoreSettings
@@ -234,37 +233,3 @@ def test_the_key_file_is_beside_the_store(monkeypatch, store, folder):
 def test_keys_may_come_as_json_from_the_environment():
     given = json.dumps([{"name": "ci", "sha256": KEPT.sha256}])
     assert AccessSettings(keys=given).keys[0].name == "ci"
-
-
-@pytest.mark.parametrize(
-    ("modes", "host", "beyond"),
-    [
-        (["reverse:http://a.invalid@8000"], "127.0.0.1", False),
-        (["reverse:http://a.invalid@8000"], "::1", False),
-        (["reverse:http://a.invalid@8000"], "localhost", False),
-        (["reverse:http://a.invalid@8000"], "", True),
-        (["reverse:http://a.invalid@0.0.0.0:8000"], "127.0.0.1", True),
-        (["reverse:http://a.invalid@127.0.0.1:8000"], "0.0.0.0", False),
-        (["regular@0.0.0.0:8080", "reverse:http://a.invalid@127.0.0.1:8000"], "", False),
-        (["reverse:http://a.invalid@8000"], "some-name", True),
-    ],
-)
-def test_it_is_known_which_listeners_other_machines_can_reach(modes, host, beyond):
-    assert listens_beyond_loopback(modes, host) is beyond
-
-
-@pytest.mark.parametrize(
-    ("modes", "host", "beyond"),
-    [
-        (["regular"], "", True),
-        (["regular"], "127.0.0.1", False),
-        (["regular@127.0.0.1:8080"], "", False),
-        (["socks5@0.0.0.0:1080"], "127.0.0.1", True),
-        (["upstream:http://corp:3128"], "", True),
-        (["reverse:http://standalone.claude-proxy.invalid@8000"], "", False),
-        (["local", "wireguard"], "", False),
-    ],
-    ids=str,
-)
-def test_a_proxy_that_other_machines_can_reach_is_known(modes, host, beyond):
-    assert proxies_beyond_loopback(modes, host) is beyond

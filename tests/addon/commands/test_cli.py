@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import signal
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import textwrap
@@ -21,11 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from addon.commands.app_runner import for_one_app
 from addon.commands.cli import main
-from addon.configuration.settings import ALL_SETTINGS, load_settings
-from addon.serving.listening import BACKLOG, STANDALONE, open_sockets
-from addon.serving.master import build_master
+from addon.configuration.settings import ALL_SETTINGS
 
 COMMAND = [sys.executable, "-m", "addon.commands.cli"]
 ROOT = str(Path(__file__).parents[3])
@@ -284,15 +279,6 @@ def test_beyond_loopback_a_key_is_made_and_shown_once(serve, tmp_path):
     assert not any("OPENAI_API_KEY" in line for line in again.lines["stderr"])
 
 
-def test_run_limits_nothing_and_leads_everywhere_unless_asked(clean_environment, monkeypatch):
-    alone = for_one_app(load_settings(), {})
-    assert (alone.rate_limiting.requests_per_minute, alone.egress.allow) == (0, ("public", "private"))
-    monkeypatch.setenv("RATE_LIMIT_REQUESTS", "60")
-    monkeypatch.setenv("CLAUDE_PROXY_EGRESS_ALLOW", "public")
-    asked = for_one_app(load_settings(), {})
-    assert (asked.rate_limiting.requests_per_minute, asked.egress.allow) == (60, ("public",))
-
-
 def test_settings_come_from_the_users_own_environment_names(serve, tmp_path):
     (tmp_path / "config.json").write_text('{"rate_limiting": {"requests_per_minute": 5}}')
     server = serve(HOST="127.0.0.1", PORT="0", LOG_LEVEL="WARNING")
@@ -314,22 +300,6 @@ def test_a_signal_lets_a_running_answer_end(serve, number):
     assert first.startswith(b"data: ")
     assert rest.endswith(b"data: [DONE]\n\n")
     assert server.wait() == 0
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO of a listening socket is Linux's")
-async def test_the_queue_of_connections_is_longer_than_mitmproxys(clean_environment, confdir):
-    system_limit = int(Path("/proc/sys/net/core/somaxconn").read_text())  # noqa: ASYNC240 - no server runs yet
-    listening = open_sockets([f"{STANDALONE}@0"], "127.0.0.1")
-    master = build_master(load_settings({"claude": {"simulate": True}}), listening, confdir=confdir)
-    running = asyncio.create_task(master.run())
-    await master.ready.wait()
-    (server,) = master.addons.get("proxyserver").servers
-    listening = server._servers[0].sockets[0]
-    with socket.fromfd(listening.fileno(), listening.family, listening.type) as same:
-        info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    await master.stop(0, 0)
-    await running
-    assert struct.unpack_from("I", info, 28)[0] == min(BACKLOG, system_limit) > 100
 
 
 APP = textwrap.dedent(
