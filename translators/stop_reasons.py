@@ -7,7 +7,7 @@ from translators.claude_events import StopDetails
 if TYPE_CHECKING:
     from anthropic.types import StopReason
 
-__all__ = ["FINISH_REASONS", "describe_refusal", "map_stop_reason"]
+__all__ = ["FINISH_REASONS", "PlainFinishReason", "describe_refusal", "map_stop_reason"]
 
 type PlainFinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 

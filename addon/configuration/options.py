@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
     from mitmproxy.optmanager import OptManager
 
+__all__ = ["OPTION_NAMES", "add_options", "option_of", "read_settings"]
 
 OPTION_NAMES = frozenset(setting.names.option for setting in ALL_SETTINGS if setting.names.option is not None)
 

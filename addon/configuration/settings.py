@@ -37,6 +37,18 @@ from addon.configuration.other_backend_settings import OtherBackendTable
 from addon.configuration.section import Names
 from addon.configuration.values import split_commas
 
+__all__ = [
+    "ALL_SETTINGS",
+    "MissingKeyError",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "nest",
+    "sources_of",
+    "value_of",
+]
+
 DEFAULT_FILES = ("config.json", "config.toml")
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
+__all__ = ["CONNECTION_LOGGERS", "NOISY_LOGGERS", "configure_logging"]
+
 NOISY_LOGGERS = (
     *("aiohttp", "anthropic", "asyncio", "boto3", "botocore", "google.auth", "hpack"),
     *("httpcore", "httpcore2", "httpx", "httpx2", "urllib3"),

@@ -17,6 +17,7 @@ from addon.configuration.start_error import StartError
 
 __all__ = [
     "FOLDER_VARIABLE",
+    "IS_SUPPORTED",
     "check_folder",
     "folder_in_use",
     "hold_alive",

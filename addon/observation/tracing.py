@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 
-__all__ = ["GEN_AI_SCHEMA", "SPAN_ATTRIBUTES", "Tracing", "open_tracing"]
+__all__ = ["GEN_AI_SCHEMA", "SPAN_ATTRIBUTES", "Request", "Tracing", "open_tracing"]
 
 GEN_AI_SCHEMA = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
 """The version of the conventions for generative AI that the names below are of. They are still in development."""

@@ -10,7 +10,7 @@ from addon.simulated_claude.simulation import REQUEST_ID, SIMULATION
 from addon.simulated_claude.validation import check_headers
 from addon.simulated_claude.wire import base_headers, json_response
 
-__all__ = ["add_file_routes"]
+__all__ = ["MAX_FILE_BYTES", "add_file_routes"]
 
 MAX_FILE_BYTES = 500 * 1024 * 1024
 MOST_IDS = 100

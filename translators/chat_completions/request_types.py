@@ -16,6 +16,7 @@ __all__ = [
     "ContentPart",
     "CustomCall",
     "CustomChoice",
+    "CustomFormatGrammar",
     "CustomTool",
     "CustomToolCall",
     "DeveloperMessage",

@@ -15,6 +15,7 @@ __all__ = [
     "CodeInterpreterTool",
     "CustomTool",
     "FunctionTool",
+    "GrammarInput",
     "HostedTool",
     "LocalShellTool",
     "McpTool",
