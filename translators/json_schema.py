@@ -23,6 +23,8 @@ from typing import Any
 
 import msgspec
 
+from translators.schema_references import DEFINITIONS, find_definition, is_recursive, reference_to
+
 __all__ = [
     "MAX_OPTIONAL_PROPERTIES",
     "MAX_STRICT_TOOLS",
@@ -86,7 +88,6 @@ _BINDING = _SAID | {
 """Keywords that bind a value. Beside a `$ref` they bind it too."""
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 _HARD_PATTERN = re.compile(r"\(\?|\\[bB1-9]|\{\d{3,}|\{\d*,\d{3,}")
-_DEFINITIONS = ("$defs", "definitions")
 _OF_TYPE: Mapping[str, frozenset[str]] = {
     "object": frozenset(
         {"properties", "required", "additionalProperties", "minProperties", "maxProperties", "propertyNames"}
@@ -130,28 +131,11 @@ def to_grammar_schema(schema: Mapping[str, Any]) -> GrammarSchema:
     """
     rewriting = _Rewriting(schema)
     rewritten = rewriting.rewrite(schema, 0)
-    for keyword in _DEFINITIONS:
-        definitions = schema.get(keyword)
-        if isinstance(definitions, Mapping) and definitions:
-            used = {
-                name: _object(value)
-                for name, value in definitions.items()
-                if _reference_to(keyword, name) in rewriting.references
-            }
-            # A definition may use another one that nothing else does, so go on until no new one turns up.
-            done: dict[str, Any] = {}
-            while len(done) < len(used):
-                for name, value in used.items():
-                    if name not in done:
-                        done[name] = rewriting.rewrite(value, 0)
-                used = {
-                    name: _object(value)
-                    for name, value in definitions.items()
-                    if _reference_to(keyword, name) in rewriting.references
-                }
-            if done:
-                rewritten[keyword] = {name: done[name] for name in definitions if name in done}
-    rewriting.refuse_recursion(rewritten)
+    for keyword in DEFINITIONS:
+        if definitions := rewriting.rewrite_definitions(keyword):
+            rewritten[keyword] = definitions
+    if is_recursive(rewritten, _MAX_DEPTH):
+        raise NotExpressibleError("a recursion")
     return GrammarSchema(
         rewritten, rewriting.optional_properties, rewriting.unions, tuple(dict.fromkeys(rewriting.said))
     )
@@ -277,18 +261,24 @@ class _Rewriting:
         described = {key: schema[key] for key in ("title", "description", "default") if key in schema}
         return {"$ref": reference, **described}
 
+    def rewrite_definitions(self, keyword: str) -> dict[str, Any]:
+        """Rewrite the definitions that are used, those that only another one uses among them."""
+        given = self.root.get(keyword)
+        definitions = given if isinstance(given, Mapping) else {}
+        done: dict[str, Any] = {}
+        while used := self._used(keyword, definitions) - done.keys():
+            done.update((name, self.rewrite(definitions[name], 0)) for name in definitions if name in used)
+        return {name: done[name] for name in definitions if name in done}
+
+    def _used(self, keyword: str, definitions: Mapping[str, Any]) -> set[str]:
+        return {name for name in definitions if reference_to(keyword, name) in self.references}
+
     def resolve(self, reference: Any) -> dict[str, Any]:
-        """Find what `#/$defs/Name` means."""
-        if isinstance(reference, str):
-            for keyword in _DEFINITIONS:
-                prefix = f"#/{keyword}/"
-                definitions = self.root.get(keyword)
-                name = reference.removeprefix(prefix).replace("~1", "/").replace("~0", "~")
-                if _reference_to(keyword, name) == reference and isinstance(definitions, Mapping):
-                    target = definitions.get(name)
-                    if isinstance(target, Mapping):
-                        return dict(target)
-        raise NotExpressibleError("a reference elsewhere, or a recursion")
+        """Find what a `$ref` means."""
+        found = find_definition(self.root, reference)
+        if found is None:
+            raise NotExpressibleError("a reference elsewhere, or a recursion")
+        return found
 
     def _merge_all_of(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         """Merge `allOf`: closed members would exclude each other's properties, and references are refused inside it."""
@@ -319,25 +309,6 @@ class _Rewriting:
                 elif merged.setdefault(key, value) != value:
                     raise NotExpressibleError("an allOf whose members differ")
         return merged
-
-    def refuse_recursion(self, rewritten: Mapping[str, Any]) -> None:
-        """Follow every reference; refuse one that leads back to itself."""
-        edges: dict[str, set[str]] = {}
-        for keyword in _DEFINITIONS:
-            for name, definition in _object(rewritten.get(keyword, {})).items():
-                edges[_reference_to(keyword, name)] = _references_in(definition)
-        finished: set[str] = set()
-
-        def visit(reference: str, path: tuple[str, ...]) -> None:
-            if reference in path or len(path) > _MAX_DEPTH:
-                raise NotExpressibleError("a recursion")
-            if reference not in finished:
-                for target in edges.get(reference, ()):
-                    visit(target, (*path, reference))
-                finished.add(reference)
-
-        for reference in edges:
-            visit(reference, ())
 
 
 def to_current_draft(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -427,20 +398,6 @@ def _merge_properties(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[
     """Put the properties of two members of `allOf` together: one that both have is bound by both."""
     shared = {name: {"allOf": [one[name], other[name]]} for name in one if name in other and one[name] != other[name]}
     return {**one, **other, **shared}
-
-
-def _reference_to(keyword: str, name: str) -> str:
-    """Write the `$ref` of a definition (https://datatracker.ietf.org/doc/html/rfc6901#section-3)."""
-    return f"#/{keyword}/{name.replace('~', '~0').replace('/', '~1')}"
-
-
-def _references_in(value: Any) -> set[str]:
-    if isinstance(value, Mapping):
-        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
-        return own.union(*(_references_in(member) for member in value.values()))
-    if isinstance(value, list):
-        return set().union(*(_references_in(member) for member in value))
-    return set()
 
 
 def _names(required: Any) -> list[str]:
