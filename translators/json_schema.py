@@ -130,10 +130,7 @@ def to_grammar_schema(schema: Mapping[str, Any]) -> GrammarSchema:
         NotExpressibleError: nothing but a weaker request would do.
     """
     rewriting = _Rewriting(schema)
-    rewritten = rewriting.rewrite(schema, 0)
-    for keyword in DEFINITIONS:
-        if definitions := rewriting.rewrite_definitions(keyword):
-            rewritten[keyword] = definitions
+    rewritten = {**rewriting.rewrite(schema, 0), **rewriting.rewrite_definitions()}
     if is_recursive(rewritten, _MAX_DEPTH):
         raise NotExpressibleError("a recursion")
     return GrammarSchema(
@@ -261,17 +258,22 @@ class _Rewriting:
         described = {key: schema[key] for key in ("title", "description", "default") if key in schema}
         return {"$ref": reference, **described}
 
-    def rewrite_definitions(self, keyword: str) -> dict[str, Any]:
-        """Rewrite the definitions that are used, those that only another one uses among them."""
-        given = self.root.get(keyword)
-        definitions = given if isinstance(given, Mapping) else {}
+    def rewrite_definitions(self) -> dict[str, dict[str, Any]]:
+        """Rewrite the definitions that are used, those that only another one uses among them, by their keywords."""
+        places = {
+            reference_to(keyword, name): (keyword, name)
+            for keyword in DEFINITIONS
+            if isinstance(definitions := self.root.get(keyword), Mapping)
+            for name in definitions
+        }
         done: dict[str, Any] = {}
-        while used := self._used(keyword, definitions) - done.keys():
-            done.update((name, self.rewrite(definitions[name], 0)) for name in definitions if name in used)
-        return {name: done[name] for name in definitions if name in done}
-
-    def _used(self, keyword: str, definitions: Mapping[str, Any]) -> set[str]:
-        return {name for name in definitions if reference_to(keyword, name) in self.references}
+        while used := self.references - done.keys():
+            done.update((each, self.rewrite(self.resolve(each), 0)) for each in places if each in used)
+        rewritten: dict[str, dict[str, Any]] = {}
+        for reference, (keyword, name) in places.items():
+            if reference in done:
+                rewritten.setdefault(keyword, {})[name] = done[reference]
+        return rewritten
 
     def resolve(self, reference: Any) -> dict[str, Any]:
         """Find what a `$ref` means."""

@@ -111,6 +111,15 @@ def test_T4_internal_references_are_kept_and_unused_definitions_left_out():
     assert rewritten["$defs"] == {"A": closed({"b": {"$ref": "#/$defs/B"}}, []), "B": STRING}
 
 
+def test_T4_a_definition_that_one_under_the_other_keyword_uses_is_kept():
+    older = {"A": closed({"b": {"$ref": "#/$defs/B"}})}
+    newer = {"B": closed({"c": {"$ref": "#/definitions/C"}})}
+    schema = closed({"a": {"$ref": "#/definitions/A"}}, **{"definitions": {**older, "C": STRING}, "$defs": newer})
+    rewritten = to_grammar_schema(schema).schema
+    assert rewritten["$defs"].keys() == {"B"}
+    assert rewritten["definitions"].keys() == {"A", "C"}
+
+
 def test_T4_a_definition_whose_name_has_to_be_escaped_is_kept():
     definitions = {"a/b~c": STRING, "a": STRING}
     schema = closed({"a": {"$ref": "#/$defs/a~1b~0c"}}, **{"$defs": definitions})
