@@ -6,7 +6,7 @@ import uuid
 import msgspec
 
 from addon.batches.records import BatchRecord, BatchRecords
-from addon.batches.run import advance, batch_records_of
+from addon.batches.run import advance
 from addon.exchanges.exchange import Exchange
 from addon.storage.file_records import FileRecords
 from addon.storage.pages import encode_list, read_page_query
@@ -118,4 +118,4 @@ async def _respond(exchange: Exchange, records: BatchRecords, batch_id: str) -> 
 
 
 def _records(exchange: Exchange) -> BatchRecords:
-    return batch_records_of(exchange.gateway, exchange.scope)
+    return BatchRecords(exchange.gateway.store, exchange.scope)

@@ -5,7 +5,8 @@ are there, because the second costs less than keeping the first; ids and times a
 comes out the same whoever does it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -21,7 +22,7 @@ from addon.responses.conversation_records import ConversationRecords
 from addon.responses.records import ResponseRecords
 from addon.responses.request import NamedState, PreparedResponse, load_named_state, responses_context
 from addon.routing import Endpoint
-from translators.batches.input_lines import InputLine
+from translators.batches.input_lines import InputChecker, InputLine, split_lines
 from translators.batches.output_lines import LineIds
 from translators.batches.request_body import plain_endpoint
 from translators.chat_completions.request import translate_request as translate_chat_completion
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from translators.chat_completions.request import TranslatedRequest
     from translators.completions.request import TranslatedCompletion
 
-__all__ = ["BatchScope", "PreparedLine", "endpoint_of", "prepare_line"]
+__all__ = ["BatchScope", "PreparedLine", "endpoint_of", "prepare_line", "read_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,18 @@ type Prepare = Callable[[BatchScope, InputLine, LineIds, NamedState | None], Awa
 def endpoint_of(path: str) -> Endpoint:
     """Find the live endpoint that the lines of a batch are for."""
     return _ENDPOINTS[plain_endpoint(path) or ""]
+
+
+async def read_lines(checker: InputChecker, content: bytes) -> AsyncIterator[InputLine]:
+    """Iterate over the lines that are right, letting others run after each."""
+    for number, raw in split_lines(content):
+        line = checker.check(number, raw)
+        if line is not None:
+            yield line
+        if checker.is_hopeless:
+            return
+        await asyncio.sleep(0)
+    checker.finish()
 
 
 async def prepare_line(scope: BatchScope, line: InputLine, named: NamedState | None = None) -> PreparedLine:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from addon.batches.lines import BatchScope, endpoint_of, prepare_line
+from addon.batches.lines import BatchScope, endpoint_of, prepare_line, read_lines
 from addon.batches.records import BatchRecord, BatchRecords, SentLines
 from addon.batches.recovery import UNCONFIRMED
-from addon.batches.sending import read_lines
 from addon.exchanges.gateway import Gateway
 from addon.observation.figures import Figures
 from addon.storage.file_records import FileRecords

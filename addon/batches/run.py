@@ -24,17 +24,12 @@ from addon.storage.store_lock import hold
 from translators.batches.batch import FINAL, BatchError, BatchErrors, fail_batch, move_batch
 from translators.errors import OpenAIError
 
-__all__ = ["advance", "batch_records_of"]
+__all__ = ["advance"]
 
 _FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 1.0, 60.0
 _NOT_SENT = BatchError("batch_expired", "The batch could not be sent before its completion window expired.")
 
 log = structlog.get_logger(__name__)
-
-
-def batch_records_of(gateway: Gateway, owner: str) -> BatchRecords:
-    """Find the batches of a client."""
-    return BatchRecords(gateway.store, owner)
 
 
 async def advance(gateway: Gateway, owner: str, batch_id: str, seconds: float) -> None:
@@ -66,7 +61,7 @@ class _Run:
         self._owner = owner
         self._batch_id = batch_id
         self._retry_seconds = retry_seconds
-        self._records = batch_records_of(gateway, owner)
+        self._records = BatchRecords(gateway.store, owner)
 
     async def work(self) -> None:
         """Take step after step until the batch has ended, or Claude is at it."""
@@ -190,7 +185,7 @@ def _try_again(gateway: Gateway, owner: str, batch_id: str, seconds: float) -> N
 
 def _start_if_urgent(gateway: Gateway, owner: str, batch_id: str, retry_seconds: float) -> None:
     async def start() -> None:
-        records = batch_records_of(gateway, owner)
+        records = BatchRecords(gateway.store, owner)
         try:
             status = (await records.load(batch_id)).batch.status
             wished = await records.cancel_wished_at(batch_id)

@@ -6,13 +6,12 @@ Each of these is noted before it is made, and its id afterwards. What was noted 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
-from addon.batches.lines import BatchScope, prepare_line
+from addon.batches.lines import BatchScope, prepare_line, read_lines
 from addon.batches.records import BatchRecord, BatchRecords, SendingAttempt, SentLines
 from addon.claude.batches import says_not_made
 from addon.exchanges.gateway import Gateway
@@ -22,11 +21,11 @@ from addon.storage.store import StoreUnavailableError
 from translators.backends import ANTHROPIC, BACKENDS, parse_target
 from translators.batches.batch import BatchError, RequestCounts, fail_batch, move_batch
 from translators.batches.claude_requests import MAX_BYTES, MAX_REQUESTS, encode_request, join_requests, name_request
-from translators.batches.input_lines import InputChecker, InputLine, split_lines
+from translators.batches.input_lines import InputChecker, InputLine
 from translators.batches.output_lines import LineIds, encode_refusal
 from translators.errors import OpenAIError
 
-__all__ = ["give_up", "read_lines", "send_batch"]
+__all__ = ["give_up", "send_batch"]
 
 _MAX_WARNINGS = 50
 _BATCH_SECONDS = 26 * 3600.0
@@ -37,18 +36,6 @@ _ENVELOPE_BYTES = 64
 """Generously, what a body has besides its requests."""
 
 log = structlog.get_logger(__name__)
-
-
-async def read_lines(checker: InputChecker, content: bytes) -> AsyncIterator[InputLine]:
-    """Iterate over the lines that are right, letting others run after each."""
-    for number, raw in split_lines(content):
-        line = checker.check(number, raw)
-        if line is not None:
-            yield line
-        if checker.is_hopeless:
-            return
-        await asyncio.sleep(0)
-    checker.finish()
 
 
 async def send_batch(gateway: Gateway, records: BatchRecords, record: BatchRecord) -> BatchRecord:
