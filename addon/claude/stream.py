@@ -8,7 +8,7 @@ import httpx2
 
 from addon.claude.body import UpstreamBrokenError, body_of
 from addon.claude.errors import UNREADABLE
-from addon.wire.event_stream import EVENT_STREAM, read_event_stream
+from addon.claude.event_stream import EVENT_STREAM, read_event_stream
 from addon.wire.header_fields import folded_fields
 from translators.claude_events import Event, MalformedEventError, parse_event
 from translators.errors import translate_error_event

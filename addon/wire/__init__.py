@@ -1,1 +1,1 @@
-"""HTTP as bytes: headers, bodies, frames, and a client's stream. Nothing here knows of OpenAI or Claude."""
+"""HTTP as bytes: headers, bodies, frames, and a client's stream. Of what is said in them it knows nothing."""

@@ -10,8 +10,8 @@ from typing import override
 import httpx2
 import pytest
 
+from addon.claude.event_stream import EVENT_STREAM
 from addon.claude.stream import ClaudeStream
-from addon.wire.event_stream import EVENT_STREAM
 from tests.integration.clouds import chunk_frame
 from translators.claude_events import Event
 
