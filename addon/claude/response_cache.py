@@ -26,11 +26,11 @@ from translators.claude_events import Event
 
 __all__ = [
     "CACHE_HEADER",
-    "Answer",
     "CacheOutcome",
     "CacheUse",
     "CachedAnswer",
     "ResponseCache",
+    "StreamedAnswer",
     "cache_use",
     "name_request",
 ]
@@ -46,7 +46,7 @@ type CacheOutcome = Literal["hit", "shared", "miss"]
 log = structlog.get_logger(__name__)
 
 
-class Answer(Protocol):
+class StreamedAnswer(Protocol):
     """One answer of Claude, streaming."""
 
     @property
@@ -69,7 +69,7 @@ class Answer(Protocol):
         """End the call."""
 
 
-class CachedAnswer(Answer, Protocol):
+class CachedAnswer(StreamedAnswer, Protocol):
     """One that others may have too."""
 
     @property
@@ -126,7 +126,7 @@ class ResponseCache:
         self._kept: TTLCache[str, bytes] = TTLCache(settings.max_bytes, settings.seconds_to_live, getsizeof=len)
         self._under_way: dict[str, _AnswerUnderWay] = {}
 
-    async def answer(self, name: str, ask: Callable[[], Awaitable[Answer]], use: CacheUse) -> CachedAnswer:
+    async def answer(self, name: str, ask: Callable[[], Awaitable[StreamedAnswer]], use: CacheUse) -> CachedAnswer:
         """Find the answer, or have it made.
 
         Args:
@@ -197,14 +197,14 @@ class _AnswerUnderWay:
 
     def __init__(
         self,
-        ask: Callable[[], Awaitable[Answer]],
+        ask: Callable[[], Awaitable[StreamedAnswer]],
         keep: Callable[[Sequence[Event]], Awaitable[None]],
         forget: Callable[["_AnswerUnderWay"], None],
     ) -> None:
         self._ask = ask
         self._keep = keep
         self._forget = forget
-        self.answer: Answer | None = None
+        self.answer: StreamedAnswer | None = None
         self.batches: list[list[Event]] = []
         self.failure: Exception | None = None
         self.done = False

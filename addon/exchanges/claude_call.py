@@ -12,7 +12,14 @@ from addon.access.access import Client
 from addon.claude.body import UpstreamBrokenError
 from addon.claude.client import last_try_of, request_id_of
 from addon.claude.error_frames import let_frames_go
-from addon.claude.response_cache import CACHE_HEADER, Answer, CachedAnswer, CacheOutcome, CacheUse, name_request
+from addon.claude.response_cache import (
+    CACHE_HEADER,
+    CachedAnswer,
+    CacheOutcome,
+    CacheUse,
+    StreamedAnswer,
+    name_request,
+)
 from addon.exchanges.gateway import Gateway
 from addon.observation.figures import Figures
 from translators.backends import ANTHROPIC, parse_target
@@ -252,7 +259,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         self._caller.figures.cache = outcome
         return outcome
 
-    async def _ask(self, params: dict[str, Any]) -> Answer:
+    async def _ask(self, params: dict[str, Any]) -> StreamedAnswer:
         caller = self._caller
         is_first = params is self._request.params
         while True:
@@ -287,7 +294,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
             return self._request.without_strict_tools()
         return await self._revise(self._request, error)
 
-    async def _find(self, params: dict[str, Any]) -> Answer:
+    async def _find(self, params: dict[str, Any]) -> StreamedAnswer:
         """Find an answer that was given before, where that is wanted, or ask for one."""
         caller, body, headers = self._caller, msgspec.json.encode(params), self._request.headers
         gateway = caller.gateway

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from addon.claude.response_cache import Answer, ResponseCache
+from addon.claude.response_cache import ResponseCache, StreamedAnswer
 from addon.configuration.claude_settings import CacheSettings
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
 from translators.errors import OpenAIError
@@ -32,7 +32,7 @@ async def test_a_failure_reaches_each_who_asked_and_nobody_after_them(
 ) -> None:
     asked = 0
 
-    async def ask() -> Answer:
+    async def ask() -> StreamedAnswer:
         nonlocal asked
         asked += 1
         if waits:
