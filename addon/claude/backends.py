@@ -22,9 +22,10 @@ from anthropic import (
 )
 from anthropic._models import FinalRequestOptions
 
-from addon.claude.client import CallObserver, ClaudeClient, MessagesClient, open_transport, timeout_of
+from addon.claude.client import CallObserver, ClaudeClient, MessagesClient
 from addon.claude.event_stream import prime_event_stream
 from addon.claude.sdk import SendsBytes
+from addon.claude.transport import open_transport, timeout_of
 from addon.configuration.claude_settings import ClaudeSettings
 from addon.configuration.settings import Settings, SettingsError
 from translators.backends import ANTHROPIC, BACKENDS, parse_target

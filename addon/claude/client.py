@@ -20,10 +20,11 @@ from addon.claude.batches import ClaudeBatches
 from addon.claude.body import UpstreamBrokenError
 from addon.claude.error_frames import let_frames_go
 from addon.claude.errors import translated_errors
+from addon.claude.failed_try import FailedTryError, last_try_of
 from addon.claude.files import ClaudeFiles
 from addon.claude.sdk import ClaudeSdk, key_headers
 from addon.claude.stream import ClaudeStream
-from addon.claude.transport import ClaudeHttpClient
+from addon.claude.transport import open_transport, timeout_of
 from addon.configuration.claude_settings import ClaudeSettings
 from addon.configuration.settings import Settings
 from translators.errors import OpenAIError, translate_claude_error
@@ -32,18 +33,10 @@ from translators.rate_limit_headers import read_retry_after
 __all__ = [
     "CallObserver",
     "ClaudeClient",
-    "FailedTryError",
     "MessagesClient",
     "MessagesSdk",
-    "is_passing",
-    "last_try_of",
-    "open_transport",
     "request_id_of",
-    "timeout_of",
 ]
-
-_MAX_CONNECTIONS = 10_000
-"""Open calls at once. The limit on clients is the operator's to set, not the transport's."""
 
 _HEADERS = {"accept-encoding": "identity"}
 """A compressed event stream arrives in lumps."""
@@ -287,58 +280,6 @@ class ClaudeClient(MessagesClient):
 
 def _own_key(claude: ClaudeSettings) -> str:
     return (claude.api_key.get_secret_value() if claude.api_key else None) or "simulated"
-
-
-def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.AsyncClient:
-    """Open the connection pool of a backend.
-
-    An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
-    """
-    return ClaudeHttpClient(
-        trust_env=False,
-        proxy=proxy,
-        limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
-        timeout=timeout_of(claude),
-    )
-
-
-def timeout_of(claude: ClaudeSettings) -> httpx2.Timeout:
-    """Return the timeouts of a call. Each answer is streamed: the longest silence counts, not the longest answer."""
-    return httpx2.Timeout(claude.timeout, connect=claude.connect_timeout)
-
-
-def is_passing(error: OpenAIError) -> bool:
-    """Say whether Claude itself failed in a way that passes: overload, a rate limit, silence, out of reach.
-
-    No mistake of the request is, nor a spent budget, nor what the proxy itself refuses (E16).
-    """
-    cause = error.__cause__
-    return isinstance(cause, FailedTryError) and cause.retry_after is not None
-
-
-class FailedTryError(Exception):
-    """One try failed: what an OpenAIError is raised from that says it to the client.
-
-    It does not hold that error in turn: with all that they hold, both would wait for the garbage collector.
-
-    Args:
-        cause: what the SDK raised, or the answer's reader.
-        retry_after: the seconds that were asked for, 0 for ours to choose, None for "not again".
-        request_id: Claude's, if it answered.
-    """
-
-    def __init__(self, cause: Exception | None, retry_after: float | None, request_id: str | None = None) -> None:
-        super().__init__("a try failed")
-        self.__cause__ = cause
-        self.retry_after = retry_after
-        self.request_id = request_id
-        self.retries = 0
-        """How many tries there had been before the last one."""
-
-
-def last_try_of(error: OpenAIError) -> FailedTryError | None:
-    """Find the try that an error of `MessagesClient.stream` came of."""
-    return error.__cause__ if isinstance(error.__cause__, FailedTryError) else None
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

@@ -13,7 +13,7 @@ import aiohttp
 import anthropic
 
 from addon.claude.body import UpstreamBrokenError
-from addon.claude.client import FailedTryError
+from addon.claude.failed_try import FailedTryError
 from translators.errors import OpenAIError
 
 __all__ = ["cause_of"]

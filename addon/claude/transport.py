@@ -17,8 +17,12 @@ from anthropic import DefaultAioHttpClient
 from multidict import CIMultiDict
 
 from addon.claude.body import BODY, ArrivingBody, Passing
+from addon.configuration.claude_settings import ClaudeSettings
 
-__all__ = ["ClaudeHttpClient"]
+__all__ = ["ClaudeHttpClient", "open_transport", "timeout_of"]
+
+_MAX_CONNECTIONS = 10_000
+"""Open calls at once. The limit on clients is the operator's to set, not the transport's."""
 
 
 class _Connection(ResponseHandler):
@@ -148,3 +152,21 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
     transport.get_client = make_adapted_session
     transport.handle_async_request = handle_async_request
     return transport  # type: ignore[no-any-return] # the SDK's own has no types
+
+
+def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.AsyncClient:
+    """Open the connection pool of a backend.
+
+    An environment that sends HTTPS traffic to a proxy must not send ours to ourselves.
+    """
+    return ClaudeHttpClient(
+        trust_env=False,
+        proxy=proxy,
+        limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
+        timeout=timeout_of(claude),
+    )
+
+
+def timeout_of(claude: ClaudeSettings) -> httpx2.Timeout:
+    """Return the timeouts of a call. Each answer is streamed: the longest silence counts, not the longest answer."""
+    return httpx2.Timeout(claude.timeout, connect=claude.connect_timeout)

@@ -10,8 +10,9 @@ import msgspec
 
 from addon.access.access import Client
 from addon.claude.body import UpstreamBrokenError
-from addon.claude.client import last_try_of, request_id_of
+from addon.claude.client import request_id_of
 from addon.claude.error_frames import let_frames_go
+from addon.claude.failed_try import last_try_of
 from addon.claude.response_cache import (
     CACHE_HEADER,
     CachedAnswer,

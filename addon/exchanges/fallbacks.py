@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from addon.claude.client import is_passing
 from addon.claude.error_frames import let_frames_go
+from addon.claude.failed_try import is_passing
 from addon.claude.failure_cause import cause_of
 from addon.exchanges.exchange import Exchange
 from translators.errors import OpenAIError

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from addon.claude.body import UpstreamBrokenError
-from addon.claude.client import FailedTryError
+from addon.claude.failed_try import FailedTryError
 from addon.claude.failure_cause import cause_of
 from translators.errors import OpenAIError
 

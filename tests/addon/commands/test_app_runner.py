@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addon.claude.client import open_transport
+from addon.claude.transport import open_transport
 from addon.commands.app_runner import for_one_app, upstream_mode
 from addon.configuration.settings import load_settings
 from addon.configuration.start_error import StartError
