@@ -9,10 +9,9 @@ This file, `addon.wire.client_stream` and `addon.wire.http1` use mitmproxy's int
 test for each mode.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Protocol, override
+from typing import Protocol, override
 from weakref import WeakSet
 
 from mitmproxy import http
@@ -40,9 +39,8 @@ __all__ = [
     "VIRTUAL_ADDRESS",
     "Exchanges",
     "Receiver",
-    "close_client",
+    "abort_receivers",
     "direct_to_claude",
-    "end_with_its_layers",
     "open_virtual_connections",
     "pin_address",
     "refuse_in_head",
@@ -172,6 +170,12 @@ def open_virtual_connections(context: Context, handler: ConnectionHandler, excha
             outer_layer.connections[server] = stream
 
 
+def abort_receivers(handler: ConnectionHandler, reason: str) -> None:
+    """Tell all receivers of a client's connection that it has left."""
+    for virtual in list(_virtual_connections):
+        virtual.abort_all_of(handler, reason)
+
+
 def _is_virtual(connection: object) -> bool:
     return isinstance(connection, Server) and connection.address == VIRTUAL_ADDRESS
 
@@ -204,57 +208,6 @@ def direct_to_claude(flow: http.HTTPFlow) -> Callable[[], None]:
         request.host, request.port, request.scheme = destination
 
     return restore
-
-
-def close_client(handler: ConnectionHandler) -> None:
-    """Close the socket of a client that has disconnected, where mitmproxy has not.
-
-    Its task for the connection skips that if it is cancelled while it waits for the handler's lock. It comes to that
-    where a client closes its WebSocket and its half of the connection in one breath: its socket would stay open.
-    """
-    client = handler.transports.get(handler.client)
-    if client is not None and client.writer is not None:
-        client.writer.close()
-
-
-def end_with_its_layers(handler: ConnectionHandler, on_failure: Callable[[], None]) -> None:
-    """Have a client's connection end when mitmproxy fails in it. Call it before its first event.
-
-    One of its layers raises something, or mitmproxy itself while it carries out what they want. mitmproxy logs either
-    ("mitmproxy has crashed!") and gives the layers the next event, in whatever state they are: what was about to be
-    done is lost, and clients wait for it until they give up, as long as others are answered.
-
-    Args:
-        handler: the connection's.
-        on_failure: is called when the receivers have been told, and before the connection is closed.
-    """
-    give_to_layers, write_log = handler.layer.handle_event, handler.log
-    has_failed = False
-
-    def close() -> None:
-        client = handler.transports.get(handler.client)
-        if client is not None and client.handler is not None:
-            client.handler.cancel("its layers have failed")  # as mitmproxy ends one that is idle
-
-    def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
-        if has_failed:
-            close()  # the first event comes before there is something to close
-            return
-        yield from give_to_layers(event)
-
-    def log(message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
-        nonlocal has_failed
-        write_log(message, level, exc_info)
-        # The one place that both kinds of failure come to, and nothing else that has it look for the exception.
-        if exc_info is True and not has_failed:
-            has_failed = True
-            for virtual in list(_virtual_connections):
-                virtual.abort_all_of(handler, "mitmproxy has failed")
-            on_failure()
-            close()
-
-    handler.layer.handle_event = handle_event  # type: ignore[method-assign] # mitmproxy makes its handlers by itself
-    handler.log = log  # type: ignore[method-assign] # see above
 
 
 _CONSUME_REQUEST_BODY = HttpStream.state_consume_request_body

@@ -13,6 +13,7 @@ from mitmproxy import connection, ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.flow import Error
 from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.server import ConnectionHandler
 from mitmproxy.utils import asyncio_utils
 
 from addon.access.access import Access, key_file_of
@@ -26,11 +27,11 @@ from addon.exchanges.gateway import Gateway, open_gateway
 from addon.exchanges.run import ExchangeRun, head_too_large
 from addon.interception.beyond_loopback import require_some_key, warn_of_an_open_proxy
 from addon.interception.claiming import claim_flow
+from addon.interception.client_connections import close_client, end_with_its_layers
 from addon.interception.connection import (
     Receiver,
-    close_client,
+    abort_receivers,
     direct_to_claude,
-    end_with_its_layers,
     open_virtual_connections,
 )
 from addon.interception.egress_gate import EgressGate
@@ -204,7 +205,7 @@ class ClaudeProxyAddon:
         """See to it that the connection ends if mitmproxy fails in it."""
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
         if handler is not None:
-            end_with_its_layers(handler, lambda: self._abandon(client))
+            end_with_its_layers(handler, lambda: self._abandon(client, handler))
 
     def client_disconnected(self, client: connection.Client) -> None:
         """See to it that its socket is closed."""
@@ -345,8 +346,9 @@ class ClaudeProxyAddon:
         self._passed.end(flow)
         self._mask_at_the_end(flow, was_claimed=self._exchanges.pop(flow.id, None) is not None)
 
-    def _abandon(self, client: connection.Client) -> None:
-        """Forget the flows of a connection in which mitmproxy has failed: no hook tells of their end."""
+    def _abandon(self, client: connection.Client, handler: ConnectionHandler) -> None:
+        """End the work for a connection in which mitmproxy has failed, and forget its flows: no hook tells of them."""
+        abort_receivers(handler, "mitmproxy has failed")
         for flow in [*(run.exchange.flow for run in self._exchanges.values()), *self._passed]:
             if flow.client_conn is client:
                 flow.error = Error("mitmproxy has failed in this connection")

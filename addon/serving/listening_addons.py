@@ -98,7 +98,7 @@ def _call_hooks_at_once(handler: ConnectionHandler, addons: ListeningAddons) -> 
     A hook that has to wait becomes mitmproxy's task, and so does what comes after the first hooks of an event. What
     mitmproxy itself does besides is for addons that are not here: those that intercept flows, and those that show them.
     Where a layer raises something, the layers behind hooks that are done are not told: their connection ends
-    (`addon.interception.connection.end_with_its_layers`).
+    (`addon.interception.client_connections.end_with_its_layers`).
     """
     give_to_layers = handler.layer.handle_event
     waiting: dict[int, Coroutine[Any, Any, None]] = {}
