@@ -1,3 +1,5 @@
+"""Fixtures for the tests of what operators see."""
+
 import pytest
 
 from addon.observation.metrics_folder import FOLDER_VARIABLE

@@ -1,3 +1,5 @@
+"""The turns of the requests on one WebSocket, with answers that end when they are told to."""
+
 import asyncio
 from collections import Counter
 
