@@ -1,4 +1,4 @@
-"""docs/operations.md names every setting and every metric as the code has it, and the README agrees with it."""
+"""docs/configuration.md names every setting as the code has it, and README.md agrees with it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 
 from addon.configuration.settings import ALL_SETTINGS
 from addon.interception.reload import RELOADABLE
-from addon.observation.metric_table import METRICS
-from addon.observation.tracing import GEN_AI_SCHEMA, SPAN_ATTRIBUTES
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,32 +40,15 @@ def row_of(setting):
 
 
 def test_the_table_of_settings_is_that_of_the_code():
-    _, _, table = (ROOT / "docs/operations.md").read_text().partition("| setting | meaning |")
+    _, _, table = (ROOT / "docs/configuration.md").read_text().partition("| setting | meaning |")
     written = table.partition("\n\n")[0].splitlines()[2:]
     assert written == [row_of(setting) for setting in ALL_SETTINGS]
 
 
-def test_the_table_of_metrics_is_that_of_the_code():
-    _, _, table = (ROOT / "docs/operations.md").read_text().partition("| metric | kind |")
-    rows = []
-    for metric in METRICS:
-        labels = " ".join(f"`{label}`" for label in metric.labels)
-        rows.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
-    assert table.partition("\n\n")[0].splitlines()[2:] == rows
-
-
-def test_the_table_of_attributes_is_that_of_the_code():
-    text = (ROOT / "docs/operations.md").read_text()
-    _, _, table = text.partition("| attribute | meaning |")
-    rows = [f"| `{name}` | {meaning} |" for name, meaning in SPAN_ATTRIBUTES.items()]
-    assert table.partition("\n\n")[0].splitlines()[2:] == rows
-    assert f"version {GEN_AI_SCHEMA.rpartition('/')[2]}" in text
-
-
 def test_the_settings_that_may_change_while_it_runs_are_those_of_the_code():
-    _, _, section = (ROOT / "docs/operations.md").read_text().partition("## Changing settings while it runs")
+    _, _, section = (ROOT / "docs/configuration.md").read_text().partition("## Changing settings while it runs")
     _, _, listed = section.partition("in all workers:")
-    assert re.findall(r"`([a-z_]+\.[a-z_]+)`", listed.partition("Others that differ")[0]) == sorted(RELOADABLE)
+    assert re.findall(r"`([a-z_]+\.[a-z_]+)`", listed.partition("Other settings")[0]) == sorted(RELOADABLE)
     assert {setting.dotted for setting in ALL_SETTINGS} >= RELOADABLE
 
 

@@ -71,5 +71,5 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **made,
         "title": "Configuration of Claude Proxy",
-        "description": "config.json or config.toml; docs/operations.md explains each setting.",
+        "description": "config.json or config.toml; docs/configuration.md explains each setting.",
     }

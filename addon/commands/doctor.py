@@ -94,7 +94,7 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
 
 def check_other_backends(settings: Settings) -> list[Finding]:
     """Look whether the other backends of the settings' models can be asked, as far as that shows without asking."""
-    check, advice = "backend", "docs/operations.md says what each backend needs: Claude at other backends"
+    check, advice = "backend", "docs/configuration.md says what each backend needs: Claude in the clouds"
     try:
         check_backends(settings)
     except SettingsError as error:

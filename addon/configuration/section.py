@@ -2,7 +2,7 @@
 
 The sections are in `claude_settings.py`, `client_settings.py` and `operation_settings.py`. Their order is that of
 `addon.configuration.settings.Settings`, and so is that of the flags, the mitmproxy options and the table in
-docs/operations.md, which are made from them or held to them.
+docs/configuration.md, which are made from them or held to them.
 """
 
 from dataclasses import dataclass

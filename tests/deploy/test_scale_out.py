@@ -39,7 +39,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "sk-free": {"name": "free"},
 }
 LEASE_SECONDS = 30.0
-"""How long the places of a process that died stay taken, as docs/operations.md says."""
+"""How long the places of a process that died stay taken, as docs/access.md says."""
 
 type Stream = openai.AsyncStream[openai.types.chat.ChatCompletionChunk]
 

@@ -192,7 +192,7 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     ("scripts/lock",): Nowhere(
         "asks the package index, and writes into the repository", f"{LOOKED_AT}::test_the_scripts_are_in_order"
     ),
-    # docs/operations.md
+    # docs/configuration.md, docs/operations.md, docs/access.md, docs/monitoring.md and docs/security.md
     ("claude-proxy config check [FILE]",): Here(check_a_file),
     ("claude-proxy config schema",): Here(describe_settings),
     ("pip install '.[bedrock]'",): EXTRAS,
