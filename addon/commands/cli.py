@@ -21,8 +21,8 @@ from addon.serving.serve import END_SIGNALS, STANDALONE_MODE, Serving, serve
 
 __all__ = ["main"]
 
-_CONFDIR_HELP = "folder of the certificate authority (default: ~/.mitmproxy)"
-_CONFIG_HELP = "configuration file, which may say where the keys are"
+_CONFDIR_HELP = "Folder of the certificate authority (default: ~/.mitmproxy)."
+_CONFIG_HELP = "Configuration file, which may say where the keys are."
 _OF_SERVE = frozenset({"access", "metrics", "server"})
 """Sections of settings that have flags of `serve` alone."""
 
@@ -71,71 +71,67 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    serving = commands.add_parser("serve", help="listen as an OpenAI-compatible endpoint", allow_abbrev=False)
+    serving = _add_command(commands, "serve", "answer OpenAI requests at an address of your own, or as a proxy")
     serving.set_defaults(command=_serve)
     _add_setting_flags(serving, "server")
     serving.add_argument(
         "--mode",
         action="append",
         metavar="MODE",
-        help=f"what to listen as, repeatable: {STANDALONE_MODE} (the default), or a mode of mitmproxy's (regular@8080)",
+        help=f"What to listen as, repeatable: {STANDALONE_MODE} (the default), or a mode of mitmproxy (regular@8080).",
     )
     serving.add_argument(
-        "--full", action="store_true", help="with all of mitmproxy's own addons (saving, HAR, proxyauth, ...)"
+        "--full", action="store_true", help="Load all of mitmproxy's own addons (saving flows, HAR, proxyauth, ...)."
     )
     _add_mitmproxy_flags(serving)
 
-    run = commands.add_parser(
+    run = _add_command(
+        commands,
         "run",
-        help="run an app with its OpenAI traffic answered by Claude",
+        "run one app, and let Claude answer its OpenAI requests",
         usage="claude-proxy run [flags] -- CMD [ARG ...]",
-        allow_abbrev=False,
     )
     run.set_defaults(command=_run)
     _add_mitmproxy_flags(run)
-    run.add_argument("app", nargs="+", metavar="CMD", help="the app and its arguments, after --")
+    run.add_argument("app", nargs="+", metavar="CMD", help="The app and its arguments, after --.")
 
-    simulate = commands.add_parser(
-        "simulate", help="listen as a simulated Claude, and nothing else", allow_abbrev=False
-    )
+    simulate = _add_command(commands, "simulate", "start a simulated Claude, without the proxy")
     simulate.set_defaults(command=_simulate)
-    simulate.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    simulate.add_argument("--port", type=int, default=8100, help="port, 0 for a free one (default: %(default)s)")
+    simulate.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: %(default)s).")
+    simulate.add_argument("--port", type=int, default=8100, help="Port; 0 takes a free one (default: %(default)s).")
 
-    doctor = commands.add_parser(
+    doctor = _add_command(
+        commands,
         "doctor",
-        help="check all that the proxy needs, and say what to do",
+        "find out what is wrong with this setup, and what to do about it",
         usage="claude-proxy doctor [flags] [-- CMD [ARG ...]]",
-        allow_abbrev=False,
     )
     doctor.set_defaults(command=_doctor)
-    doctor.add_argument("--json", action="store_true", help="one JSON array instead of lines")
+    doctor.add_argument("--json", action="store_true", help="Print one JSON array instead of lines.")
     doctor.add_argument("--confdir", type=Path, metavar="DIR", help=_CONFDIR_HELP)
-    doctor.add_argument("app", nargs="*", metavar="CMD", help="an app, to see which variables its runtime obeys")
+    doctor.add_argument("app", nargs="*", metavar="CMD", help="An app, to see which variables its runtime obeys.")
 
-    config = commands.add_parser("config", help="show, check or describe the settings", allow_abbrev=False)
+    config = _add_command(commands, "config", "show, check or describe the settings")
     parts = config.add_subparsers(required=True, metavar="show|check|schema")
-    show = parts.add_parser("show", help="every setting and where it comes from, secrets masked", allow_abbrev=False)
+    show = _add_command(parts, "show", "print each setting and where its value comes from, with secrets masked")
     show.set_defaults(command=_show_config)
-    show.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    check = parts.add_parser("check", help="whether the settings can be used, one sentence per problem")
+    show.add_argument("--json", action="store_true", help="Print one JSON object instead of lines.")
+    check = _add_command(parts, "check", "say whether the settings can be used, with one sentence per problem")
     check.set_defaults(command=_check_config)
-    check.add_argument("file", nargs="?", metavar="FILE", help="the configuration file, if not the usual one")
-    schema = parts.add_parser("schema", help="the JSON Schema of a configuration file, for editors")
+    check.add_argument("file", nargs="?", metavar="FILE", help="The configuration file, if not the usual one.")
+    schema = _add_command(parts, "schema", "print the JSON Schema of a configuration file, for editors")
     schema.set_defaults(command=lambda _flags: config_schema())
 
-    exporter = commands.add_parser(
-        "exporter", help="show the metrics of all processes that count in one folder", allow_abbrev=False
-    )
+    exporter = _add_command(commands, "exporter", "show Prometheus the metrics of all processes that share a folder")
     exporter.set_defaults(command=_export)
     known: dict[str, Any] = {"default": argparse.SUPPRESS}
-    for flag, meaning in (("host", "address to listen on"), ("port", "port, 0 for a free one")):
+    for flag, meaning in (("host", "Address to listen on."), ("port", "Port; 0 takes a free one.")):
         exporter.add_argument(f"--{flag}", dest=f"metrics.exporter_{flag}", metavar=flag.upper(), help=meaning, **known)
     exporter.add_argument(
-        "--folder", type=Path, metavar="DIR", help=f"the folder (default: environment variable {FOLDER_VARIABLE})"
+        "--folder", type=Path, metavar="DIR", help=f"The folder (default: that in {FOLDER_VARIABLE})."
     )
 
-    keys = commands.add_parser("keys", help="make, list and revoke the keys of clients", allow_abbrev=False)
+    keys = _add_command(commands, "keys", "make, list and revoke client keys")
     _add_key_commands(keys)
 
     for command in (doctor, show, check):
@@ -145,31 +141,44 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_command[P: argparse.ArgumentParser](
+    commands: "argparse._SubParsersAction[P]", name: str, does: str, usage: str | None = None
+) -> P:
+    """Add a command, which says what it does in the list of commands and in its own help."""
+    return commands.add_parser(
+        name, help=does, description=f"{does[0].upper()}{does[1:]}.", usage=usage, allow_abbrev=False
+    )
+
+
 def _add_key_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add = commands.add_parser("add", help="make a key, and show it this once", allow_abbrev=False)
+    add = _add_command(commands, "add", "make a client key, and print it this once")
     add.set_defaults(command=_keys_add)
-    add.add_argument("name", metavar="NAME", help="what the log and the limits know the client by")
+    add.add_argument("name", metavar="NAME", help="Name of the client in the log and for the limits.")
     for flag, metavar, meaning in (
-        ("--models", "NAMES", "names that the client may ask for: patterns, separated by commas"),
-        ("--requests-per-minute", "N", "its own limit; 0 for none"),
-        ("--burst-size", "N", "requests that may come at once"),
-        ("--tokens-per-minute", "N", "its own limit; 0 for none"),
-        ("--concurrent-requests", "N", "its own limit; 0 for none"),
-        ("--dollars-per-day", "N", "its own limit; 0 for none"),
-        ("--claude-key-variable", "NAME", "environment variable with a key for Claude of its own"),
-        ("--claude-key-file", "FILE", "file with a key for Claude of its own"),
+        ("--models", "NAMES", "Models that the client may ask for: patterns, separated by commas."),
+        ("--requests-per-minute", "N", "Requests a minute, in place of everybody's limit; 0 means no limit."),
+        ("--burst-size", "N", "Requests that may come at once."),
+        ("--tokens-per-minute", "N", "Tokens a minute, in place of everybody's limit; 0 means no limit."),
+        ("--concurrent-requests", "N", "Requests at the same time, in place of everybody's limit; 0 means no limit."),
+        ("--dollars-per-day", "N", "Dollars a day, in place of everybody's limit; 0 means no limit."),
+        (
+            "--claude-key-variable",
+            "NAME",
+            "Environment variable that holds the key for Claude for this client's calls.",
+        ),
+        ("--claude-key-file", "FILE", "File that holds the key for Claude for this client's calls."),
     ):
         add.add_argument(flag, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
     add.add_argument(
         "--cache",
         action=argparse.BooleanOptionalAction,
         default=argparse.SUPPRESS,
-        help="give its answers again, or never, whatever cache.mode says",
+        help="Answer this client from the cache, or never, whatever cache.mode says.",
     )
-    shown = commands.add_parser("list", help="list the keys, without the keys themselves", allow_abbrev=False)
+    shown = _add_command(commands, "list", "list the clients and their limits, without the keys themselves")
     shown.set_defaults(command=_keys_list)
-    revoke = commands.add_parser("revoke", help="let a key in no more", allow_abbrev=False)
+    revoke = _add_command(commands, "revoke", "stop accepting the key of a client")
     revoke.set_defaults(command=_keys_revoke)
     revoke.add_argument("name", metavar="NAME")
     for command in (add, shown, revoke):
@@ -178,7 +187,7 @@ def _add_key_commands(parser: argparse.ArgumentParser) -> None:
 
 def _add_mitmproxy_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confdir", type=Path, metavar="DIR", help=_CONFDIR_HELP)
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of mitmproxy's")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="An option of mitmproxy.")
 
 
 def _add_setting_flags(parser: argparse.ArgumentParser, section: str | None) -> None:
@@ -194,7 +203,7 @@ def _add_setting_flags(parser: argparse.ArgumentParser, section: str | None) -> 
         }
         if setting.names.flag.startswith("--no-"):
             meaning = known["help"]
-            known["help"] = f"do not {meaning[0].lower()}{meaning[1:]}"
+            known["help"] = f"Do not {meaning[0].lower()}{meaning[1:]}"
             parser.add_argument(setting.names.flag, action="store_false", **known)
         elif setting.field.annotation is bool:
             parser.add_argument(setting.names.flag, action="store_true", **known)

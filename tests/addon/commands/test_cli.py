@@ -145,10 +145,11 @@ def test_version_is_that_of_the_package(claude_proxy):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("serve", "--no-exporter do not let `serve` start an exporter"),
+        ("serve", "--no-exporter Do not let `serve` start an exporter"),
         ("serve", "--log-level DEBUG|INFO|WARNING|ERROR|CRITICAL"),
         ("run", "--cache off|asked|on"),
         ("exporter", "[--host HOST] [--port PORT]"),
+        ("exporter", "Show Prometheus the metrics of all processes that share a folder."),
     ],
 )
 def test_help_says_what_a_flag_does_and_takes(capsys, command, said):
