@@ -8,7 +8,7 @@ sys.path.insert(0, str(ROOT))
 
 from translators.chat_completions import parameters as chat_completions
 from translators.completions import parameters as completions
-from translators.parameters import encode_table
+from translators.parameters import encode_summary, encode_table
 from translators.responses import parameters as responses
 
 DOCUMENT = ROOT / "docs" / "compatibility.md"
@@ -21,12 +21,12 @@ END = "<!-- end -->\n"
 
 
 def render(text: str) -> str:
-    """Return the document with each table put between its markers."""
+    """Return the document with each table, and its summary, put between its markers."""
     for name, parameters in TABLES.items():
         begin = f"<!-- {name}: written by scripts/compatibility -->\n"
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(END)
-        text = f"{before}{begin}{encode_table(parameters)}{END}{after}"
+        text = f"{before}{begin}{encode_summary(parameters)}{encode_table(parameters)}{END}{after}"
     return text
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Parameter", "Treatment", "emulated", "encode_table", "ignored", "mapped", "refused"]
+__all__ = ["Parameter", "Treatment", "emulated", "encode_summary", "encode_table", "ignored", "mapped", "refused"]
 
 type Treatment = Literal["mapped", "emulated", "ignored", "refused"]
 """`mapped`: Claude has the same. `emulated`: done by other means. `ignored`: without effect, with a warning.
@@ -37,6 +37,15 @@ def ignored(how: str) -> Parameter:
 def refused(how: str) -> Parameter:
     """Make a row: a 400."""
     return Parameter("refused", how)
+
+
+def encode_summary(parameters: Mapping[str, Parameter]) -> str:
+    """Encode which parameters are refused and which are ignored, as a Markdown list, without parts of parameters."""
+    lines = []
+    for treatment, beginning in (("refused", "Refused, some only with certain values"), ("ignored", "Ignored")):
+        names = [f"`{name}`" for name, each in parameters.items() if each.treatment == treatment and "." not in name]
+        lines.append(f"- {beginning}: {', '.join(names)}")
+    return "\n".join([*lines, "", ""])
 
 
 def encode_table(parameters: Mapping[str, Parameter]) -> str:
