@@ -32,20 +32,20 @@ KNOWN_GAPS: dict[tuple[str, str], str] = {
 }
 """(folder of the client, feature): why it does not work. A gap that closes fails the test, until it is taken out."""
 
-NO_LOOP = "instructor makes objects of one answer, and runs no tools"
-NO_STREAM = "DSPy streams Chat Completions alone"
-NO_TOOLS = "aider calls no tools: its edits are text, in formats of its own"
+NO_LOOP = "instructor makes objects from a single answer, and runs no tools"
+NO_STREAM = "DSPy streams only Chat Completions"
+NO_TOOLS = "aider calls no tools: its edits are text, in its own formats"
 
 CANNOT: dict[tuple[str, str], str] = {
     ("instructor", "chat: tools over three turns"): NO_LOOP,
     ("instructor", "responses: tools over three turns"): NO_LOOP,
-    ("instructor", "responses: parallel tools"): "instructor has a mode for parallel tools in Chat Completions alone",
+    ("instructor", "responses: parallel tools"): "instructor has a mode for parallel tools only in Chat Completions",
     ("dspy", "responses: stream"): NO_STREAM,
     ("dspy", "responses: a stream is left"): NO_STREAM,
-    ("codex", "responses: PDF"): "Codex attaches images alone",
+    ("codex", "responses: PDF"): "Codex attaches only images",
     ("aider", "chat: tools over three turns"): NO_TOOLS,
     ("aider", "chat: parallel tools"): NO_TOOLS,
-    ("aider", "chat: structured output"): "aider asks for none",
+    ("aider", "chat: structured output"): "aider asks for no structured output",
     ("aider", "chat: PDF"): "aider sends a PDF as an image, which OpenAI's API refuses too",
 }
 """(folder of the client, feature of the matrix): why the client has no such thing, so that its program tries none."""
