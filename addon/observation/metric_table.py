@@ -101,21 +101,21 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "counter",
         "claude_proxy_upstream_responses_total",
-        "Answers of Claude to single tries: the status, or timeout, unreachable, broken, error_event.",
+        "Claude's answers to single attempts: the status, or timeout, unreachable, broken, error_event.",
         ("status",),
     ),
     Metric("counter", "claude_proxy_upstream_retries_total", "Calls to Claude that were made again."),
     Metric(
         "counter",
         "claude_proxy_client_disconnects_total",
-        "Clients that left: while they sent the request, while they waited, in the answer.",
+        "Clients that left while they sent the request, while they waited, or during the answer.",
         ("phase",),
     ),
     Metric("counter", "claude_proxy_refused_total", "Requests refused by the proxy itself.", ("reason",)),
     Metric(
         "counter",
         "claude_proxy_fallbacks_total",
-        "Answers of a model of claude.fallbacks, by the status of the failure that it took the place of.",
+        "Answers by a model of claude.fallbacks, by the status of the failure that they replace.",
         ("model", "status"),
     ),
     Metric(
@@ -127,18 +127,18 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "counter",
         "claude_proxy_stream_events_unknown_total",
-        "Events in Claude's streams of a type that this version does not know, and passed over.",
+        "Events in Claude's streams that were skipped, because this version does not know their type.",
     ),
     Metric(
         "counter",
         "claude_proxy_cache_requests_total",
-        "Requests that the cache was asked for: hit, shared with one under way, miss.",
+        "Requests that could be answered from the cache: hit, shared with one under way, miss.",
         ("outcome",),
     ),
     Metric(
         "histogram",
         "claude_proxy_event_loop_lag_seconds",
-        "How much too late the event loop woke, looked at once a second.",
+        "How late the event loop woke up, sampled once a second.",
         (),
         _LAG,
     ),
