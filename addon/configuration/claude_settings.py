@@ -29,26 +29,26 @@ class ClaudeSettings(Section):
         ModelName, Names("CLAUDE_PROXY_DEFAULT_MODEL", "claude_default_model", "--default-model")
     ] = Field(
         default="claude-sonnet-5-5",
-        description="Claude model for every name that no alias covers; one of another backend is named as "
+        description="Claude model for every name that no alias matches. A prefix names another backend: "
         "bedrock:us.anthropic.claude-sonnet-5-5.",
     )
     aliases: Annotated[
         dict[str, ModelName], Names("CLAUDE_PROXY_ALIASES", "claude_aliases"), BeforeValidator(pair_up)
     ] = Field(
         default_factory=dict,
-        description="Which Claude model answers for which name: patterns such as gpt-4o*, the first match wins.",
+        description="Which Claude model answers for which name, by patterns such as gpt-4o*. The first match counts.",
     )
     fallbacks: Annotated[
         tuple[ModelName, ...], Names("CLAUDE_PROXY_FALLBACKS", "claude_fallbacks"), BeforeValidator(split_commas)
     ] = Field(
         default=(),
-        description="Models that are asked one after another where the first is overloaded, limited, silent or out of "
-        "reach.",
+        description="Models to ask one after another when the first is overloaded, over its rate limit, silent or "
+        "out of reach.",
     )
     max_tokens: Annotated[int | None, Names("CLAUDE_PROXY_MAX_TOKENS", "claude_max_tokens")] = Field(
         default=None,
         ge=1,
-        description="Output tokens for requests that ask for no limit; unset means the model's own maximum.",
+        description="Output tokens for requests that set no limit; unset means the model's own maximum.",
     )
     max_tokens_limit: Annotated[int | None, Names("MAX_TOKENS_LIMIT", "claude_max_tokens_limit")] = Field(
         default=None,
@@ -64,15 +64,17 @@ class ClaudeSettings(Section):
         BeforeValidator(lower),
     ] = Field(
         default="asked",
-        description="Show thinking as reasoning_content: to clients that send a reasoning_effort, to all, to none.",
+        description="Who is shown thinking as reasoning_content: clients that send a reasoning_effort, all, or none.",
     )
     upload_files: Annotated[bool, Names("CLAUDE_PROXY_UPLOAD_FILES", "claude_upload_files")] = Field(
         default=True,
-        description="Copy the uploaded files that requests name to Claude's Files API, so that they travel once.",
+        description="Copy uploaded files that requests name to Claude's Files API, so that they are sent only once.",
     )
     proxy: Annotated[
         str | None, Names("CLAUDE_PROXY_EGRESS_PROXY", "claude_proxy"), AfterValidator(lambda v: v and http_url(v))
-    ] = Field(default=None, description="HTTP proxy for the calls to Claude; that of the environment is not used.")
+    ] = Field(
+        default=None, description="HTTP proxy for the calls to Claude. Proxy variables of the environment are not used."
+    )
     timeout: Annotated[Seconds, Names("CLAUDE_PROXY_TIMEOUT", "claude_timeout")] = Field(
         default=600, description="Longest wait for the next piece of Claude's answer, in seconds."
     )
@@ -83,13 +85,15 @@ class ClaudeSettings(Section):
         default=2,
         ge=0,
         le=10,
-        description="Repeated calls after a passing failure, all before the first byte of an answer.",
+        description="How often a call is made again after a passing failure, always before the first byte of an "
+        "answer.",
     )
     retry_after_limit: Annotated[float, Names("CLAUDE_PROXY_RETRY_AFTER_LIMIT", "claude_retry_after_limit")] = Field(
         default=60,
         ge=0,
         allow_inf_nan=False,
-        description="Longest retry-after that is waited for, in seconds; a longer one goes to the client at once.",
+        description="Longest retry-after that the proxy waits for, in seconds. A longer one goes to the client at "
+        "once.",
     )
 
     @property
@@ -115,7 +119,7 @@ class ThinkingSettings(Section):
     memory_size: Annotated[int, Names("CLAUDE_PROXY_THINKING_MEMORY_SIZE", "claude_thinking_memory_size")] = Field(
         default=128 * 1024 * 1024,
         ge=0,
-        description="Memory for the thinking of earlier turns, in bytes, the oldest is forgotten first; 0 keeps none.",
+        description="Memory for the thinking of earlier turns, in bytes; the oldest is dropped first. 0 keeps none.",
     )
     memory_ttl: Annotated[Seconds, Names("CLAUDE_PROXY_THINKING_MEMORY_TTL", "claude_thinking_memory_ttl")] = Field(
         default=3600, description="How long a turn's thinking is remembered, in seconds."
@@ -131,24 +135,27 @@ class CacheSettings(Section):
         BeforeValidator(lower),
     ] = Field(
         default="off",
-        description="Give an answer again for the very same request: never, to requests with the header "
-        "x-claude-proxy-cache: on, or to all without x-claude-proxy-cache: off.",
+        description="When to give an earlier answer to the same request again: never, for requests with the "
+        "header x-claude-proxy-cache: on, or for all without x-claude-proxy-cache: off.",
     )
     backend: Annotated[
         Literal["memory", "store"],
         Names("CLAUDE_PROXY_CACHE_BACKEND", "claude_cache_backend"),
         BeforeValidator(lower),
-    ] = Field(default="memory", description="Where answers are kept: in each process, or in the store, for all.")
+    ] = Field(
+        default="memory",
+        description="Where answers are kept: in the memory of each process, or in the store for all of them.",
+    )
     shared: Annotated[bool, Names("CLAUDE_PROXY_CACHE_SHARED", "claude_cache_shared")] = Field(
-        default=False, description="Give one client the answer that another one got."
+        default=False, description="Let clients get answers that were made for other clients."
     )
     seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_CACHE_TTL", "claude_cache_ttl")] = Field(
-        default=3600, description="How long an answer is given again, in seconds."
+        default=3600, description="How long an answer may be given again, in seconds."
     )
     max_bytes: Annotated[int, Names("CLAUDE_PROXY_CACHE_MAX_BYTES", "claude_cache_max_bytes")] = Field(
         default=64 * 1024 * 1024,
         ge=1024,
-        description="Memory for answers in each process, in bytes: the oldest are forgotten first.",
+        description="Memory for answers in each process, in bytes; the oldest are dropped first.",
     )
     max_answer_bytes: Annotated[int, Names("CLAUDE_PROXY_CACHE_MAX_ANSWER_BYTES", "claude_cache_max_answer_bytes")] = (
         Field(default=4 * 1024 * 1024, ge=1024, description="Largest answer that is kept, in bytes.")

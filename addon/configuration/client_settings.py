@@ -51,7 +51,8 @@ class AccessSettings(Section):
         AfterValidator(unique_keys),
     ] = Field(
         default=(),
-        description="Client keys besides those of the key file, as tables: see Access. In the environment, as JSON.",
+        description="Client keys besides those of the key file, as tables with name and sha256; in the "
+        "environment as JSON.",
     )
     key_file: Annotated[
         Path | None,
@@ -69,7 +70,7 @@ class AccessSettings(Section):
     )
     bring_your_own_key: Annotated[bool, Names("CLAUDE_PROXY_BRING_YOUR_OWN_KEY", "claude_bring_your_own_key")] = Field(
         default=False,
-        description="Let clients send a key for Claude of their own (sk-ant-...), which their calls then use.",
+        description="Let clients send their own key for Claude (sk-ant-...), which their calls then use.",
     )
     proxy_keys: Annotated[bool, Names("CLAUDE_PROXY_PROXY_KEYS", "claude_proxy_keys")] = Field(
         default=False,
@@ -81,39 +82,39 @@ class RateLimitingSettings(Section):
     """How much each client may ask for, and all together. 0 means no limit."""
 
     requests_per_minute: Annotated[int, Names("RATE_LIMIT_REQUESTS", "claude_requests_per_minute")] = Field(
-        default=60, ge=0, description="Requests a minute of one client; 0 means no limit, here and below."
+        default=60, ge=0, description="Requests per minute of one client; 0 means no limit, here and below."
     )
     burst_size: Annotated[int | None, Names("CLAUDE_PROXY_RATE_LIMIT_BURST", "claude_burst_size")] = Field(
-        default=None, ge=1, description="Requests that may come at once; unset means as many as in a minute."
+        default=None, ge=1, description="Requests that a client may send at once; unset means as many as in a minute."
     )
     tokens_per_minute: Annotated[int, Names("CLAUDE_PROXY_TOKENS_PER_MINUTE", "claude_tokens_per_minute")] = Field(
         default=0,
         ge=0,
-        description="Tokens a minute of one client, input and output, charged when an answer has ended.",
+        description="Tokens per minute of one client, input and output, charged when an answer has ended.",
     )
     concurrent_requests: Annotated[int, Names("CLAUDE_PROXY_CONCURRENT_REQUESTS", "claude_concurrent_requests")] = (
         Field(default=0, ge=0, description="Requests of one client that may run at the same time.")
     )
     dollars_per_day: Annotated[float, Names("CLAUDE_PROXY_DOLLARS_PER_DAY", "claude_dollars_per_day")] = Field(
-        default=0, ge=0, allow_inf_nan=False, description="Dollars a day (UTC) of one client, by list prices."
+        default=0, ge=0, allow_inf_nan=False, description="Dollars per day (UTC) of one client, by list prices."
     )
     total_requests_per_minute: Annotated[
         int, Names("CLAUDE_PROXY_TOTAL_REQUESTS_PER_MINUTE", "claude_total_requests_per_minute")
-    ] = Field(default=0, ge=0, description="Requests a minute of all clients together.")
+    ] = Field(default=0, ge=0, description="Requests per minute of all clients together.")
     total_tokens_per_minute: Annotated[
         int, Names("CLAUDE_PROXY_TOTAL_TOKENS_PER_MINUTE", "claude_total_tokens_per_minute")
-    ] = Field(default=0, ge=0, description="Tokens a minute of all clients together.")
+    ] = Field(default=0, ge=0, description="Tokens per minute of all clients together.")
     total_concurrent_requests: Annotated[
         int, Names("CLAUDE_PROXY_TOTAL_CONCURRENT_REQUESTS", "claude_total_concurrent_requests")
     ] = Field(default=0, ge=0, description="Requests of all clients together that may run at the same time.")
     total_dollars_per_day: Annotated[
         float, Names("CLAUDE_PROXY_TOTAL_DOLLARS_PER_DAY", "claude_total_dollars_per_day")
-    ] = Field(default=0, ge=0, allow_inf_nan=False, description="Dollars a day of all clients together.")
+    ] = Field(default=0, ge=0, allow_inf_nan=False, description="Dollars per day of all clients together.")
     redis_url: Annotated[
         SecretStr | None, Names("CLAUDE_PROXY_LIMITS_REDIS_URL"), AfterValidator(lambda v: v and redis_url(v))
     ] = Field(
         default=None,
-        description="Redis in which several processes count together; unset means store.redis_url, and without that "
+        description="Redis where several processes count together; unset means store.redis_url, and without that "
         "each process counts for itself. From the environment or the file only.",
     )
     on_redis_failure: Annotated[
@@ -139,13 +140,15 @@ class InterceptionSettings(Section):
         Literal["pass", "refuse"], Names("CLAUDE_PROXY_UNTRANSLATED", "claude_untranslated"), BeforeValidator(lower)
     ] = Field(
         default="pass",
-        description="Requests to these hosts that have no translation: pass them to the real host, or refuse them.",
+        description="What to do with requests to these hosts that have no translation: pass them to the real "
+        "host, or refuse them.",
     )
     others: Annotated[
         Literal["tunnel", "intercept"], Names("CLAUDE_PROXY_OTHERS", "claude_others"), BeforeValidator(lower)
     ] = Field(
         default="tunnel",
-        description="TLS connections to other hosts: tunnel them as they are, or intercept them for mitmproxy's views.",
+        description="What to do with TLS connections to other hosts: tunnel them as they are, or intercept them "
+        "for mitmproxy's views.",
     )
 
 
@@ -173,17 +176,18 @@ class LimitSettings(Section):
         default=64 * 1024, ge=1024, description="Largest head of a request, in bytes: its first line and its headers."
     )
     max_images: Annotated[int | None, Names("CLAUDE_PROXY_MAX_IMAGES", "claude_max_images")] = Field(
-        default=None, ge=0, description="Most images in one request; unset leaves it to Claude."
+        default=None, ge=0, description="Most images in one request; unset leaves this limit to Claude."
     )
     max_image_bytes: Annotated[int | None, Names("CLAUDE_PROXY_MAX_IMAGE_BYTES", "claude_max_image_bytes")] = Field(
-        default=None, ge=1, description="Largest image, in bytes once decoded; unset leaves it to Claude."
+        default=None, ge=1, description="Largest image, in bytes once decoded; unset leaves this limit to Claude."
     )
     body_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_BODY_SECONDS", "claude_body_seconds")] = Field(
         default=300, description="Longest time that a request's body may take to arrive, in seconds."
     )
     answer_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_ANSWER_SECONDS", "claude_answer_seconds")] = Field(
         default=3600,
-        description="Longest time that an answer may take to its end, in seconds. Of silence, it is claude.timeout.",
+        description="Longest time that an answer may take from start to end, in seconds. Silence is limited by "
+        "claude.timeout.",
     )
 
 
@@ -192,11 +196,12 @@ class StreamSettings(Section):
 
     websocket: Annotated[bool, Names("CLAUDE_PROXY_WEBSOCKET", "claude_websocket")] = Field(
         default=True,
-        description="Serve the Responses API over WebSockets too; if not, their clients are told to use HTTP (426).",
+        description="Serve the Responses API over WebSockets too; otherwise their clients are told to use HTTP (426).",
     )
     keep_alive_seconds: Annotated[Seconds, Names("CLAUDE_PROXY_KEEP_ALIVE_SECONDS", "claude_keep_alive_seconds")] = (
         Field(
             default=10,
-            description="Longest silence in a stream before a comment is sent, on a WebSocket a ping, in seconds.",
+            description="Longest silence in a stream, in seconds, before the proxy sends a comment, or a ping on a "
+            "WebSocket.",
         )
     )

@@ -25,17 +25,21 @@ class ServerSettings(Section):
     )
     huge_pages: Annotated[bool, Names("CLAUDE_PROXY_HUGE_PAGES")] = Field(
         default=True,
-        description="Keep what a process has made at its start in huge pages of memory, where Linux has them.",
+        description="Keep the memory that a process fills at its start in huge pages, where Linux has them.",
     )
     drain_delay: Annotated[float, Names("CLAUDE_PROXY_DRAIN_DELAY")] = Field(
         default=0,
         ge=0,
         allow_inf_nan=False,
-        description="How long `serve` still accepts requests after SIGTERM, not ready any more, in seconds.",
+        description="How long `serve` goes on accepting requests after SIGTERM, while it says that it is not "
+        "ready, in seconds.",
     )
     drain_timeout: Annotated[float, Names("CLAUDE_PROXY_DRAIN_TIMEOUT", "claude_drain_timeout", "--drain-timeout")] = (
         Field(
-            default=10, ge=0, allow_inf_nan=False, description="How long running answers may take to end, in seconds."
+            default=10,
+            ge=0,
+            allow_inf_nan=False,
+            description="How long running answers may take to end when the proxy ends, in seconds.",
         )
     )
 
@@ -47,19 +51,20 @@ class LoggingSettings(Section):
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         Names("LOG_LEVEL", "claude_log_level", "--log-level"),
         BeforeValidator(upper),
-    ] = Field(default="INFO", description="Least level that is logged.")
+    ] = Field(default="INFO", description="Lowest level that is logged.")
     format: Annotated[
         Literal["json", "console"],
         Names("CLAUDE_PROXY_LOG_FORMAT", "claude_log_format", "--log-format"),
         BeforeValidator(lower),
-    ] = Field(default="json", description="One JSON object a line, or text for people.")
+    ] = Field(default="json", description="One JSON object per line, or text for people.")
     content: Annotated[
         Literal["off", "hash", "full"],
         Names("CLAUDE_PROXY_LOG_CONTENT", "claude_log_content"),
         BeforeValidator(lower),
     ] = Field(
         default="off",
-        description="What the log says of prompts and answers: nothing, their length and hash, or all but keys.",
+        description="What the log holds of prompts and answers: nothing, their length and hash, or everything "
+        "except keys.",
     )
 
 
@@ -72,24 +77,24 @@ class StoreSettings(Section):
         AfterValidator(lambda v: v and v.expanduser()),
     ] = Field(
         default=None,
-        description="SQLite file of stored responses and conversations; unset means store.sqlite3 in the user's "
-        "state folder, :memory: keeps them until the end of the process.",
+        description="SQLite file for stored responses and conversations; unset means store.sqlite3 in the user's "
+        "state folder. :memory: keeps them until the process ends.",
     )
     redis_url: Annotated[
         SecretStr | None, Names("CLAUDE_PROXY_REDIS_URL"), AfterValidator(lambda v: v and redis_url(v))
     ] = Field(
         default=None,
-        description="Redis that takes the place of the SQLite file, such as redis://host:6379/0. "
-        "From the environment or the file only, because it may hold a password.",
+        description="Redis to use in place of the SQLite file, such as redis://host:6379/0. From the environment "
+        "or the file only, because it may hold a password.",
     )
     seconds_to_live: Annotated[Seconds, Names("CLAUDE_PROXY_STORE_TTL", "claude_store_ttl")] = Field(
-        default=30 * 24 * 3600, description="How long what is stored is kept after its last use, in seconds."
+        default=30 * 24 * 3600, description="How long stored objects are kept after their last use, in seconds."
     )
     max_bytes: Annotated[int, Names("CLAUDE_PROXY_STORE_MAX_BYTES", "claude_store_max_bytes")] = Field(
         default=1024 * 1024 * 1024,
         ge=1024 * 1024,
-        description="Largest size of the SQLite file, in bytes: the longest unused is forgotten first. "
-        "Redis has a limit of its own, maxmemory.",
+        description="Largest size of the SQLite file, in bytes; what has not been used for longest is dropped "
+        "first. Redis has a limit of its own, maxmemory.",
     )
     secret_file: Annotated[
         Path | None,
@@ -97,8 +102,8 @@ class StoreSettings(Section):
         AfterValidator(lambda v: v and v.expanduser()),
     ] = Field(
         default=None,
-        description="File of the secret that seals encrypted_content, made at first use; unset means a file named "
-        "secret beside the store.",
+        description="File with the secret that seals encrypted_content, made at first use; unset means a file "
+        "named secret beside the store.",
     )
     secret: Annotated[SecretStr | None, Names("CLAUDE_PROXY_SECRET")] = Field(
         default=None,
@@ -132,7 +137,7 @@ class MetricsSettings(Section):
         default=None,
         ge=0,
         le=65535,
-        description="Port on 127.0.0.1 where this one process shows its metrics, for `mitmdump -s`; unset means none, "
+        description="Port on 127.0.0.1 where this process shows its metrics, for `mitmdump -s`; unset means none, "
         "0 takes a free one.",
     )
 

@@ -93,8 +93,8 @@ class Settings(BaseSettings):
     tracing: TracingSettings = TracingSettings()
     other_backends: Annotated[OtherBackendTable, Names("CLAUDE_PROXY_OTHER_BACKENDS")] = Field(
         default_factory=dict,
-        description="Who answers the paths that Claude has no endpoint for, standalone: a table of patterns such as "
-        "/v1/embeddings; in the environment as JSON.",
+        description="Servers for the paths that Claude has no endpoint for, standalone only: a table of patterns "
+        "such as /v1/embeddings; in the environment as JSON.",
     )
 
     @override
