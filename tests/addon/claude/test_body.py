@@ -130,6 +130,21 @@ async def test_what_breaks_is_told_to_the_reader(read_all: ReadAll, broken: list
 
 
 @WAYS
+async def test_closing_the_pool_is_told_to_the_reader_at_once(read_all: ReadAll):
+    pieces: list[bytes] = []
+    async with answering(HEAD, PIECE, 0.05, PIECE) as (client, url), opened(client, url) as response:
+        reading = asyncio.create_task(read_all(response, pieces))
+        await asyncio.sleep(0.2)
+        begun = time.monotonic()
+        await client.aclose()
+        with pytest.raises(UpstreamBrokenError, match="broke") as raised:
+            await asyncio.wait_for(reading, 5)
+        assert time.monotonic() - begun < 0.3
+    assert pieces == [b"hello"] * 2
+    assert "closed by us" in str(raised.value.__cause__)
+
+
+@WAYS
 async def test_what_came_before_a_break_in_one_breath_with_it_is_taken(read_all: ReadAll):
     pieces: list[bytes] = []
     script = [PIECE, 0.1, PIECE + b"no size\r\n"]
