@@ -160,10 +160,10 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
         response: httpx2.Response = await send(request)
-        body: aiohttp.StreamReader = response.stream._aiohttp_response.content  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
-        connection = getattr(body, "_protocol", None)  # none where there is no body
+        answer: aiohttp.ClientResponse = response.stream._aiohttp_response  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
+        connection = getattr(answer.content, "_protocol", None)  # none where there is no body
         if isinstance(connection, _Connection):
-            response.extensions[BODY] = ArrivingBody(body, connection)
+            response.extensions[BODY] = ArrivingBody(answer, connection)
         return response
 
     transport.get_client = make_adapted_session
