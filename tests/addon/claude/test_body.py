@@ -5,14 +5,15 @@ import gzip
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
 
 import httpx2
 import pytest
 
 from addon.claude.body import ArrivingBody, Connection, UpstreamBrokenError, body_of
 from addon.claude.transport import ClaudeHttpClient
+from tests.event_loop_turns import turns_of_the_event_loop
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"5\r\nhello\r\n"
@@ -196,23 +197,6 @@ def is_all_there(response: httpx2.Response) -> bool:
     body = body_of(response)
     assert isinstance(body, ArrivingBody)
     return body._stream.is_eof()
-
-
-@contextmanager
-def turns_of_the_event_loop() -> Iterator[Callable[[], int]]:
-    """Count how often the event loop has looked for what is ready."""
-    loop, turns = asyncio.get_running_loop(), 0
-
-    def turn() -> None:
-        nonlocal turns, handle
-        turns += 1
-        handle = loop.call_soon(turn)
-
-    handle = loop.call_soon(turn)
-    try:
-        yield lambda: turns
-    finally:
-        handle.cancel()
 
 
 async def test_bytes_are_taken_in_the_turn_in_which_they_were_read(monkeypatch: pytest.MonkeyPatch):
