@@ -338,7 +338,11 @@ class _WholeMessages(WebsocketConnection):
 
 
 def _response(status: int, headers: http.Headers) -> http.Response:
-    return http.Response(
+    # Made without `__init__`: it checks the types by errors that hold all frames above, and what is in them, until the
+    # garbage collector finds them.
+    response = object.__new__(http.Response)
+    response.data = object.__new__(http.ResponseData)
+    vars(response.data).update(
         http_version=b"HTTP/1.1",
         status_code=status,
         reason=status_codes.RESPONSES.get(status, "").encode(),
@@ -348,6 +352,7 @@ def _response(status: int, headers: http.Headers) -> http.Response:
         timestamp_start=0.0,
         timestamp_end=None,
     )
+    return response
 
 
 def _is_plain(http_layer: HttpLayer) -> bool:
