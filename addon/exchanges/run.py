@@ -262,8 +262,8 @@ class ExchangeRun:
 def _is_limited(exchange: Exchange) -> bool:
     # What only reads the store asks for nothing that costs: a response in the background may be polled. On a
     # WebSocket each response counts, and not the GET that opened it.
-    endpoint = exchange.claim.endpoint
-    return endpoint not in _ALWAYS_ADMITTED and (exchange.flow.request.method != "GET" or endpoint in _LIMITED_GETS)
+    endpoint, reads = exchange.claim.endpoint, exchange.flow.request.method in {"GET", "HEAD"}
+    return endpoint not in _ALWAYS_ADMITTED and (not reads or endpoint in _LIMITED_GETS)
 
 
 def _is_the_clients(error: OpenAIError, exchange: Exchange) -> bool:
