@@ -47,6 +47,63 @@ async def test_pipelined_requests_are_answered_in_their_order(start_proxy: Proxy
         writer.close()
 
 
+async def test_empty_lines_before_a_request_are_passed_over(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        async with asyncio.timeout(5):
+            writer.write(b"\r\n" + request_bytes("hi") + b"\r\n")  # as old clients send after a body
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+            writer.write(b"\r\n\r\n" + request_bytes("hi"))
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.parametrize("options", ["close", "Close", "CLOSE, TE"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_connection_that_is_to_be_closed_is_closed_after_its_answer(
+    start_proxy: ProxyStarter, options: str, stream: bool
+) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request_bytes("hi", stream=stream, headers=f"connection: {options}\r\n"))
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"0\r\n\r\n" if stream else b"}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST http://x/v1/chat/completions HTTP/1.1",
+        "POST http://api.openai.com/v1/chat/completions HTTP/1.1",
+        "post /v1/chat/completions HTTP/1.1",
+        "POST /v1/chat/completions? HTTP/1.1",
+    ],
+    ids=["absolute", "absolute-of-openai", "lower-case", "empty-query"],
+)
+@pytest.mark.parametrize(
+    "headers",
+    ["", "Accept-Encoding: sdch, identity;q=0\r\n", "Expect: 100-Continue\r\n", "X-Empty:\r\n"],
+    ids=["plain", "encodings", "expectation", "empty-header"],
+)
+async def test_odd_and_legal_requests_are_answered(start_proxy: ProxyStarter, line: str, headers: str) -> None:
+    request = request_bytes("hi", headers=headers).replace(b"POST /v1/chat/completions HTTP/1.1", line.encode())
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request)
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"HTTP/1.1 100 "):
+                head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"content-encoding" not in head.lower()
+
+
 async def test_expect_100_continue_is_met(start_proxy: ProxyStarter) -> None:
     async with start_proxy(REVERSE) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
