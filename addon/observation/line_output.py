@@ -31,7 +31,6 @@ class LineOutput:
         self._stream: object = None
         self._number: int | None = None
         """The descriptor of what may have to be waited for."""
-        self._poll: select.poll | None = None
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
@@ -46,23 +45,17 @@ class LineOutput:
     def write(self, line: str) -> None:
         """Write a line. A reader that has gone away must not break an exchange, and one that hangs not stop it."""
         if self._stream is not sys.stdout:
-            self._look_at(sys.stdout)
-        number, poll = self._number, self._poll
-        if number is None or poll is None:
+            self._stream, self._number = sys.stdout, _number_to_wait_for(sys.stdout)
+        number = self._number
+        if number is None:
             _write(line + "\n")
             return
         encoded = _encoded(line + "\n")
-        if not self._has_writer and len(encoded) <= _AT_ONCE and poll.poll(0):
+        if not self._has_writer and len(encoded) <= _AT_ONCE and _takes_more(number):
             with contextlib.suppress(OSError):
                 os.write(number, encoded)
             return
         self._have_written(number, encoded)
-
-    def _look_at(self, stream: object) -> None:
-        self._stream, self._number, self._poll = stream, _number_to_wait_for(stream), None
-        if self._number is not None:
-            self._poll = select.poll()
-            self._poll.register(self._number, select.POLLOUT)
 
     def _have_written(self, number: int, encoded: bytes) -> None:
         with self._lock:
@@ -74,7 +67,8 @@ class LineOutput:
             if self._has_writer:
                 return
             self._has_writer = True
-        threading.Thread(target=self._write_waiting, args=(number,), name="log", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # at its end Python starts no thread
+            threading.Thread(target=self._write_waiting, args=(number,), name="log", daemon=True).start()
 
     def _write_waiting(self, number: int) -> None:
         while (line := self._next()) is not None:
@@ -99,7 +93,7 @@ class LineOutput:
 
 def _number_to_wait_for(stream: object) -> int | None:
     """Find the descriptor of a stream that may have to be waited for: a file takes everything, or fails."""
-    if not hasattr(select, "poll"):
+    if os.name != "posix":
         return None
     try:
         number = int(stream.fileno())  # type: ignore[attr-defined] # any object may stand there
@@ -107,6 +101,10 @@ def _number_to_wait_for(stream: object) -> int | None:
     except (AttributeError, OSError, ValueError):
         return None
     return None if stat.S_ISREG(mode) else number
+
+
+def _takes_more(number: int) -> bool:
+    return bool(select.select((), (number,), (), 0)[1])
 
 
 def _encoded(text: str) -> bytes:
