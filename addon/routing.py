@@ -162,9 +162,7 @@ _STANDALONE_ONLY: tuple[tuple[str, re.Pattern[str], Endpoint], ...] = (
     ("GET", re.compile(r"/models"), Endpoint.MODELS),
     ("GET", re.compile(r"/models/(?P<name>.+)"), Endpoint.MODEL),
     ("GET", re.compile(r"/health"), Endpoint.HEALTH),
-    ("HEAD", re.compile(r"/health"), Endpoint.HEALTH),
     ("GET", re.compile(r"/health/ready"), Endpoint.READY),
-    ("HEAD", re.compile(r"/health/ready"), Endpoint.READY),
     ("GET", re.compile(r"/metrics"), Endpoint.METRICS),
     *((method, re.compile(path), endpoint) for method, path, endpoint in _STATE_ENDPOINTS),
 )
@@ -216,11 +214,12 @@ class Router:
         if named and (is_anthropic or named[1] == "messages"):
             return Claim(Endpoint.ANTHROPIC)
         endpoints = _ENDPOINTS + (_STANDALONE_ONLY if standalone else ())
+        asked = "GET" if method == "HEAD" else method  # RFC 9110, 9.3.2: the same answer without its content
         # A slash in a name is encoded; one between names, by some servers' reading, may be.
         spellings = (plain, normalise_path(unquote(path))) if "%" in path else (plain,)
         for spelling in spellings:
             for claimed_method, pattern, endpoint in endpoints:
-                if method == claimed_method and (match := pattern.fullmatch(spelling)):
+                if asked == claimed_method and (match := pattern.fullmatch(spelling)):
                     names = {part: unquote(value) for part, value in match.groupdict().items()}
                     return Claim(endpoint, **names)
         # It is forwarded as it is spelled.
@@ -236,11 +235,13 @@ class Router:
 
 
 def _wrong_method(method: str, path: str, allowed: Iterable[str]) -> OpenAIError:
+    named = dict.fromkeys(allowed)
+    also = ("HEAD",) if "GET" in named else ()
     return OpenAIError(
         405,
         f"Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)",
         code="method_not_supported",
-        headers={"allow": ", ".join(dict.fromkeys(allowed))},
+        headers={"allow": ", ".join([*named, *also])},
     )
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol, override
 
 import aiohttp
 import httpx2
+from mitmproxy.utils import asyncio_utils
 
 __all__ = ["BODY", "BROKEN", "AnswerBody", "ArrivingBody", "Passing", "UpstreamBrokenError", "body_of"]
 
@@ -18,6 +20,8 @@ BODY = "claude_proxy.body"
 """Where a response has its `ArrivingBody`, among its extensions."""
 _MOST_BYTES = 16 * 1024
 """Of one read, as the SDK's own: mitmproxy's layers queue what comes at once, past all backpressure."""
+_END_SECONDS = 1.0
+"""How long a body may take to its end once nothing more of it is wanted; then its connection is closed."""
 _MOST_READS = 4
 """In one turn of the event loop: an answer that comes at once must not hold up all others until it is through."""
 
@@ -38,6 +42,13 @@ class AnswerBody:
     @property
     def has_ended(self) -> bool:
         """Whether all of it is read, and its connection in use by others: there is nothing to close."""
+        return False
+
+    def let_end(self) -> bool:
+        """Have the connection free for the next request as soon as the body ends, and closed if that takes too long.
+
+        For a body of which nothing more is wanted. Returns whether that is seen to; if not, close the response.
+        """
         return False
 
     async def _read(self) -> bytes:
@@ -78,14 +89,30 @@ class ArrivingBody(AnswerBody):
     It passes by the four generators of httpx2, the SDK and aiohttp that hand each piece on as it is.
     """
 
-    def __init__(self, stream: aiohttp.StreamReader, connection: Connection) -> None:
-        self._stream = stream
+    def __init__(self, response: aiohttp.ClientResponse, connection: Connection) -> None:
+        self._response = response
+        self._stream = response.content
         self._connection = connection
 
     @property
     @override
     def has_ended(self) -> bool:
         return self._stream.at_eof()
+
+    @override
+    def let_end(self) -> bool:
+        asyncio_utils.create_task(self._drop_rest(), name="rest of an answer", keep_ref=True)
+        return True
+
+    async def _drop_rest(self) -> None:
+        try:
+            with suppress(TimeoutError, *BROKEN):
+                async with asyncio.timeout(_END_SECONDS):
+                    while await self._stream.read(_MOST_BYTES):
+                        pass
+        finally:
+            if not self._stream.is_eof():  # else aiohttp has freed the connection
+                self._response.close()
 
     @override
     async def _read(self) -> bytes:

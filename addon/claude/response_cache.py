@@ -45,6 +45,9 @@ type CacheOutcome = Literal["hit", "shared", "miss"]
 
 log = structlog.get_logger(__name__)
 
+_MOST_EVENTS = 64
+"""Of an answer that is there already, in one turn of the event loop: about as many as a large read brings."""
+
 
 class StreamedAnswer(Protocol):
     """One answer of Claude, streaming."""
@@ -112,6 +115,18 @@ _decoder = msgspec.json.Decoder(_KeptAnswer)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+class _Turns:
+    """Turns of the event loop for those who have much to take at once: one of them in each, however many they are."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    async def next(self) -> None:
+        """Wait for a turn that is this one's alone."""
+        async with self._lock:
+            await asyncio.sleep(0)
+
+
 class ResponseCache:
     """Whole answers by the name of their request, forgotten after a time or when there are too many.
 
@@ -125,6 +140,7 @@ class ResponseCache:
         self._store = store if settings.backend == "store" else None
         self._kept: TTLCache[str, bytes] = TTLCache(settings.max_bytes, settings.seconds_to_live, getsizeof=len)
         self._under_way: dict[str, _AnswerUnderWay] = {}
+        self._turns = _Turns()
 
     async def answer(self, name: str, ask: Callable[[], Awaitable[StreamedAnswer]], use: CacheUse) -> CachedAnswer:
         """Find the answer, or have it made.
@@ -140,10 +156,11 @@ class ResponseCache:
         if use == "on":
             encoded = await self._load(name)
             if encoded is not None:
-                return _GivenAgain(_decoder.decode(encoded).events)
+                await self._turns.next()
+                return _GivenAgain(_decoder.decode(encoded).events, self._turns)
             if (under_way := self._under_way.get(name)) is not None:
                 return await under_way.follow()
-        made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), partial(self._forget, name))
+        made = _AnswerUnderWay(ask, lambda events: self._keep(name, events), partial(self._forget, name), self._turns)
         self._under_way[name] = made
         made.begin()
         return await made.follow()
@@ -182,11 +199,16 @@ class _GivenAgain:
     retries = 0
     outcome: CacheOutcome = "hit"
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], turns: _Turns) -> None:
         self._events = events
+        self._turns = turns
 
     async def pass_on(self, take: TakeEvents) -> None:
-        await take(self._events)
+        for start in range(0, len(self._events), _MOST_EVENTS):
+            if start:
+                await self._turns.next()
+            if not await take(self._events[start : start + _MOST_EVENTS]):
+                return
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -200,12 +222,14 @@ class _AnswerUnderWay:
         ask: Callable[[], Awaitable[StreamedAnswer]],
         keep: Callable[[Sequence[Event]], Awaitable[None]],
         forget: Callable[["_AnswerUnderWay"], None],
+        turns: _Turns,
     ) -> None:
         self._ask = ask
         self._keep = keep
         self._forget = forget
+        self.turns = turns
         self.answer: StreamedAnswer | None = None
-        self.batches: list[list[Event]] = []
+        self.events: list[Event] = []
         self.failure: Exception | None = None
         self.done = False
         self.paid = False
@@ -243,7 +267,7 @@ class _AnswerUnderWay:
     @property
     def is_whole(self) -> bool:
         """Whether Claude has said all of it."""
-        return bool(self.batches) and self.batches[-1][-1].type == "message_stop"
+        return bool(self.events) and self.events[-1].type == "message_stop"
 
     async def leave(self, followed: "_Followed") -> None:
         """Note that one who follows does not any more."""
@@ -269,12 +293,12 @@ class _AnswerUnderWay:
             self.done = True
             if self.failure is None and self.is_whole:
                 with contextlib.suppress(asyncio.CancelledError):
-                    await self._keep([event for events in self.batches for event in events])
+                    await self._keep(self.events)
             self._forget(self)
             self._wake()
 
     async def _add(self, events: list[Event]) -> bool:
-        self.batches.append(events)
+        self.events += events
         self._wake()
         return True
 
@@ -315,9 +339,11 @@ class _Followed:
     async def pass_on(self, take: TakeEvents) -> None:
         under_way = self._under_way
         while True:
-            if self._read < len(under_way.batches):
-                self._read += 1
-                if not await take(under_way.batches[self._read - 1]):
+            if len(under_way.events) - self._read > _MOST_EVENTS:
+                await under_way.turns.next()
+            if events := under_way.events[self._read : self._read + _MOST_EVENTS]:
+                self._read += len(events)
+                if not await take(events):
                     return
             elif under_way.failure is not None:
                 raise under_way.failure
@@ -332,7 +358,7 @@ class _Followed:
             return
         under_way, outcome = self._under_way, self.outcome
         if outcome == "miss":
-            has_all = self._read == len(under_way.batches) and (under_way.done or under_way.is_whole)
+            has_all = self._read == len(under_way.events) and (under_way.done or under_way.is_whole)
             under_way.paid = has_all or len(under_way.followers) == 1
         self._settled = "miss" if outcome == "miss" and under_way.paid else "shared"
         await under_way.leave(self)

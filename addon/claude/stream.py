@@ -35,6 +35,8 @@ class ClaudeStream:
         self._unreadable: Exception | None = None
         """What came after the events that could be read."""
         self._first: list[Event] = []
+        self._is_whole = False
+        """The last event has been taken: all else of the body holds nothing."""
         self.retries = 0
 
     async def read_first(self) -> None:
@@ -56,29 +58,37 @@ class ClaudeStream:
             raise translate_error_event(error)
 
     async def pass_on(self, take: TakeEvents) -> None:
-        """Give the events to `take` as they come, until it wants no more or the answer ends.
+        """Give the events to `take` as they come, until it wants no more or has the last one.
+
+        Nobody waits for the end of the body, which may come late or never.
 
         Raises:
             UpstreamBrokenError: the connection broke, or brought what is no event.
             Exception: what `take` raises.
         """
         first, self._first = self._first, []
-        if not await take(first):
+        if not await self._give(first, take):
             return
         self._require_readable()
         if self._frames is None:
             await self._body.pass_on(partial(self._take_chunk, take))
             return
         async for events in self._frames:
-            if not await take(events):
+            if not await self._give(events, take):
                 return
 
     async def _take_chunk(self, take: TakeEvents, chunk: bytes) -> bool:
         events = self._parse(chunk)
-        if events and not await take(events):
+        if events and not await self._give(events, take):
             return False
         self._require_readable()
         return True
+
+    async def _give(self, events: list[Event], take: TakeEvents) -> bool:
+        """Give events away; return whether more are wanted, and may come."""
+        wants_more = await take(events)
+        self._is_whole = events[-1].type == "message_stop"
+        return wants_more and not self._is_whole
 
     def _parse(self, chunk: bytes) -> list[Event]:
         events: list[Event] = []
@@ -114,5 +124,5 @@ class ClaudeStream:
         """End the call; Claude stops generating when its answer is not yet complete."""
         if self._frames is not None:
             await self._frames.aclose()  # it has this
-        if not self._body.has_ended:
+        if not self._body.has_ended and not (self._is_whole and self._body.let_end()):
             await self._response.aclose()

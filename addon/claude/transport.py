@@ -2,7 +2,8 @@
 
 Where the framing of a chunked answer is broken in the middle, aiohttp's compiled parser (3.14) closes the connection,
 stops its timers and tells whoever waits for the next answer. Nobody tells the one who reads this answer, and it would
-be waited for without end. https://github.com/aio-libs/aiohttp, `client_proto.py`: `ResponseHandler.data_received`.
+be waited for without end. So it would where the pool is closed while an answer is read.
+https://github.com/aio-libs/aiohttp, `client_proto.py`: `ResponseHandler.data_received`, `close` and `abort`.
 """
 
 import asyncio
@@ -68,9 +69,25 @@ class _Connection(ResponseHandler):
             self.passing.go_on()  # with what came before: a body that has failed gives nothing away
         body = self._payload
         super().set_exception(exc, *cause)
+        told = exc if isinstance(exc, aiohttp.ClientError) else None  # silence, for one
+        self._break(body, told or aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
+
+    @override
+    def close(self) -> None:
+        body = self._payload
+        super().close()
+        self._break(body, aiohttp.ClientConnectionError("closed by us"))
+
+    @override
+    def abort(self) -> None:
+        body = self._payload
+        super().abort()
+        self._break(body, aiohttp.ClientConnectionError("closed by us"))
+
+    def _break(self, body: aiohttp.StreamReader | None, error: aiohttp.ClientError, *cause: Any) -> None:
+        """Tell the reader of an answer that nothing more of it comes."""
         if body is not None and not body.is_eof() and body.exception() is None:
-            told = exc if isinstance(exc, aiohttp.ClientError) else None  # silence, for one
-            body.set_exception(told or aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
+            body.set_exception(error, *cause)
         if self.passing is not None:
             self.passing.go_on()
 
@@ -143,10 +160,10 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
 
     async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
         response: httpx2.Response = await send(request)
-        body: aiohttp.StreamReader = response.stream._aiohttp_response.content  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
-        connection = getattr(body, "_protocol", None)  # none where there is no body
+        answer: aiohttp.ClientResponse = response.stream._aiohttp_response  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
+        connection = getattr(answer.content, "_protocol", None)  # none where there is no body
         if isinstance(connection, _Connection):
-            response.extensions[BODY] = ArrivingBody(body, connection)
+            response.extensions[BODY] = ArrivingBody(answer, connection)
         return response
 
     transport.get_client = make_adapted_session

@@ -221,9 +221,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         try:
             await answer.pass_on(self._send_on)
         except UpstreamBrokenError as error:
-            # What breaks after the last event takes nothing away.
-            if not (self._stream.completed or self._stream.paused):
-                raise _cut_off(str(error)) from error
+            raise _cut_off(str(error)) from error
         finally:
             await answer.close()
             if self._cached is not None:

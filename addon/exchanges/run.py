@@ -79,6 +79,7 @@ class ExchangeRun:
         else:
             loop = asyncio.get_running_loop()
             self._body_timer = loop.call_later(limits.body_seconds, self._refuse, _too_slow(limits.body_seconds))
+            exchange.gateway.on_drain.add(self._refuse_while_draining)
 
     def receive_data(self, data: bytes) -> None:
         """Take a part of the body; refuse the body once it is too large."""
@@ -98,7 +99,7 @@ class ExchangeRun:
     def receive_end(self) -> None:
         """Answer the request, which is complete."""
         exchange = self.exchange
-        self._stop_body_timer()
+        self._wait_for_no_more()
         if exchange.request_stream is not None:
             exchange.request_stream.end()
         elif not self._refused:
@@ -111,7 +112,7 @@ class ExchangeRun:
 
     def receive_abort(self, reason: str) -> None:
         """Stop all work: the client has left."""
-        self._stop_body_timer()
+        self._wait_for_no_more()
         if self.exchange.upgraded is not None:
             self.exchange.upgraded.receive_abort()
         elif self._task is None:
@@ -130,17 +131,22 @@ class ExchangeRun:
         self.exchange.client_side = client
         self.exchange.gateway.metrics.observe_start(self.exchange.claim.endpoint)
 
-    def _stop_body_timer(self) -> None:
+    def _wait_for_no_more(self) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
+            self.exchange.gateway.on_drain.discard(self._refuse_while_draining)
+
+    def _refuse_while_draining(self) -> None:
+        """Tell a client that is still sending: nothing waits for the rest of its request."""
+        self._refuse(_shutting_down(self.exchange))
 
     def _refuse(self, error: OpenAIError) -> None:
         # The client's HTTP library reads the answer when it has sent the body: what still comes is read and thrown
         # away.
         self._refused = True
         self._received.clear()
-        self._stop_body_timer()
+        self._wait_for_no_more()
 
         async def refuse(_exchange: Exchange) -> None:
             raise error
@@ -262,8 +268,8 @@ class ExchangeRun:
 def _is_limited(exchange: Exchange) -> bool:
     # What only reads the store asks for nothing that costs: a response in the background may be polled. On a
     # WebSocket each response counts, and not the GET that opened it.
-    endpoint = exchange.claim.endpoint
-    return endpoint not in _ALWAYS_ADMITTED and (exchange.flow.request.method != "GET" or endpoint in _LIMITED_GETS)
+    endpoint, reads = exchange.claim.endpoint, exchange.flow.request.method in {"GET", "HEAD"}
+    return endpoint not in _ALWAYS_ADMITTED and (not reads or endpoint in _LIMITED_GETS)
 
 
 def _is_the_clients(error: OpenAIError, exchange: Exchange) -> bool:
@@ -292,8 +298,12 @@ def _too_slow(seconds: float) -> OpenAIError:
 
 
 async def _refuse_draining(exchange: Exchange) -> None:
+    raise _shutting_down(exchange)
+
+
+def _shutting_down(exchange: Exchange) -> OpenAIError:
     headers = {"retry-after": "1"}
     if exchange.flow.request.http_version.startswith("HTTP/1"):
         # The next try must find another process. HTTP/2 forbids the header.
         headers["connection"] = "close"
-    raise OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)
+    return OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)

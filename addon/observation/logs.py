@@ -7,7 +7,6 @@ Inside mitmproxy's console interface the screen is taken, so our events go to it
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, override
 import msgspec
 import structlog
 
+from addon.observation.line_output import LineOutput
 from addon.observation.redaction import redact
 
 if TYPE_CHECKING:
@@ -103,16 +103,11 @@ def _final_processors(format: str) -> list[Processor]:  # noqa: A002 - the setti
     return [structlog.processors.format_exc_info, redact, *renderers]
 
 
-def _write_line(text: str) -> None:
-    """Write to standard output. A reader that has gone away must not break an exchange."""
-    with contextlib.suppress(OSError, ValueError):
-        try:
-            sys.stdout.write(text + "\n")
-        except UnicodeEncodeError:
-            # A code page of Windows, a lone surrogate in a path: nobody must be able to keep out of the log.
-            encoding = sys.stdout.encoding or "ascii"
-            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        sys.stdout.flush()
+def _tell_lost(lines: int) -> None:
+    structlog.get_logger(__name__).warning("log_lines_lost", lines=lines)
+
+
+_output = LineOutput(_tell_lost)
 
 
 class _StandardOutput:
@@ -123,7 +118,7 @@ class _StandardOutput:
 
     def msg(self, message: str) -> None:
         """Write one line, whole and at once."""
-        _write_line(message)
+        _output.write(message)
 
     debug = info = warning = error = critical = exception = fatal = log = msg
 
@@ -146,7 +141,7 @@ class _StructuredHandler(logging.StreamHandler[Any]):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        _write_line(self.format(record))
+        _output.write(self.format(record))
 
 
 def _configure_standard_library(threshold: int, format: str) -> None:  # noqa: A002 - the setting is called logging.format

@@ -115,7 +115,7 @@ class ClientStream:
         )
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]], data: bytes, *, http_version: str) -> None:
-        """Send the headers of a streamed response together with its first bytes.
+        """Send the headers of a streamed response together with its first bytes. To HEAD, the headers alone.
 
         An HTTP/1.1 stream is chunked unless the headers say its length, an HTTP/1.0 one ends with the connection,
         HTTP/2 frames by itself.
@@ -127,6 +127,7 @@ class ClientStream:
             headers = [*headers, (b"transfer-encoding", b"chunked")]
             self._is_chunked = True
         begun = ResponseHeaders(self._stream_id, _response(status, http.Headers(headers)))
+        data = b"" if self._is_head else data
         self._join_head(data)
         # An empty chunk would be the last one.
         await self._deliver(begun, *([ResponseData(self._stream_id, data)] if data else []))
@@ -136,12 +137,12 @@ class ClientStream:
             self._http1.data_follows = True
 
     async def write(self, data: bytes) -> None:
-        """Send the next bytes of a streamed response, or frames of a WebSocket.
+        """Send the next bytes of a streamed response, or frames of a WebSocket. To HEAD, nothing.
 
         Raises:
             ClientGoneError: the client has left.
         """
-        if not data:
+        if not data or self._is_head:
             return
         if self._passes_frames:
             await self._pass_frames(data)
@@ -338,7 +339,11 @@ class _WholeMessages(WebsocketConnection):
 
 
 def _response(status: int, headers: http.Headers) -> http.Response:
-    return http.Response(
+    # Made without `__init__`: it checks the types by errors that hold all frames above, and what is in them, until the
+    # garbage collector finds them.
+    response = object.__new__(http.Response)
+    response.data = object.__new__(http.ResponseData)
+    vars(response.data).update(
         http_version=b"HTTP/1.1",
         status_code=status,
         reason=status_codes.RESPONSES.get(status, "").encode(),
@@ -348,6 +353,7 @@ def _response(status: int, headers: http.Headers) -> http.Response:
         timestamp_start=0.0,
         timestamp_end=None,
     )
+    return response
 
 
 def _is_plain(http_layer: HttpLayer) -> bool:

@@ -14,8 +14,8 @@ from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1, is_h3_alpn
-from mitmproxy.proxy.layers.http._base import HttpEvent
-from mitmproxy.proxy.layers.http._events import ResponseHeaders
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.server import ConnectionHandler
 
@@ -26,6 +26,9 @@ __all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "bound_http1", "limit_requ
 
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one connection, besides a head: a body is read as it comes, and counts by itself."""
+
+_MOST_EMPTY_LINES = 8
+"""That are passed over in what comes at once."""
 
 
 class BoundedHttp1Server(Http1Server):
@@ -66,6 +69,18 @@ class BoundedHttp1Server(Http1Server):
             self._head = b""
 
     @override
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        # RFC 9112, 2.2: empty lines before a request are passed over. By itself mitmproxy waits for more after each.
+        for _line in range(_MOST_EMPTY_LINES):
+            before = len(self.buf)
+            for command in super().read_headers(event):
+                if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
+                    _lower_connection_options(command.event.request.headers)
+                yield command
+            if self.request is not None or self.state != self.read_headers or not 0 < len(self.buf) < before:
+                return
+
+    @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         waits = isinstance(event, events.DataReceived) and self.state in (self.read_body, self.wait)
         if not waits or len(self.buf) <= MOST_UNREAD_BYTES:
@@ -76,6 +91,13 @@ class BoundedHttp1Server(Http1Server):
             transport = self._handler.transports.get(self.conn)
             if transport and transport.writer:
                 transport.writer.close()
+
+
+def _lower_connection_options(headers: http.Headers) -> None:
+    # RFC 9110, 7.6.1: their case says nothing. mitmproxy knows `close` alone.
+    options = headers.get("connection")
+    if options is not None and not options.islower():
+        headers["connection"] = options.lower()
 
 
 class ChunksWithoutTrailers(ChunkedReader):

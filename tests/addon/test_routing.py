@@ -115,10 +115,11 @@ def test_other_paths_of_our_hosts_go_by_the_policy_and_standalone_end_in_404(met
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/chat/completions", "POST, GET"),
+        ("PUT", "/v1/chat/completions", "POST, GET, HEAD"),
         ("GET", "/v1/completions", "POST"),
-        ("POST", "/v1/models", "GET"),
-        ("PATCH", "/v1/chat%2Fcompletions/chatcmpl_1", "GET, POST, DELETE"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("HEAD", "/v1/completions", "POST"),
+        ("PATCH", "/v1/chat%2Fcompletions/chatcmpl_1", "GET, POST, DELETE, HEAD"),
     ],
 )
 def test_a_path_that_is_served_says_405_to_another_method_and_which_there_are(

@@ -54,6 +54,13 @@ def test_curl_gets_the_models(way: Way) -> None:
     assert json.loads(answer)["object"] == "list"
 
 
+@pytest.mark.parametrize("http", ["--http1.1", "--http2"])
+def test_curl_gets_the_head_of_an_answer(way: Way, http: str) -> None:
+    head, _, status = way.curl("/models", "--head", http).stdout.rpartition(b"\n")
+    assert status == b"200"
+    assert b"content-type: application/json" in head.lower()
+
+
 BROKEN = {
     "no_json": b"{not json",
     "nothing": b"",
@@ -298,7 +305,7 @@ def test_json_in_utf_16_is_no_json(proxy: ProxyProcess) -> None:
 def test_other_methods_of_a_served_path_are_told_those_that_there_are(proxy: ProxyProcess, method: str) -> None:
     with proxy.way("base_url").http() as http:
         response = http.request(method, "/chat/completions")
-    assert (response.status_code, response.headers["allow"]) == (405, "POST, GET")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST, GET, HEAD")
     assert response.json()["error"]["type"] == "invalid_request_error"
 
 

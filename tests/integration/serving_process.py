@@ -64,9 +64,12 @@ class ServingProcess:
 
 @contextlib.asynccontextmanager
 async def serving_process(
-    claude_url: str, folder: Path, *arguments: str, **environment: str
+    claude_url: str, folder: Path, *arguments: str, log_to: int | None = None, **environment: str
 ) -> AsyncIterator[ServingProcess]:
-    """Start one, whose state is in the folder unless the environment says otherwise."""
+    """Start one, whose state is in the folder unless the environment says otherwise.
+
+    Its log goes to a file in there, or to the descriptor `log_to`.
+    """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     given = {
         "PYTHONPATH": str(ROOT),
@@ -80,7 +83,11 @@ async def serving_process(
     log = folder / f"{uuid.uuid4().hex}.log"
     with log.open("wb") as stdout:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=folder, env=inherited | given, stdout=stdout, stderr=asyncio.subprocess.PIPE
+            *command,
+            cwd=folder,
+            env=inherited | given,
+            stdout=stdout if log_to is None else log_to,
+            stderr=asyncio.subprocess.PIPE,
         )
     try:
         assert process.stderr is not None

@@ -157,6 +157,42 @@ async def test_a_second_signal_does_not_wait(connect: Connect, tmp_path: Path) -
             assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
 
 
+async def test_a_client_in_the_middle_of_its_request_is_told_at_once(connect: Connect, tmp_path: Path) -> None:
+    async with raw_upstream(endless) as upstream, serving_process(upstream.base_url, tmp_path) as proxy:
+        client = await connect(proxy.port)
+        client.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
+        await asyncio.sleep(0.2)
+        proxy.process.send_signal(signal.SIGTERM)
+        told = await asyncio.wait_for(client.reader.read(), 20)
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in told
+        assert b"shutting_down" in told
+        assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+        [exchange] = proxy.events("exchange")
+        assert (exchange["status"], exchange["code"]) == (503, "shutting_down")
+        assert upstream.calls == []
+
+
+async def test_settings_that_are_read_again_and_again_disturb_no_answer(connect: Connect, tmp_path: Path) -> None:
+    async def slow(call: Call) -> None:
+        await call.send(begun_answer("Once"))
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            await call.send(text_delta(" more"))
+        await call.send(message_end())
+
+    async with raw_upstream(slow) as upstream, serving_process(upstream.base_url, tmp_path) as proxy:
+        client = await connect(proxy.port)
+        client.ask()
+        await client.reader.readuntil(b"Once")
+        for _ in range(20):
+            proxy.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.05)
+        answer = await asyncio.wait_for(client.reader.readuntil(b"data: [DONE]"), 20)
+        assert answer.count(b" more") == 20
+        await proxy.event("settings_reloaded")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, tmp_path: Path, workers: int) -> None:
     goes_on = asyncio.Event()

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from mitmproxy import http
 
 from addon.configuration.settings import load_settings
 from addon.exchanges.exchange import Exchange
@@ -68,12 +67,6 @@ async def goes_on(call: Call) -> None:
     await call.send(EVENTS_HEAD + message_start() + text_delta("Once"))
 
 
-@pytest.fixture(autouse=True)
-def without_type_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in `claude-proxy`: in mitmdump the checks of mitmproxy raise errors that hold frames themselves."""
-    monkeypatch.setattr(http.MessageData, "__post_init__", lambda _message: None)
-
-
 @pytest.fixture
 def no_garbage_collector() -> Iterator[None]:
     gc.collect()
@@ -91,14 +84,15 @@ async def upstream(request: pytest.FixtureRequest) -> AsyncIterator[RawUpstream]
         yield running
 
 
-@pytest.fixture(params=["off", "on"], ids=["without-cache", "with-cache"])
+@pytest.fixture(params=[("off", True), ("on", False)], ids=["without-cache-as-in-mitmdump", "with-cache"])
 async def proxy(
     start_proxy: ProxyStarter, upstream: RawUpstream, request: pytest.FixtureRequest
 ) -> AsyncIterator[RunningProxy]:
     claude = {"api_key": "k", "base_url": upstream.base_url, "max_retries": 1, "fallbacks": ["claude-haiku-5-5"]}
     limits = {"max_request_bytes": 2 * len(TEXT)}
-    sections = {"claude": claude, "limits": limits, "store": {"path": ":memory:"}, "cache": {"mode": request.param}}
-    async with start_proxy(REVERSE, settings=load_settings(sections), keeps_bodies=False) as running:
+    cache, keeps_bodies = request.param
+    sections = {"claude": claude, "limits": limits, "store": {"path": ":memory:"}, "cache": {"mode": cache}}
+    async with start_proxy(REVERSE, settings=load_settings(sections), keeps_bodies=keeps_bodies) as running:
         yield running
 
 

@@ -47,6 +47,63 @@ async def test_pipelined_requests_are_answered_in_their_order(start_proxy: Proxy
         writer.close()
 
 
+async def test_empty_lines_before_a_request_are_passed_over(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        async with asyncio.timeout(5):
+            writer.write(b"\r\n" + request_bytes("hi") + b"\r\n")  # as old clients send after a body
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+            writer.write(b"\r\n\r\n" + request_bytes("hi"))
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.parametrize("options", ["close", "Close", "CLOSE, TE"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_connection_that_is_to_be_closed_is_closed_after_its_answer(
+    start_proxy: ProxyStarter, options: str, stream: bool
+) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request_bytes("hi", stream=stream, headers=f"connection: {options}\r\n"))
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"0\r\n\r\n" if stream else b"}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST http://x/v1/chat/completions HTTP/1.1",
+        "POST http://api.openai.com/v1/chat/completions HTTP/1.1",
+        "post /v1/chat/completions HTTP/1.1",
+        "POST /v1/chat/completions? HTTP/1.1",
+    ],
+    ids=["absolute", "absolute-of-openai", "lower-case", "empty-query"],
+)
+@pytest.mark.parametrize(
+    "headers",
+    ["", "Accept-Encoding: sdch, identity;q=0\r\n", "Expect: 100-Continue\r\n", "X-Empty:\r\n"],
+    ids=["plain", "encodings", "expectation", "empty-header"],
+)
+async def test_odd_and_legal_requests_are_answered(start_proxy: ProxyStarter, line: str, headers: str) -> None:
+    request = request_bytes("hi", headers=headers).replace(b"POST /v1/chat/completions HTTP/1.1", line.encode())
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request)
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"HTTP/1.1 100 "):
+                head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"content-encoding" not in head.lower()
+
+
 async def test_expect_100_continue_is_met(start_proxy: ProxyStarter) -> None:
     async with start_proxy(REVERSE) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
@@ -101,7 +158,7 @@ async def test_a_refused_head_request_has_no_body_that_the_next_answer_could_be_
 ) -> None:
     async with start_proxy(REVERSE) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.write(b"HEAD /v1/completions HTTP/1.1\r\nhost: x\r\n\r\nGET /health HTTP/1.1\r\nhost: x\r\n\r\n")
         async with asyncio.timeout(5):
             refused = await reader.readuntil(b"\r\n\r\n")
             assert refused.startswith(b"HTTP/1.1 405")
@@ -120,14 +177,62 @@ async def test_head_of_health_is_answered_as_get_is_without_the_body(
     async with start_proxy(REVERSE) as proxy:
         if leaving:
             proxy.addon.announce_end()
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\nGET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-        async with asyncio.timeout(5):
-            told = await reader.readuntil(b"\r\n\r\n")
-            head, _ = await read_response(reader)
-        writer.close()
+        told, head = await heads_of(proxy.port, path)
     assert (ready if path.endswith("ready") else b" 200 ") in told.partition(b"\r\n")[0]
     assert comparable(told) == comparable(head)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/models", b"200"),
+        ("/v1/models/gpt-4o", b"200"),
+        ("/v1/files", b"200"),
+        ("/v1/files/file-none", b"404"),
+        ("/v1/responses", b"405"),
+    ],
+)
+async def test_head_is_answered_as_get_is_without_the_body(start_proxy: ProxyStarter, path: str, status: bytes) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        told, head = await heads_of(proxy.port, path)
+    assert told.split()[1] == status
+    assert comparable(told) == comparable(head)
+
+
+async def test_head_of_metrics_has_no_body(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        told, head = await heads_of(proxy.port, "/metrics")
+    assert told.split()[1] == head.split()[1] == b"200"
+    assert b"content-type: text/plain; version=0.0.4" in told
+
+
+async def test_head_of_a_files_content_says_its_length_and_nothing_more(start_proxy: ProxyStarter) -> None:
+    form = (
+        b'--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+        b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    )
+    form += bytes(300_000) + b"\r\n--x--\r\n"
+    upload = b"POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=x\r\n"
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(upload + b"content-length: %d\r\n\r\n" % len(form) + form)
+        async with asyncio.timeout(5):
+            _, file = await read_response(reader)
+        writer.close()
+        told, head = await heads_of(proxy.port, f"/v1/files/{json.loads(file)['id']}/content")
+    assert b"content-length: 300000" in told
+    assert comparable(told) == comparable(head)
+
+
+async def heads_of(port: int, path: str) -> tuple[bytes, bytes]:
+    """Ask HEAD and GET of a path on one connection: what came of a body would be taken for the second head."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\nGET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        told = await reader.readuntil(b"\r\n\r\n")
+        head, _ = await read_response(reader)
+    writer.close()
+    return told, head
 
 
 def comparable(head: bytes) -> list[bytes]:

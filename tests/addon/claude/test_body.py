@@ -5,14 +5,15 @@ import gzip
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
 
 import httpx2
 import pytest
 
 from addon.claude.body import ArrivingBody, Connection, UpstreamBrokenError, body_of
 from addon.claude.transport import ClaudeHttpClient
+from tests.event_loop_turns import turns_of_the_event_loop
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"5\r\nhello\r\n"
@@ -130,6 +131,21 @@ async def test_what_breaks_is_told_to_the_reader(read_all: ReadAll, broken: list
 
 
 @WAYS
+async def test_closing_the_pool_is_told_to_the_reader_at_once(read_all: ReadAll):
+    pieces: list[bytes] = []
+    async with answering(HEAD, PIECE, 0.05, PIECE) as (client, url), opened(client, url) as response:
+        reading = asyncio.create_task(read_all(response, pieces))
+        await asyncio.sleep(0.2)
+        begun = time.monotonic()
+        await client.aclose()
+        with pytest.raises(UpstreamBrokenError, match="broke") as raised:
+            await asyncio.wait_for(reading, 5)
+        assert time.monotonic() - begun < 0.3
+    assert pieces == [b"hello"] * 2
+    assert "closed by us" in str(raised.value.__cause__)
+
+
+@WAYS
 async def test_what_came_before_a_break_in_one_breath_with_it_is_taken(read_all: ReadAll):
     pieces: list[bytes] = []
     script = [PIECE, 0.1, PIECE + b"no size\r\n"]
@@ -181,23 +197,6 @@ def is_all_there(response: httpx2.Response) -> bool:
     body = body_of(response)
     assert isinstance(body, ArrivingBody)
     return body._stream.is_eof()
-
-
-@contextmanager
-def turns_of_the_event_loop() -> Iterator[Callable[[], int]]:
-    """Count how often the event loop has looked for what is ready."""
-    loop, turns = asyncio.get_running_loop(), 0
-
-    def turn() -> None:
-        nonlocal turns, handle
-        turns += 1
-        handle = loop.call_soon(turn)
-
-    handle = loop.call_soon(turn)
-    try:
-        yield lambda: turns
-    finally:
-        handle.cancel()
 
 
 async def test_bytes_are_taken_in_the_turn_in_which_they_were_read(monkeypatch: pytest.MonkeyPatch):

@@ -1,12 +1,17 @@
-"""An answer that is made for the cache ends for all who follow it, however it ends."""
+"""An answer that is made for the cache ends for all who follow it, however it ends, and holds nobody else up."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 
 from addon.claude.response_cache import ResponseCache, StreamedAnswer
+from addon.claude.stream import TakeEvents
 from addon.configuration.claude_settings import CacheSettings
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
+from tests.event_loop_turns import turns_of_the_event_loop
+from translators.claude_events import Event
 from translators.errors import OpenAIError
 
 
@@ -46,3 +51,61 @@ async def test_a_failure_reaches_each_who_asked_and_nobody_after_them(
         with pytest.raises(type(failure)):
             await cache.answer("same", ask, "on")
     assert asked == asked_by_both + 1
+
+
+class _LongAnswer:
+    """One whose events are there at once, but for the last, for which it waits."""
+
+    headers: Mapping[str, str] = {}
+    retries = 0
+
+    def __init__(self, events: list[Event], end: asyncio.Event) -> None:
+        self._events = events
+        self._end = end
+
+    async def pass_on(self, take: TakeEvents) -> None:
+        await take(self._events[:-1])
+        await self._end.wait()
+        await take(self._events[-1:])
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["under_way", "kept"])
+async def test_those_who_come_late_take_a_long_answer_in_turns_with_all_others(
+    cache: ResponseCache, is_kept: bool
+) -> None:
+    followers = 50
+    events = [Event("content_block_delta", index=0)] * 5000 + [Event("message_stop")]
+    end = asyncio.Event()
+    taken: list[list[Event]] = [[] for _ in range(followers)]
+    taken_in: Counter[int] = Counter()
+
+    async def ask() -> StreamedAnswer:
+        return _LongAnswer(events, end)
+
+    async def follow(number: int) -> None:
+        async def take(some: list[Event]) -> bool:
+            taken_in[turns()] += len(some)
+            taken[number] += some
+            if len(taken[number]) == len(events) - 1:
+                end.set()
+            return True
+
+        answer = await cache.answer("same", ask, "on")
+        await answer.pass_on(take)
+        await answer.close()
+
+    if is_kept:
+        end.set()
+        with turns_of_the_event_loop() as turns:
+            await follow(0)
+        taken[0].clear()
+    taken_in.clear()
+    with turns_of_the_event_loop() as turns:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            for number in range(followers):
+                group.create_task(follow(number))
+    assert [each == events for each in taken] == [True] * followers
+    assert max(taken_in.values()) <= 200

@@ -1,0 +1,122 @@
+"""Lines for standard output that nobody waits for: a pipe that is full, because its reader hangs, stops no answer."""
+
+import contextlib
+import os
+import select
+import stat
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["LineOutput"]
+
+_MOST_WAITING = 1024 * 1024
+"""Bytes of lines that may wait for a reader; what comes then is lost, and how much is told."""
+_AT_ONCE = select.PIPE_BUF if hasattr(select, "PIPE_BUF") else 512
+"""Bytes that a pipe takes at once if it takes any."""
+
+
+class LineOutput:
+    """Writes lines to standard output, wherever that points at the moment.
+
+    A line goes out in the call that writes it, where that waits for nothing; else a thread waits.
+
+    Args:
+        on_lost: told, once the reader reads again, how many lines it does not get.
+    """
+
+    def __init__(self, on_lost: Callable[[int], None]) -> None:
+        self._on_lost = on_lost
+        self._stream: object = None
+        self._number: int | None = None
+        """The descriptor of what may have to be waited for."""
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: deque[bytes] = deque()
+        self._size = 0
+        self._lost = 0
+        self._has_writer = False
+
+    def write(self, line: str) -> None:
+        """Write a line. A reader that has gone away must not break an exchange, and one that hangs not stop it."""
+        if self._stream is not sys.stdout:
+            self._stream, self._number = sys.stdout, _number_to_wait_for(sys.stdout)
+        number = self._number
+        if number is None:
+            _write(line + "\n")
+            return
+        encoded = _encoded(line + "\n")
+        if not self._has_writer and len(encoded) <= _AT_ONCE and _takes_more(number):
+            with contextlib.suppress(OSError):
+                os.write(number, encoded)
+            return
+        self._have_written(number, encoded)
+
+    def _have_written(self, number: int, encoded: bytes) -> None:
+        with self._lock:
+            if self._size + len(encoded) > _MOST_WAITING:
+                self._lost += 1
+                return
+            self._lines.append(encoded)
+            self._size += len(encoded)
+            if self._has_writer:
+                return
+            self._has_writer = True
+        with contextlib.suppress(RuntimeError):  # at its end Python starts no thread
+            threading.Thread(target=self._write_waiting, args=(number,), name="log", daemon=True).start()
+
+    def _write_waiting(self, number: int) -> None:
+        while (line := self._next()) is not None:
+            # Not through `sys.stdout`, whose lock would be held at the end of the process.
+            with contextlib.suppress(OSError):
+                while line:
+                    line = line[os.write(number, line) :]
+
+    def _next(self) -> bytes | None:
+        with self._lock:
+            lost, self._lost = (self._lost, 0) if not self._lines else (0, self._lost)
+        if lost:
+            self._on_lost(lost)
+        with self._lock:
+            if not self._lines:
+                self._has_writer = False
+                return None
+            line = self._lines.popleft()
+            self._size -= len(line)
+            return line
+
+
+def _number_to_wait_for(stream: object) -> int | None:
+    """Find the descriptor of a stream that may have to be waited for: a file takes everything, or fails."""
+    if os.name != "posix":
+        return None
+    try:
+        number = int(stream.fileno())  # type: ignore[attr-defined] # any object may stand there
+        mode = os.fstat(number).st_mode
+    except (AttributeError, OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else number
+
+
+def _takes_more(number: int) -> bool:
+    return bool(select.select((), (number,), (), 0)[1])
+
+
+def _encoded(text: str) -> bytes:
+    # A code page of Windows, a lone surrogate in a path: nobody must be able to keep out of the log.
+    return text.encode(sys.stdout.encoding or "ascii", "backslashreplace")
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:
+            encoding = sys.stdout.encoding or "ascii"
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
