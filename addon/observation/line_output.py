@@ -9,6 +9,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+if sys.platform != "win32":
+    import fcntl
+
 __all__ = ["LineOutput"]
 
 _MOST_WAITING = 1024 * 1024
@@ -31,6 +34,8 @@ class LineOutput:
         self._stream: object = None
         self._number: int | None = None
         """The descriptor of what may have to be waited for."""
+        self._turn: int | None = None
+        """The descriptor of a file that whoever writes has locked, where processes write to the same pipe."""
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
@@ -42,6 +47,10 @@ class LineOutput:
         self._lost = 0
         self._has_writer = False
 
+    def share(self) -> None:
+        """Take turns with the processes that are forked from now on: a pipe mixes lines of more than 4 KiB (Linux)."""
+        self._turn = os.memfd_create("log")
+
     def write(self, line: str) -> None:
         """Write a line. A reader that has gone away must not break an exchange, and one that hangs not stop it."""
         if self._stream is not sys.stdout:
@@ -51,11 +60,36 @@ class LineOutput:
             _write(line + "\n")
             return
         encoded = _encoded(line + "\n")
-        if not self._has_writer and len(encoded) <= _AT_ONCE and _takes_more(number):
+        if self._has_writer or len(encoded) > _AT_ONCE or not self._write_at_once(number, encoded):
+            self._have_written(number, encoded)
+
+    def _write_at_once(self, number: int, encoded: bytes) -> bool:
+        """Write if nobody has to be waited for; return whether that was so."""
+        if not self._take_turn(waits=False):
+            return False
+        try:
+            if not _takes_more(number):
+                return False
             with contextlib.suppress(OSError):
                 os.write(number, encoded)
-            return
-        self._have_written(number, encoded)
+            return True
+        finally:
+            self._end_turn()
+
+    def _take_turn(self, *, waits: bool) -> bool:
+        if self._turn is None:
+            return True
+        try:
+            # Of a process: whoever dies has ended its turn.
+            fcntl.lockf(self._turn, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return waits  # for want of locks a line may be mixed, but is not lost
+        return True
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self._turn, fcntl.LOCK_UN)
 
     def _have_written(self, number: int, encoded: bytes) -> None:
         with self._lock:
@@ -73,9 +107,11 @@ class LineOutput:
     def _write_waiting(self, number: int) -> None:
         while (line := self._next()) is not None:
             # Not through `sys.stdout`, whose lock would be held at the end of the process.
+            self._take_turn(waits=True)
             with contextlib.suppress(OSError):
                 while line:
                     line = line[os.write(number, line) :]
+            self._end_turn()
 
     def _next(self) -> bytes | None:
         with self._lock:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["CONNECTION_LOGGERS", "NOISY_LOGGERS", "configure_logging"]
+__all__ = ["CONNECTION_LOGGERS", "NOISY_LOGGERS", "configure_logging", "share_log"]
 
 NOISY_LOGGERS = (
     *("aiohttp", "anthropic", "asyncio", "boto3", "botocore", "google.auth", "hpack"),
@@ -67,6 +67,11 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002 - the sett
         # Options may change while the proxy runs, and a cached logger would keep the old level.
         cache_logger_on_first_use=False,
     )
+
+
+def share_log() -> None:
+    """Have the processes that are forked from now on write their lines one after the other."""
+    _output.share()
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

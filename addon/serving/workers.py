@@ -29,7 +29,7 @@ from mitmproxy.options import CONF_BASENAME, Options
 from addon.configuration.settings import Settings
 from addon.configuration.start_error import StartError
 from addon.interception.reload import Reloader
-from addon.observation.logs import configure_logging
+from addon.observation.logs import configure_logging, share_log
 from addon.serving.listening import Listener, Listening, open_sockets
 from addon.serving.serve import END_SIGNALS, Serving, announce, reload_signals
 from addon.serving.worker import Apply, Failed, Order, Ready, Stop, encode_order, serve_as_worker
@@ -110,6 +110,7 @@ class Workers:
             StartError: the workers cannot start.
         """
         status = 0
+        share_log()
         # What is here already is never collected, so that its memory stays shared.
         gc.freeze()
         with _received_signals() as received:
