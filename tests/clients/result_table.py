@@ -1,4 +1,4 @@
-"""The tables of foreign clients in docs/clients.md: what a run of their programs reported."""
+"""The tables of foreign clients in docs/compatibility.md: what a run of their programs reported."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from tests.clients.client_program import Client
 from tests.clients.matrix import FEATURES, apis_of, reason_against, ways_of
 from tests.contract.proxy_process import ROOT
 
-DOCUMENT = ROOT / "docs" / "clients.md"
+DOCUMENT = ROOT / "docs" / "compatibility.md"
 MATRIX = "clients"
 BEYOND = "what else the clients do"
 WAYS = {"base_url": "base URL", "https_proxy": "proxy"}

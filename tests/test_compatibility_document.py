@@ -1,4 +1,4 @@
-"""The tables of foreign clients in docs/clients.md are of the catalogue's clients, versions, cells and gaps."""
+"""The tables of foreign clients in docs/compatibility.md are of the catalogue's clients, versions, cells and gaps."""
 
 from tests.clients.catalogue import CANNOT, CLIENTS, KNOWN_GAPS
 from tests.clients.matrix import FEATURES, ways_of
