@@ -8,6 +8,7 @@ import base64
 import inspect
 import itertools
 import json
+import os
 import sys
 import traceback
 import uuid
@@ -96,7 +97,11 @@ def report(name: str, error: str | None = None) -> None:
 
 
 def run_features() -> None:
-    """Run all, or those whose name holds the first argument."""
+    """Run all, or those whose name holds the first argument, and end the process, which returns 0 whatever they found.
+
+    It does not wait for the threads that a client left behind: one of DSPy's, whose stream was left, may wait for ever
+    for a loop that is closed.
+    """
     with asyncio.Runner() as runner:  # clients keep their connections, which belong to one loop
         for name, function in _features:
             if len(sys.argv) > 1 and sys.argv[1] not in name:
@@ -110,3 +115,6 @@ def run_features() -> None:
                 report(name, traceback.format_exc())
             else:
                 report(name)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
