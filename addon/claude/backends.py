@@ -5,35 +5,22 @@ backend lacks is in `translators.backends`: a request comes here already as its 
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, override
-
-import httpx2
-import msgspec
-import structlog
-from anthropic import (
-    AsyncAnthropicAWS,
-    AsyncAnthropicBedrock,
-    AsyncAnthropicBedrockMantle,
-    AsyncAnthropicFoundry,
-    AsyncAnthropicGoogleCloud,
-    AsyncAnthropicVertex,
-)
-from anthropic._models import FinalRequestOptions
+from typing import TYPE_CHECKING, Any
 
 from addon.claude.client import CallObserver, ClaudeClient, MessagesClient
 from addon.claude.event_stream import prime_event_stream
-from addon.claude.sdk import SendsBytes
 from addon.claude.transport import open_transport, timeout_of
 from addon.configuration.claude_settings import ClaudeSettings
 from addon.configuration.settings import Settings, SettingsError
 from translators.backends import ANTHROPIC, BACKENDS, parse_target
 from translators.errors import OpenAIError
 
-__all__ = ["ClaudeBackends", "check_backends"]
+if TYPE_CHECKING:
+    from addon.claude.backend_sdks import BackendSdkClient
 
-log = structlog.get_logger(__name__)
+__all__ = ["ClaudeBackends", "check_backends"]
 
 _NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -45,88 +32,6 @@ _NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The module that signs the requests, and the extra that it comes with."""
-
-
-class BackendSdk(SendsBytes):
-    """Takes requests whose bytes are ready.
-
-    The SDK's clients for other backends rewrite the body, so it is decoded for them: the shortest way is Claude's own.
-    """
-
-    async def post_bytes(
-        self,
-        path: str,
-        body: bytes,
-        headers: Mapping[str, str],
-        api_key: str | None = None,  # noqa: ARG002 - clients bring keys for Claude's own API, for no cloud
-    ) -> httpx2.Response:
-        """Send one request, once; return its successful response, whose body is still to be read and closed.
-
-        Raises:
-            OpenAIError: 401, there are no credentials to sign it with.
-            anthropic.APIStatusError: Claude refused.
-            anthropic.APIConnectionError: the backend is out of reach, or too slow (`APITimeoutError`).
-        """
-        params = msgspec.json.decode(body, type=dict[str, Any])
-        params["model"] = parse_target(params["model"]).model
-        options = FinalRequestOptions.construct(method="post", url=path, headers=dict(headers), json_data=params)
-        try:
-            request = self._build_request(await self._prepare_options(options))
-        except Exception as error:
-            raise _no_credentials(error) from error
-        return await self._send_for_success(request)
-
-    @override
-    async def _prepare_request(self, request: httpx2.Request) -> None:
-        try:
-            await super()._prepare_request(request)
-        except Exception as error:
-            raise _no_credentials(error) from error
-
-
-def _no_credentials(error: Exception) -> OpenAIError:
-    """Make the error for a request that cannot be signed: boto3's, google-auth's or the SDK's reason is for the log."""
-    log.error("no_credentials", error=type(error).__name__, detail=str(error)[:300])
-    message = "Incorrect API key: this proxy has no valid credentials for the backend that it uses."
-    return OpenAIError(401, message, code="invalid_api_key")
-
-
-class BedrockSdk(BackendSdk, AsyncAnthropicBedrock):
-    """Amazon Bedrock by InvokeModel, whose answers come in frames of Amazon's own."""
-
-
-class BedrockMantleSdk(BackendSdk, AsyncAnthropicBedrockMantle):
-    """Amazon Bedrock by Claude's own Messages API."""
-
-
-class VertexSdk(BackendSdk, AsyncAnthropicVertex):
-    """Google Vertex AI."""
-
-
-class FoundrySdk(BackendSdk, AsyncAnthropicFoundry):
-    """Microsoft Foundry."""
-
-
-class AwsSdk(BackendSdk, AsyncAnthropicAWS):
-    """Claude Platform on AWS."""
-
-
-class GoogleCloudSdk(BackendSdk, AsyncAnthropicGoogleCloud):
-    """Claude on Google Cloud, which Anthropic runs."""
-
-
-type _Sdk = BedrockSdk | BedrockMantleSdk | VertexSdk | FoundrySdk | AwsSdk | GoogleCloudSdk
-
-_CLIENTS: Mapping[str, Callable[..., _Sdk]] = MappingProxyType(
-    {
-        "bedrock": BedrockSdk,
-        "bedrock-mantle": BedrockMantleSdk,
-        "vertex": VertexSdk,
-        "foundry": FoundrySdk,
-        "aws": AwsSdk,
-        "google-cloud": GoogleCloudSdk,
-    }
-)
 
 
 class ClaudeBackends:
@@ -192,6 +97,8 @@ def check_backends(settings: Settings) -> None:
 
 
 def _problem(name: str, claude: ClaudeSettings) -> str | None:
+    from addon.claude.backend_sdks import VertexSdk  # noqa: PLC0415 - see `_open_sdk`
+
     module, extra = _NEEDS.get(name, (None, None))
     if module is not None and not _is_installed(module):
         return f"{BACKENDS[name].title} ({name}:) needs more packages: install claude-proxy[{extra}]."
@@ -211,8 +118,10 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _open_sdk(name: str, claude: ClaudeSettings) -> _Sdk:
-    return _CLIENTS[name](
+def _open_sdk(name: str, claude: ClaudeSettings) -> "BackendSdkClient":
+    from addon.claude.backend_sdks import BACKEND_SDKS  # noqa: PLC0415 - 20 MiB, for those who name a cloud
+
+    return BACKEND_SDKS[name](
         max_retries=0,
         open_telemetry=False,
         timeout=timeout_of(claude),
