@@ -164,7 +164,4 @@ def standard_suite(kind: str) -> None:
     report(f"{kind}: standard suite", None if passed >= PASSING else f"only {passed} passed")
 
 
-run_features()
-if len(sys.argv) == 1:
-    standard_suite("chat")
-    standard_suite("responses")
+run_features(lambda: standard_suite("chat"), lambda: standard_suite("responses"))

@@ -96,11 +96,14 @@ def report(name: str, error: str | None = None) -> None:
     print(MARK + json.dumps({"feature": name, "error": error}), flush=True)
 
 
-def run_features() -> None:
+def run_features(*more: Callable[[], None]) -> None:
     """Run all, or those whose name holds the first argument, and end the process, which returns 0 whatever they found.
 
     It does not wait for the threads that a client left behind: one of DSPy's, whose stream was left, may wait for ever
     for a loop that is closed.
+
+    Args:
+        more: is run after all features, and reports for itself.
     """
     with asyncio.Runner() as runner:  # clients keep their connections, which belong to one loop
         for name, function in _features:
@@ -115,6 +118,9 @@ def run_features() -> None:
                 report(name, traceback.format_exc())
             else:
                 report(name)
+    if len(sys.argv) == 1:
+        for run in more:
+            run()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
