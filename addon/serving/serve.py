@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from addon.configuration.settings import Settings
-from addon.observation.exporter_process import exporter_beside
+from addon.observation.exporter_process import ExporterBeside, exporter_beside
 from addon.serving.systemd import tell_systemd
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
     Raises:
         StartError: it cannot start.
     """
-    with exporter_beside(settings.metrics):
+    with exporter_beside(settings.metrics) as exporter:
         from addon.observation.logs import configure_logging
         from addon.serving.listening import SHARES_PORTS, STANDALONE
 
@@ -62,17 +62,19 @@ def serve(settings: Settings, serving: Serving, reread: Callable[[], Settings]) 
         if settings.server.workers > 1 and SHARES_PORTS:
             from addon.serving.workers import Workers
 
-            return Workers(settings, serving, reread).run()
+            return Workers(settings, serving, reread, exporter).run()
         if settings.server.workers > 1:
             print(
                 f"claude-proxy: server.workers is {settings.server.workers}, but one process serves: this system "
                 "cannot deal the connections to one port out to several.",
                 file=sys.stderr,
             )
-        return _serve_alone(settings, serving, reread)
+        return _serve_alone(settings, serving, reread, exporter)
 
 
-def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Settings]) -> int:
+def _serve_alone(
+    settings: Settings, serving: Serving, reread: Callable[[], Settings], exporter: ExporterBeside | None
+) -> int:
     from addon.interception.reload import Reloader
     from addon.serving.event_loop import run_in_event_loop
     from addon.serving.listening import open_sockets
@@ -85,6 +87,8 @@ def _serve_alone(settings: Settings, serving: Serving, reread: Callable[[], Sett
             settings, listening, full=serving.full, confdir=serving.confdir, more_options=serving.more_options
         )
         reloader = Reloader(settings, reread, master.proxy.apply)
+        if exporter is not None:
+            _watch(exporter)
         with _signals(master, reloader):
             running = asyncio.create_task(master.run())
             await ready_or_ended(master, running)
@@ -116,6 +120,18 @@ def _signals(master: "ProxyMaster", reloader: "Reloader") -> contextlib.Abstract
         stopping.append(asyncio.create_task(master.stop(*wait)))
 
     return call_on_signals([*END_SIGNALS, *reload_signals()], on_signal)
+
+
+def _watch(exporter: ExporterBeside) -> None:
+    """Have it begun again when it ends, for as long as the event loop runs."""
+    loop = asyncio.get_running_loop()
+
+    def on_end() -> None:
+        loop.remove_reader(exporter)
+        if exporter.begin_again():
+            loop.add_reader(exporter, on_end)
+
+    loop.add_reader(exporter, on_end)
 
 
 def reload_signals() -> Sequence[signal.Signals]:

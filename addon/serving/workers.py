@@ -29,6 +29,7 @@ from mitmproxy.options import CONF_BASENAME, Options
 from addon.configuration.settings import Settings
 from addon.configuration.start_error import StartError
 from addon.interception.reload import Reloader
+from addon.observation.exporter_process import ExporterBeside
 from addon.observation.logs import configure_logging, share_log
 from addon.serving.listening import Listener, Listening, open_sockets
 from addon.serving.serve import END_SIGNALS, Serving, announce, reload_signals
@@ -79,12 +80,19 @@ class Workers:
         settings: checked: they have a key.
         serving: where and how to serve.
         reread: reads the settings again from where they came from.
+        exporter: is begun again when it ends.
 
     Raises:
         StartError: an address cannot be taken, or a mode or the store cannot be shared.
     """
 
-    def __init__(self, settings: Settings, serving: Serving, reread: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        serving: Serving,
+        reread: Callable[[], Settings],
+        exporter: ExporterBeside | None = None,
+    ) -> None:
         if settings.store.redis_url is None and str(settings.store.path) == IN_MEMORY:
             raise StartError(["store.path is :memory:, which several workers cannot share: name a file, or Redis."])
         settings = settings.model_copy(update={"store": share_secret(settings.store)})
@@ -95,6 +103,7 @@ class Workers:
         first = open_sockets(serving.modes, settings.server.host, shared=True)
         self._serving = replace(serving, modes=tuple(each.mode for each in first))
         self._host = settings.server.host
+        self._exporter = exporter
         self._reloader = Reloader(settings, lambda: _with_store_of(settings, reread()), self._apply)
         others = [self._open() for _ in range(settings.server.workers - 1)]
         self._workers = [Worker(number, listening) for number, listening in enumerate([first, *others])]
@@ -135,6 +144,8 @@ class Workers:
         """Wait for what comes next, and see to it."""
         with selectors.PollSelector() as selector:  # it needs no descriptor, of which there may be none
             selector.register(received, selectors.EVENT_READ)
+            if self._exporter is not None:
+                selector.register(self._exporter, selectors.EVENT_READ, self._exporter)
             for worker in self._living():
                 if worker.orders is not None:
                     is_owed = worker.unsent or worker.untold is not None
@@ -145,6 +156,10 @@ class Workers:
             if key.data is None:
                 for number in received.recv(64):
                     self._on_signal(signal.Signals(number))
+                continue
+            if isinstance(key.data, ExporterBeside):
+                if self._stops or not key.data.begin_again():
+                    self._exporter = None
                 continue
             if events & selectors.EVENT_WRITE:
                 self._tell_untold(key.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -228,13 +229,68 @@ def test_serving_counts_for_an_exporter_beside_it_that_ends_when_it_is_killed(tm
         process.communicate(timeout=20)
 
 
+@pytest.mark.parametrize(("age", "starts_again"), [("settled", True), ("young", False)])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_exporter_that_is_killed_is_begun_again_unless_it_had_just_begun(tmp_path, workers, age, starts_again):
+    # With these, an exporter is settled at once, or is young for the whole test.
+    program = f"""
+import sys
+import addon.observation.exporter_process as beside
+from addon.commands.cli import main
+beside._SETTLED_SECONDS = {0.0 if age == "settled" else 600.0}
+sys.exit(main())
+"""
+    environment = {**os.environ, "PYTHONPATH": ROOT, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    environment |= {"CLAUDE_PROXY_EXPORTER_PORT": "0", "CLAUDE_PROXY_WORKERS": str(workers)}
+    command = [sys.executable, "-c", program, "serve", "--simulate", "--port", "0"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, text=True
+        )
+    try:
+        said = ""
+        while "/metrics" not in said or "listens" not in said:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        [exporter] = {*_all_children(process.pid)} - {*_children(process.pid)}
+        os.kill(exporter, signal.SIGKILL)
+        latest = time.monotonic() + 30
+        while not (ended := [each for each in _logged(log) if each["event"] == "exporter_ended"]):
+            assert time.monotonic() < latest, "nobody has seen that it is gone"
+            time.sleep(0.05)
+        assert [(each["status"], each["starts_again"]) for each in ended] == [(-signal.SIGKILL, starts_again)]
+        others = {*_all_children(process.pid)} - {*_children(process.pid)}
+        assert len(others) == starts_again
+        if starts_again:
+            port = re.search(r"http://\S+:(\d+)/metrics", process.stderr.readline())[1]
+            assert _exported(int(port))[PROCESSES] == workers
+        process.terminate()
+        assert process.wait(30) == 0
+        assert list(tmp_path.glob("claude-proxy-metrics-*")) == []
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
 MODELS = 'claude_proxy_requests_total{endpoint="models",mode="reverse",outcome="ok",status_class="2xx",stream="false"}'
+
+
+def _logged(log: Path) -> list[dict[str, object]]:
+    """Read the whole lines of a log."""
+    return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _all_children(number: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
 
 
 def _children(number: int) -> list[int]:
     """Find the workers: they are forks, and the exporter is a program of its own."""
-    children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-    return [int(child) for child in children if b"exporter" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+    programs = {child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in _all_children(number)}
+    return [child for child, program in programs.items() if b"addon.observation.exporter_process" not in program]
 
 
 def test_serving_goes_on_when_the_exporters_port_is_taken(tmp_path):
