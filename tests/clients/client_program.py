@@ -20,7 +20,7 @@ CLOSED_PORT = "http://127.0.0.1:9"
 
 type WayName = Literal["base_url", "https_proxy"]
 
-_SECONDS = 240
+_SECONDS = 480
 """Less than pytest gives a test: what a program that hangs has said is reported."""
 
 

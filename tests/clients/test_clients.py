@@ -13,7 +13,7 @@ from tests.clients.matrix import FEATURES, apis_of, cells_of
 from tests.contract.proxy_process import ProxyProcess
 from tests.contract.simulated_upstream import SimulatedUpstream
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 LEAVING_SECONDS = 5
 TOOLS, LEFT = "tools over three turns", "a stream is left"
