@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ import pytest
 
 from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ROOT, serving_process
+from tests.reserved_ports import reserved_port
 
 STREAMS = 200
 PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/completions")
@@ -223,7 +223,8 @@ async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, t
 
 
 async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Path) -> None:
-    async with raw_upstream(endless) as upstream:
+    async with raw_upstream(endless) as upstream, contextlib.AsyncExitStack() as stack:
+        port = stack.enter_context(reserved_port())
         command = ["-s", str(ROOT / "addon/main.py"), "--set", f"confdir={confdir}", "--set", "claude_drain_timeout=1"]
         environment = {
             "PYTHONPATH": str(ROOT),
@@ -233,7 +234,6 @@ async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Pa
             "ANTHROPIC_BASE_URL": upstream.base_url,
             "PYTHONUNBUFFERED": "1",
         }
-        port = free_port()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -256,14 +256,8 @@ async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Pa
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 async def until_healthy(port: int) -> None:
-    async with asyncio.timeout(90), httpx2.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(150), httpx2.AsyncClient(trust_env=False) as client:
         while True:
             try:
                 if (await client.get(f"http://127.0.0.1:{port}/health")).status_code == 200:
