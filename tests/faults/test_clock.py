@@ -86,7 +86,7 @@ async def test_what_is_stored_is_found_whatever_the_clock_did_within_its_time(
         store = {"path": str(tmp_path / "store.sqlite3"), "seconds_to_live": 2 * HOUR}
         settings = load_settings({"claude": {"api_key": "k", "base_url": claude.base_url}, "store": store})
         async with run_proxy(settings, confdir, REVERSE) as proxy, nothing_left(proxy, claude.upstream):
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as http:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as http:
                 made = (await http.post("/v1/responses", json={"model": "gpt-5", "input": "hi"})).json()
                 url = f"/v1/responses/{made['id']}"
                 for seconds in (HOUR, -HOUR, -24 * HOUR, 24 * HOUR):

@@ -22,7 +22,7 @@ from tests.faults.logged import exchanges_in
 from tests.integration.running_proxy import run_proxy
 from tests.reserved_ports import reserved_port
 
-CONNECT_SECONDS = 0.4
+CONNECT_SECONDS = 1.0
 
 
 @contextlib.asynccontextmanager

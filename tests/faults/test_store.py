@@ -81,7 +81,7 @@ class Api:
 def http_of(proxy: RunningProxy, way: str) -> httpx2.AsyncClient:
     """Make a client: of the standalone endpoint, or by HTTP/2 of OpenAI's host through the proxy."""
     if way == "http1":
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60)
     return httpx2.AsyncClient(
         base_url="https://api.openai.com",
         http1=False,
@@ -144,7 +144,7 @@ async def test_a_redis_that_stops_is_missed_only_where_state_is_asked_for_until_
                         async with asyncio.timeout(longest):
                             assert not await api.is_ready()
                         assert (await health.get("/health")).status_code == 200
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(60):
                         while not await api.is_ready():
                             await asyncio.sleep(0.05)
                     again = (await api.respond()).json()
@@ -170,7 +170,7 @@ async def test_a_full_disk_takes_nothing_from_an_answer_and_is_used_again_once_t
     claude: FaultyClaude, tmp_path: Path
 ) -> None:
     async with serving_process(claude.base_url, tmp_path) as proxy:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as http:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as http:
             api = Api(http)
             kept = (await api.respond("long text. " * 10_000)).json()
             with files_no_larger_than(100_000, proxy.process.pid):

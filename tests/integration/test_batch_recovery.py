@@ -96,7 +96,7 @@ async def test_a_batch_is_sent_without_anybody_who_asks_though_the_store_was_awa
             raise StoreUnavailableError("locked")
 
         monkeypatch.setattr(type(store), "load", load_nothing)
-        await asyncio.wait_for(is_asked.wait(), 30)
+        await asyncio.wait_for(is_asked.wait(), 60)
         monkeypatch.setattr(type(store), "load", load)
         async with simulated_claude(0.0, claude_port) as simulation, asyncio.timeout(30):
             while not made_at(simulation):
@@ -135,7 +135,7 @@ async def test_a_wish_to_cancel_is_kept_while_claude_is_out_of_reach(
         async with simulated_claude(0.0, claude_port) as again:
             again.simulation.batches._batches[remembered.id] = remembered
             processing = asyncio.create_task(remembered.process(60.0))
-            await asyncio.wait_for(processing, 30)  # it is cancelled without anybody who asks
+            await asyncio.wait_for(processing, 60)  # it is cancelled without anybody who asks
             batch = await ended(client, made.id)
             output, errors = await outcome(client, batch)
     assert (batch.status, output) == ("cancelled", [])
@@ -253,7 +253,7 @@ async def test_work_that_was_cut_off_is_done_again_and_writes_the_same(
 
             with monkeypatch.context() as patch:
                 patch.setattr(type(store), "save", save_but_no_end)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not (written := [file.id async for file in client.files.list(purpose="batch_output")]):
                         await client.batches.retrieve(made.id)
                 first = (await client.files.content(written[0])).text
@@ -292,7 +292,7 @@ async def test_a_batch_whose_end_could_not_be_stored_at_first_is_charged_for_onc
             monkeypatch.setattr(type(gateway.store), "save", save_at_the_third_attempt)
             monkeypatch.setattr(type(gateway.limits), "charge", charge_and_note)
             batch = await ended(client, (await create(client, LINES)).id)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while gateway.batches:
                     await asyncio.sleep(0.01)
             counted = [

@@ -46,7 +46,7 @@ def instead(simulation: RunningSimulation, monkeypatch: pytest.MonkeyPatch, *cal
 
 async def asked_for(number: int, simulation: RunningSimulation) -> None:
     """Wait until Claude was asked to make so many batches."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while made_at(simulation) < number:
             await asyncio.sleep(0.01)
 
@@ -260,7 +260,7 @@ async def test_a_404_of_a_gateway_is_waited_out(start_proxy: ProxyStarter, tmp_p
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
         async with raw_upstream(answer, lists_models=True, port=claude_port) as gateway:
             made = await create(client, LINES)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not any(call.head.startswith(b"POST /v1/messages/batches") for call in gateway.calls):
                     await asyncio.sleep(0.01)
             assert (await client.batches.retrieve(made.id)).status == "validating"

@@ -126,13 +126,13 @@ async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finishe
 
 
 async def until_not_ready(client: Client) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (await client.get("/health/ready")).startswith(b"HTTP/1.1 503"):
             await asyncio.sleep(0.02)
 
 
 async def until_refused(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -153,21 +153,24 @@ async def test_a_second_signal_does_not_wait(connect: Connect, tmp_path: Path) -
             proxy.process.send_signal(signal.SIGTERM)
             await until_refused(proxy.port)
             proxy.process.send_signal(signal.SIGTERM)
-            assert b"shutting down" in await asyncio.wait_for(client.reader.read(), 20)
-            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+            assert b"shutting down" in await asyncio.wait_for(client.reader.read(), 60)
+            assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
 
 
 async def test_a_client_in_the_middle_of_its_request_is_told_at_once(connect: Connect, tmp_path: Path) -> None:
-    async with raw_upstream(endless) as upstream, serving_process(upstream.base_url, tmp_path) as proxy:
+    async with (
+        raw_upstream(endless) as upstream,
+        serving_process(upstream.base_url, tmp_path, "--drain-timeout", "600") as proxy,
+    ):
         client = await connect(proxy.port)
         client.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
         await asyncio.sleep(0.2)
         proxy.process.send_signal(signal.SIGTERM)
-        told = await asyncio.wait_for(client.reader.read(), 20)
+        told = await asyncio.wait_for(client.reader.read(), 60)
         assert told.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in told
         assert b"shutting_down" in told
-        assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+        assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
         [exchange] = proxy.events("exchange")
         assert (exchange["status"], exchange["code"]) == (503, "shutting_down")
         assert upstream.calls == []
@@ -188,7 +191,7 @@ async def test_settings_that_are_read_again_and_again_disturb_no_answer(connect:
         for _ in range(20):
             proxy.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.05)
-        answer = await asyncio.wait_for(client.reader.readuntil(b"data: [DONE]"), 20)
+        answer = await asyncio.wait_for(client.reader.readuntil(b"data: [DONE]"), 60)
         assert answer.count(b" more") == 20
         await proxy.event("settings_reloaded")
 
@@ -203,7 +206,7 @@ async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, t
         await call.send(text_delta(" more") + message_end())
 
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"server": {"drain_timeout": 60, "workers": workers}}))
+    config.write_text(json.dumps({"server": {"drain_timeout": 600, "workers": workers}}))
     async with raw_upstream(paused) as upstream:
         async with serving_process(upstream.base_url, tmp_path) as proxy:
             client = await connect(proxy.port)
@@ -219,7 +222,7 @@ async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, t
             goes_on.set()
             assert b" more" in await client.reader.readuntil(b"[DONE]")
             proxy.process.send_signal(signal.SIGHUP)
-            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+            assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
 
 
 async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Path) -> None:
@@ -251,9 +254,9 @@ async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Pa
         await client.reader.readuntil(b"Once")
         process.terminate()
         await until_refused(port)
-        rest = await asyncio.wait_for(client.reader.read(), 30)
+        rest = await asyncio.wait_for(client.reader.read(), 60)
         assert b"shutting down" in rest
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def until_healthy(port: int) -> None:

@@ -99,7 +99,7 @@ class Place:
             yield said.read_text()
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
 
     def ask(self, **more: object) -> str:
         """Ask as an app that trusts the proxy's authority and knows no proxy."""
