@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 CONFIGURATIONS = {"haproxy": DEPLOY / "haproxy.cfg", "nginx": DEPLOY / "nginx.conf"}
-SECONDS = 20
+SECONDS = 60
 NGINX = """
 daemon off;
 master_process off;

@@ -242,10 +242,19 @@ async def test_a_list_that_nobody_waits_for_any_more_is_not_read_on(start_proxy:
         async with start_proxy(REVERSE, settings=settings) as proxy:
             url = f"http://127.0.0.1:{proxy.port}/v1/messages/batches"
             headers = {"anthropic-version": "2026-10-21", "x-api-key": "sk-one"}
-            async with httpx2.AsyncClient(timeout=0.5) as http:
-                with pytest.raises(httpx2.ReadTimeout):
-                    await http.get(url, headers=headers)
-            [call] = [call for call in upstream.calls if b"/batches" in call.head]
+
+            def asked() -> list[Call]:
+                return [call for call in upstream.calls if b"/batches" in call.head and call.sent]
+
+            async with httpx2.AsyncClient() as http:
+                asking = asyncio.create_task(http.get(url, headers=headers))
+                async with asyncio.timeout(60):
+                    while not asked():
+                        await asyncio.sleep(0.01)
+                asking.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asking
+            [call] = asked()
             await within(5, call.hung_up.wait())
 
 

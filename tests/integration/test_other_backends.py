@@ -263,7 +263,7 @@ async def test_a_backend_out_of_reach_is_said_as_openai_would(start_proxy: Proxy
 
 
 async def test_a_backend_that_says_nothing_is_given_up(start_proxy: ProxyStarter, backend: OpenAIBackend) -> None:
-    async with start_proxy(REVERSE, settings=settings_for(backend.base_url, timeout=0.1)) as proxy:
+    async with start_proxy(REVERSE, settings=settings_for(backend.base_url, timeout=1)) as proxy:
         async with httpx2.AsyncClient() as http:
             response = await http.post(f"http://127.0.0.1:{proxy.port}/v1/audio/unread", content=b"x")
     assert (response.status_code, response.json()["error"]["code"]) == (504, "timeout")
