@@ -102,8 +102,9 @@ async def test_when_descriptors_run_out_streams_that_need_one_are_refused_and_ot
         asked = [WHOLE[number % len(WHOLE)] for number in range(20)]
         for encoding in asked:
             client.send(encoding.path, encoding.body)
-        await upstream.call(1)
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(60):  # until each is at Claude, beside the first one, or is refused
+            while len(upstream.calls) - 1 + proxy.printed().count('"code":"upstream_unreachable"') < len(asked):
+                await asyncio.sleep(0.05)
         goes_on.set()
         assert running.text(await client.receive()) == "Once more"
         refused = 0
