@@ -1,5 +1,7 @@
 """What holds for all tests."""
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
@@ -34,6 +36,19 @@ def pytest_xdist_make_scheduler(config, log):
 def redis_url(tmp_path_factory):
     with redis_server(tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture
+def jump(monkeypatch):
+    """Set the wall clock of this process ahead or back, by seconds: that of SQLite's values, and not of Redis's."""
+    real, ahead = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+
+    def by(seconds):
+        nonlocal ahead
+        ahead += seconds
+
+    return by
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,8 @@
 """Time limits that a busy machine does not use up: only the time counts in which this process could run."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 
 _TICK_SECONDS = 0.005
 
@@ -23,3 +24,22 @@ async def within[T](seconds: float, awaited: Coroutine[object, object, T]) -> T:
         raise TimeoutError
     finally:
         task.cancel()
+
+
+@asynccontextmanager
+async def lived_clock() -> AsyncIterator[Callable[[], float]]:
+    """Count the seconds from now on, as `within` does."""
+    loop, lived = asyncio.get_running_loop(), 0.0
+
+    async def tick() -> None:
+        nonlocal lived
+        while True:
+            before = loop.time()
+            await asyncio.sleep(_TICK_SECONDS)
+            lived += min(loop.time() - before, 2 * _TICK_SECONDS)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield lambda: lived
+    finally:
+        ticking.cancel()

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.reserved_ports import reserved_port
+
 
 def _wait_for(port: int) -> None:
-    latest = time.monotonic() + 20
+    latest = time.monotonic() + 60
     while time.monotonic() < latest:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
@@ -32,13 +34,12 @@ def redis_process(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        yield process, f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with reserved_port() as port:
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            _wait_for(port)
+            yield process, f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+            process.wait(60)

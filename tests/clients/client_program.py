@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,11 +123,15 @@ def _finish(command: list[str], variables: Mapping[str, str], home: Path) -> tup
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
         try:
             output, log = process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with what it has started, which may hold the pipes open
             output, log = process.communicate()
             log += f"\nkilled after {_SECONDS} s; it had written:\n{output}"
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         return output, log, process.returncode

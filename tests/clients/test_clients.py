@@ -15,7 +15,7 @@ from tests.contract.simulated_upstream import SimulatedUpstream
 
 pytestmark = pytest.mark.timeout(600)
 
-LEAVING_SECONDS = 5
+LEAVING_SECONDS = 30
 TOOLS, LEFT = "tools over three turns", "a stream is left"
 TURNS = 3
 

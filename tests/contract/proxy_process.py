@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from typing import Any, Literal
 
 import httpx2
 from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
+
+from tests.reserved_ports import reserved_ports
 
 ROOT = Path(__file__).parents[2]
 MITMDUMP = Path(sys.executable).parent / "mitmdump"
@@ -136,9 +137,6 @@ def proxy_process(
     """
     command = [str(MITMDUMP), "-s", str(ROOT / "addon" / "main.py"), "--set", f"confdir={confdir}", *arguments]
     modes = (STANDALONE, REGULAR, *modes)
-    ports = _free_ports(len(modes))
-    for mode, port in zip(modes, ports, strict=True):
-        command += ["--mode", f"{mode}@127.0.0.1:{port}"]
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     given = {
         "PYTHONPATH": str(ROOT),
@@ -147,7 +145,10 @@ def proxy_process(
         "ANTHROPIC_BASE_URL": claude_url,
         **(environment or {}),
     }
-    with output.open("wb") as written:
+    # mitmproxy takes port 0 for one of its modes only.
+    with output.open("wb") as written, reserved_ports(len(modes)) as ports:
+        for mode, port in zip(modes, ports, strict=True):
+            command += ["--mode", f"{mode}@127.0.0.1:{port}"]
         process = subprocess.Popen(
             command,
             cwd=confdir,
@@ -168,13 +169,6 @@ def proxy_process(
         finally:
             process.terminate()
             process.wait(60)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Find free ports: mitmproxy takes port 0 for one of its modes only."""
-    with contextlib.ExitStack() as opened:
-        listening = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [found.getsockname()[1] for found in listening]
 
 
 def _wait_until_it_answers(

@@ -265,7 +265,7 @@ def test_E4_the_sdk_tries_again_when_retry_after_is_over(way: Way, claude: Simul
     with way.client(max_retries=1) as client:
         completion = client.chat.completions.create(model="gpt-4o", messages=scripted(**script))
     assert completion.choices[0].message.content
-    assert 0.95 < time.monotonic() - began < 5
+    assert 0.95 < time.monotonic() - began < 15
     assert [entry.status for entry in claude.calls] == [429, 200]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from addon.observation.metrics_folder import living_processes
 from tests.integration.raw_upstream import Call, RawUpstream, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ServingProcess, serving_process
+from tests.reserved_ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 CONFIGURATIONS = {"haproxy": DEPLOY / "haproxy.cfg", "nginx": DEPLOY / "nginx.conf"}
-SECONDS = 20
+SECONDS = 60
 NGINX = """
 daemon off;
 master_process off;
@@ -44,12 +44,6 @@ http {{
 """
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
-
-
 def start_balancer(name: str, folder: Path, port: int, instances: list[int]) -> subprocess.Popen[bytes]:
     """Start one with the configuration of deploy/, whose ports alone are others."""
     text = CONFIGURATIONS[name].read_text()
@@ -66,7 +60,7 @@ def start_balancer(name: str, folder: Path, port: int, instances: list[int]) -> 
         file.write_text(NGINX.format(configuration=text))
         command = [program, "-p", str(folder), "-c", str(file)]
     checked = [*command, "-c"] if name == "haproxy" else [*command, "-t"]
-    subprocess.run(checked, check=True, capture_output=True, timeout=20)
+    subprocess.run(checked, check=True, capture_output=True, timeout=60)
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
@@ -160,13 +154,13 @@ async def running_cluster(balancer: str, tmp_path: Path, redis_url: str, **envir
         claudes = [await stack.enter_async_context(raw_upstream(script)) for _ in range(2)]
 
         async def start(number: int, claude: RawUpstream) -> Instance:
-            folder, exporter_port = tmp_path / f"metrics-{number}", free_port()
+            folder, exporter_port = tmp_path / f"metrics-{number}", stack.enter_context(reserved_port())
             counting = {"PROMETHEUS_MULTIPROC_DIR": str(folder), "CLAUDE_PROXY_EXPORTER_PORT": str(exporter_port)}
             serving = await stack.enter_async_context(serving_process(claude.base_url, tmp_path, **shared, **counting))
             return Instance(serving, folder, exporter_port)
 
         instances = list(await asyncio.gather(*(start(number, claude) for number, claude in enumerate(claudes))))
-        port = free_port()
+        port = stack.enter_context(reserved_port())
         process = start_balancer(balancer, tmp_path, port, [instance.serving.port for instance in instances])
         try:
             url = f"http://127.0.0.1:{port}"
@@ -181,7 +175,7 @@ async def running_cluster(balancer: str, tmp_path: Path, redis_url: str, **envir
         finally:
             script.go_on.set()
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 async def open_stream(client: openai.AsyncOpenAI) -> openai.AsyncStream[openai.types.chat.ChatCompletionChunk]:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from addon.observation.metrics_folder import FOLDER_VARIABLE
+from tests.reserved_ports import reserved_port
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
@@ -27,7 +27,7 @@ QUERIES = {
     for panel in DASHBOARD["panels"]
     for target in panel.get("targets", ())
 }
-SECONDS = 90
+SECONDS = 200
 COUNTING = """
 import asyncio
 from dataclasses import replace
@@ -56,7 +56,13 @@ asyncio.run(count())
 
 
 @pytest.fixture
-def prometheus(tmp_path):
+def port():
+    with reserved_port() as reserved:
+        yield reserved
+
+
+@pytest.fixture
+def prometheus(tmp_path, port):
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is not installed (Debian: prometheus)")
@@ -78,8 +84,6 @@ def prometheus(tmp_path):
             "scrape_configs:\n"
             f"  - {{job_name: claude-proxy, static_configs: [{{targets: ['127.0.0.1:{exported}']}}]}}\n"
         )
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
         command = [program, f"--config.file={configuration}", f"--storage.tsdb.path={tmp_path / 'data'}"]
         command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
         processes.append(subprocess.Popen(command))
@@ -87,7 +91,7 @@ def prometheus(tmp_path):
     finally:
         for process in reversed(processes):
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 def values_of(prometheus: str, query: str) -> list[float]:

@@ -13,8 +13,8 @@ import httpx2
 import openai
 import pytest
 
-from tests.deploy.cluster import free_port
 from tests.deploy.image import LONG_TEXT, NAME, STALLING, Engine, limits
+from tests.reserved_ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,20 +34,20 @@ CONFINED = [
 @contextlib.asynccontextmanager
 async def container(engine: Engine, state: Path, name: str) -> AsyncIterator[str]:
     """Run `serve` in one, until it is ready. Gives the URL that it answers on."""
-    port = free_port()
-    environment = {"PORT": port, "CLAUDE_PROXY_EXPORTER": "false", "CLAUDE_PROXY_SIMULATE": "true"}
-    given = [f"--env={variable}={value}" for variable, value in environment.items()]
     # The network of the machine: an engine's own needs more than it takes to run one.
     where = ["--network=host", f"--volume={state}:/var/lib/claude-proxy", "--log-driver=k8s-file", f"--name={name}"]
-    engine.run("run", "--detach", *CONFINED, *limits(), *where, *given, NAME)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        async with httpx2.AsyncClient(trust_env=False) as client, asyncio.timeout(60):
-            while not await is_ready(client, url):
-                await asyncio.sleep(0.1)
-        yield url
-    finally:
-        engine.run("rm", "--force", name)
+    with reserved_port() as port:
+        environment = {"PORT": port, "CLAUDE_PROXY_EXPORTER": "false", "CLAUDE_PROXY_SIMULATE": "true"}
+        given = [f"--env={variable}={value}" for variable, value in environment.items()]
+        engine.run("run", "--detach", *CONFINED, *limits(), *where, *given, NAME)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            async with httpx2.AsyncClient(trust_env=False) as client, asyncio.timeout(150):
+                while not await is_ready(client, url):
+                    await asyncio.sleep(0.1)
+            yield url
+        finally:
+            engine.run("rm", "--force", name)
 
 
 async def is_ready(client: httpx2.AsyncClient, url: str) -> bool:

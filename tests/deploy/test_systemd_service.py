@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from tests.deploy.cluster import DEPLOY, PATH, free_port
+from tests.deploy.cluster import DEPLOY, PATH
 from tests.deploy.image import NAME, SECONDS, SYSTEMD, Engine, found, needs, wait_until
+from tests.reserved_ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,13 @@ class Booted:
 
 
 @pytest.fixture(scope="module")
-def booted(engine: Engine) -> Iterator[Booted]:
+def port() -> Iterator[int]:
+    with reserved_port() as reserved:
+        yield reserved
+
+
+@pytest.fixture(scope="module")
+def booted(engine: Engine, port: int) -> Iterator[Booted]:
     needs(*SYSTEMD)
     root = engine.folder / "root"
     root.mkdir()
@@ -83,7 +90,6 @@ def booted(engine: Engine) -> Iterator[Booted]:
         subprocess.run(["tar", "--extract", f"--directory={root}"], stdin=exporting.stdout, check=True, timeout=SECONDS)
     (root / "var/lib/claude-proxy").rmdir()  # the image's own, for a volume
     shutil.copy(DEPLOY / SERVICE, root / "etc/systemd/system")
-    port = free_port()
     (root / "etc/claude-proxy").mkdir()
     for name, text in {"api-key": KEY, "environment": f"PORT={port}\nCLAUDE_PROXY_EXPORTER=false\n"}.items():
         (root / "etc/claude-proxy" / name).write_text(text)
@@ -145,11 +151,10 @@ def test_a_wrong_configuration_fails_the_start_with_a_sentence(service: Booted) 
 
 
 def test_the_confinement_lets_the_proxy_modes_intercept_tls(service: Booted) -> None:
-    port = free_port()
     folder = service.root / "etc/systemd/system" / f"{SERVICE}.d"
     folder.mkdir()
-    (folder / "as-proxy.conf").write_text(AS_PROXY.format(port=port))
+    (folder / "as-proxy.conf").write_text(AS_PROXY.format(port=service.port))
     service.systemctl("daemon-reload")
     service.systemctl("start", SERVICE)
-    with httpx2.Client(proxy=f"http://127.0.0.1:{port}", verify=False, timeout=20) as client:
+    with httpx2.Client(proxy=f"http://127.0.0.1:{service.port}", verify=False, timeout=60) as client:
         assert client.get("https://api.openai.com/v1/models").json()["object"] == "list"

@@ -18,8 +18,8 @@ MODES = (REVERSE, "regular", REVERSE.replace("http:", "https:", 1))
 """The standalone endpoint, the proxy, and the standalone endpoint with TLS."""
 WAYS = ("http1", "http2")
 type Client = Http1Client | Http2Client
-SILENCE_SECONDS = 0.3
-"""How long Claude may be silent here."""
+SILENCE_SECONDS = 1.0
+"""How long Claude may be silent here: more than a busy machine stands still."""
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.encodings import GOOD_ANSWER
 from tests.integration.raw_upstream import Call, RawUpstream, Script, raw_upstream
+from tests.lived_time import within
 
 
 def sending(*pieces: bytes, cut: bool = False) -> Script:
@@ -57,7 +58,7 @@ class FaultyClaude:
     async def hung_up(self, number: int = 0) -> None:
         """Wait until the connection of a call is closed."""
         call = await self.upstream.call(number)
-        await asyncio.wait_for(call.hung_up.wait(), 5)
+        await within(5, call.hung_up.wait())
 
 
 @contextlib.asynccontextmanager

@@ -54,11 +54,11 @@ class Http1Client:
 
     async def receive_until(self, text: bytes) -> None:
         """Receive the next answer up to a text, and leave it there."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.reader.readuntil(text)
 
     async def receive(self) -> Received:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = await self.reader.readuntil(b"\r\n\r\n")
             first, *lines = head.decode().strip().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -81,7 +81,7 @@ class Http1Client:
 
     async def is_closed(self) -> bool:
         """Wait for the other side to close."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read() == b""
             except ConnectionResetError:

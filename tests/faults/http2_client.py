@@ -73,7 +73,7 @@ class Http2Client:
 
     async def receive(self) -> Received:
         answer = self._answers[self._asked.popleft()]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not answer.is_over:
                 await self._read()
         return Received(answer.status, answer.headers, bytes(answer.body), answer.is_whole)
@@ -92,7 +92,7 @@ class Http2Client:
 
     async def is_closed(self) -> bool:
         """Wait for the other side to close."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await self._read():
                 pass
         return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.integration.raw_upstream import RawUpstream
 from tests.integration.running_proxy import RunningProxy
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 12.0
 
 
 @dataclass(frozen=True)

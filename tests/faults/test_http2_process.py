@@ -15,6 +15,7 @@ from tests.faults.encodings import STREAMED, WHOLE
 from tests.faults.http2_client import Http2Client
 from tests.faults.test_descriptors import descriptors
 from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
+from tests.lived_time import within
 
 CONNECTIONS = 4
 STREAMS_EACH = 50
@@ -74,7 +75,7 @@ async def test_200_streams_that_do_not_end_in_time_are_told_and_ended_when_the_p
                 assert b"[DONE]" not in received.body
             await client.close()
         for call in upstream.calls:
-            await asyncio.wait_for(call.hung_up.wait(), 5)
+            await within(5, call.hung_up.wait())
 
 
 async def test_when_descriptors_run_out_streams_that_need_one_are_refused_and_others_go_on(
@@ -101,8 +102,9 @@ async def test_when_descriptors_run_out_streams_that_need_one_are_refused_and_ot
         asked = [WHOLE[number % len(WHOLE)] for number in range(20)]
         for encoding in asked:
             client.send(encoding.path, encoding.body)
-        await upstream.call(1)
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(60):  # until each is at Claude, beside the first one, or is refused
+            while len(upstream.calls) - 1 + proxy.printed().count('"code":"upstream_unreachable"') < len(asked):
+                await asyncio.sleep(0.05)
         goes_on.set()
         assert running.text(await client.receive()) == "Once more"
         refused = 0

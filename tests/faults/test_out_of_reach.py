@@ -20,15 +20,15 @@ from tests.faults.encodings import FORWARDED, TRANSLATED
 from tests.faults.leftovers import nothing_left
 from tests.faults.logged import exchanges_in
 from tests.integration.running_proxy import run_proxy
+from tests.reserved_ports import reserved_port
 
-CONNECT_SECONDS = 0.4
+CONNECT_SECONDS = 1.0
 
 
 @contextlib.asynccontextmanager
 async def nobody_listens(_folder: Path) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    with reserved_port() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.asynccontextmanager

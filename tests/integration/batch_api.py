@@ -63,7 +63,7 @@ async def create(client: AsyncOpenAI, lines: Iterable[Any], endpoint: Any = CHAT
 
 async def sent(client: AsyncOpenAI, batch_id: str) -> None:
     """Wait until a batch is with Claude."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await client.batches.retrieve(batch_id)).status == "validating":
             await asyncio.sleep(0.02)
 

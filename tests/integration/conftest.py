@@ -1,7 +1,7 @@
 """Fixtures: a proxy on real sockets against the simulated Claude."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from addon.simulated_claude.server import RunningSimulation
 from addon.simulated_claude.server import start as start_simulated_claude
 from tests.integration.responses_api import REVERSE, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy, run_proxy
+from tests.reserved_ports import reserved_port
 
 
 @pytest.fixture
@@ -49,3 +50,10 @@ async def proxy(
     store_settings = settings_with_store(simulation.base_url, tmp_path / "store.sqlite3")
     async with start_proxy(REVERSE, settings=store_settings) as running:
         yield running
+
+
+@pytest.fixture
+def claude_port() -> Iterator[int]:
+    """A port for a Claude that comes later, and may leave again."""
+    with reserved_port() as port:
+        yield port

@@ -83,7 +83,7 @@ class RawUpstream:
 
     async def call(self, number: int = 0) -> Call:
         """Wait for a request."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.calls) <= number:
                 await asyncio.sleep(0.005)
         return self.calls[number]
@@ -99,7 +99,7 @@ async def raw_upstream(script: Script, *, lists_models: bool = False, port: int 
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             first = b""
             while True:
                 head = first + await reader.readuntil(b"\r\n\r\n")
@@ -119,7 +119,6 @@ async def raw_upstream(script: Script, *, lists_models: bool = False, port: int 
                     call.hung_up.set()
                     running.cancel()
                     return
-        writer.close()
 
     async def _first_of_the_next(reader: asyncio.StreamReader) -> bytes:
         try:

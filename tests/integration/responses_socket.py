@@ -39,7 +39,7 @@ async def create(socket: ClientConnection, text: str = "Hello.", **more: Any) ->
 
 async def receive(socket: ClientConnection) -> dict[str, Any]:
     """Receive one event."""
-    event = json.loads(await asyncio.wait_for(socket.recv(), 10))
+    event = json.loads(await asyncio.wait_for(socket.recv(), 60))
     assert isinstance(event, dict)
     return event
 

@@ -40,8 +40,9 @@ class ServingProcess:
         )
 
     def events(self, *names: str) -> list[dict[str, Any]]:
-        """Read the log lines so far: all, or the events of some names."""
-        lines = map(json.loads, self.log.read_text().splitlines())
+        """Read the log lines so far, of which the last may not be whole yet: all, or the events of some names."""
+        whole, _, _ = self.log.read_bytes().rpartition(b"\n")
+        lines = map(json.loads, whole.splitlines())
         return [line for line in lines if not names or line["event"] in names]
 
     async def event(self, name: str, number: int = 0) -> dict[str, Any]:

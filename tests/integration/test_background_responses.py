@@ -17,9 +17,10 @@ from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_
 from tests.integration.responses_api import REVERSE, check, client_of, http_of, parse_events, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 from tests.integration.serving_process import serving_process
+from tests.lived_time import within
 from tests.translators.responses.checker import check_stream
 
-WORDS = " ".join(f"word{number}" for number in range(40))
+WORDS = " ".join(f"word{number}" for number in range(60))
 SLOWLY = f'[[simulate: {{"text": "{WORDS}", "event_interval": 0.05}}]]'
 
 
@@ -35,7 +36,7 @@ async def proxy(start_proxy: ProxyStarter, settings: Settings) -> AsyncIterator[
 
 
 async def ended(client: openai.AsyncOpenAI, response_id: str) -> Any:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while (response := await client.responses.retrieve(response_id)).status in ("queued", "in_progress"):
             await asyncio.sleep(0.05)
     return response
@@ -91,7 +92,7 @@ async def test_its_events_can_be_read_again_when_it_has_ended(proxy: RunningProx
     async with client_of(proxy) as client:
         queued = await client.responses.create(model="gpt-5", input="Hello.", background=True)
         await ended(client, queued.id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while proxy.addon._gateway is not None and proxy.addon._gateway.background:
                 await asyncio.sleep(0.01)
         events = [event async for event in await client.responses.retrieve(queued.id, stream=True)]
@@ -107,7 +108,7 @@ async def test_a_stream_without_anything_left_is_empty_and_the_connection_goes_o
         queued = await client.responses.create(model="gpt-5", input="Hello.", background=True)
         await ended(client, queued.id)
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         path = f"/v1/responses/{queued.id}?stream=true&starting_after=9999"
         authorization = f"authorization: Bearer {client.api_key}"
         writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n{authorization}\r\n\r\n".encode())
@@ -200,7 +201,7 @@ async def test_who_follows_it_in_another_process_is_told_of_its_end_however_late
         await ended(client, queued.id)
     # As the store is between the response and its last event, when another process makes it.
     events, lease = Key("events", owner, queued.id), Key("run", owner, queued.id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while gateway.background:
             await asyncio.sleep(0.01)
     assert await store.load([lease]) == {}
@@ -235,10 +236,20 @@ async def test_what_could_not_be_stored_is_gone_when_it_is_deleted(
             await client.responses.retrieve(made.id)
 
 
+async def until_events_are_stored(file: Path, number: int) -> None:
+    stored = "SELECT count(*) FROM members JOIN entries ON entry = entries.number WHERE kind = 'events'"
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.closing(sqlite3.connect(file)) as store:
+                if store.execute(stored).fetchone()[0] >= number:
+                    return
+            await asyncio.sleep(0.02)
+
+
 async def test_a_response_whose_process_was_killed_has_failed(simulation: RunningSimulation, tmp_path: Path) -> None:
     async with serving_process(simulation.base_url, tmp_path) as one, one.client() as maker:
         queued = await maker.responses.create(model="gpt-5", input=SLOWLY, background=True)
-        await asyncio.sleep(0.8)
+        await until_events_are_stored(tmp_path / "store.sqlite3", 8)
         await one.kill()
     async with serving_process(simulation.base_url, tmp_path) as other, other.client() as observer:
         assert (await observer.responses.retrieve(queued.id)).status == "in_progress"
@@ -263,7 +274,9 @@ async def test_the_end_of_the_proxy_ends_what_it_makes(start_proxy: ProxyStarter
             model="gpt-5", input='[[simulate: {"text": "one two", "event_interval": 30}]]', background=True
         )
         following = asyncio.create_task(_follow(proxy, queued.id))
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(60):
+            while not proxy.running:
+                await asyncio.sleep(0.01)
         await proxy.addon.drain(0.1)
         assert check_stream(parse_events(await following))["status"] == "failed"
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
@@ -309,9 +322,9 @@ async def test_a_client_that_leaves_cancels_the_call_only_in_the_foreground(
                         break
             call = await upstream.call()
             if not background:
-                await asyncio.wait_for(call.hung_up.wait(), 1)
+                await within(5, call.hung_up.wait())
                 return
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(60):
                 while proxy.running:
                     await asyncio.sleep(0.01)
             assert not call.hung_up.is_set()

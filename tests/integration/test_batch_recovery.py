@@ -49,28 +49,28 @@ async def test_a_batch_goes_on_after_its_process_was_killed(tmp_path: Path) -> N
 
 
 async def test_a_batch_that_was_not_sent_is_sent_by_the_next_process(
-    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+    start_proxy: ProxyStarter, tmp_path: Path, claude_port: int
 ) -> None:
-    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    settings = settings_with_store(f"http://127.0.0.1:{claude_port}", tmp_path / "store.sqlite3")
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
         made = await create(client, LINES)
         assert (await client.batches.retrieve(made.id)).status == "validating"
-    async with simulated_claude(0.0, unused_tcp_port):
+    async with simulated_claude(0.0, claude_port):
         async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
             batch = await ended(client, made.id)
     assert batch.status == "completed"
 
 
 async def test_claude_out_of_reach_at_creation_is_waited_for(
-    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+    start_proxy: ProxyStarter, tmp_path: Path, claude_port: int
 ) -> None:
-    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    settings = settings_with_store(f"http://127.0.0.1:{claude_port}", tmp_path / "store.sqlite3")
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
         with capture_logs() as logs:
             made = await create(client, LINES)
             assert made.status == "validating"
             assert (await client.batches.retrieve(made.id)).status == "validating"
-            async with simulated_claude(0.0, unused_tcp_port) as simulation:
+            async with simulated_claude(0.0, claude_port) as simulation:
                 async with asyncio.timeout(30):
                     while not made_at(simulation):  # without anybody who asks
                         await asyncio.sleep(0.1)
@@ -82,9 +82,9 @@ async def test_claude_out_of_reach_at_creation_is_waited_for(
 
 
 async def test_a_batch_is_sent_without_anybody_who_asks_though_the_store_was_away_at_an_attempt(
-    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+    start_proxy: ProxyStarter, tmp_path: Path, claude_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    settings = settings_with_store(f"http://127.0.0.1:{claude_port}", tmp_path / "store.sqlite3")
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
         made = await create(client, LINES)
         assert (await client.batches.retrieve(made.id)).status == "validating"
@@ -96,24 +96,24 @@ async def test_a_batch_is_sent_without_anybody_who_asks_though_the_store_was_awa
             raise StoreUnavailableError("locked")
 
         monkeypatch.setattr(type(store), "load", load_nothing)
-        await asyncio.wait_for(is_asked.wait(), 30)
+        await asyncio.wait_for(is_asked.wait(), 60)
         monkeypatch.setattr(type(store), "load", load)
-        async with simulated_claude(0.0, unused_tcp_port) as simulation, asyncio.timeout(30):
+        async with simulated_claude(0.0, claude_port) as simulation, asyncio.timeout(30):
             while not made_at(simulation):
                 await asyncio.sleep(0.1)
 
 
 async def test_claude_out_of_reach_at_polling_takes_nothing_away(
-    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+    start_proxy: ProxyStarter, tmp_path: Path, claude_port: int
 ) -> None:
-    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    settings = settings_with_store(f"http://127.0.0.1:{claude_port}", tmp_path / "store.sqlite3")
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
-        async with simulated_claude(30.0, unused_tcp_port) as simulation:
+        async with simulated_claude(30.0, claude_port) as simulation:
             made = await create(client, LINES)
             await sent(client, made.id)
             kept = simulation.simulation.batches._batches
         assert (await client.batches.retrieve(made.id)).status == "in_progress"
-        async with simulated_claude(0.0, unused_tcp_port) as again:
+        async with simulated_claude(0.0, claude_port) as again:
             (remembered,) = kept.values()
             again.simulation.batches._batches[remembered.id] = remembered
             await remembered.process(0.0)
@@ -123,19 +123,19 @@ async def test_claude_out_of_reach_at_polling_takes_nothing_away(
 
 
 async def test_a_wish_to_cancel_is_kept_while_claude_is_out_of_reach(
-    start_proxy: ProxyStarter, tmp_path: Path, unused_tcp_port: int
+    start_proxy: ProxyStarter, tmp_path: Path, claude_port: int
 ) -> None:
-    settings = settings_with_store(f"http://127.0.0.1:{unused_tcp_port}", tmp_path / "store.sqlite3")
+    settings = settings_with_store(f"http://127.0.0.1:{claude_port}", tmp_path / "store.sqlite3")
     async with start_proxy(REVERSE, settings=settings) as proxy, client_of(proxy) as client:
-        async with simulated_claude(60.0, unused_tcp_port) as simulation:
+        async with simulated_claude(60.0, claude_port) as simulation:
             made = await create(client, LINES)
             await sent(client, made.id)
             (remembered,) = simulation.simulation.batches._batches.values()
         assert (await client.batches.cancel(made.id)).status == "cancelling"
-        async with simulated_claude(0.0, unused_tcp_port) as again:
+        async with simulated_claude(0.0, claude_port) as again:
             again.simulation.batches._batches[remembered.id] = remembered
             processing = asyncio.create_task(remembered.process(60.0))
-            await asyncio.wait_for(processing, 30)  # it is cancelled without anybody who asks
+            await asyncio.wait_for(processing, 60)  # it is cancelled without anybody who asks
             batch = await ended(client, made.id)
             output, errors = await outcome(client, batch)
     assert (batch.status, output) == ("cancelled", [])
@@ -253,7 +253,7 @@ async def test_work_that_was_cut_off_is_done_again_and_writes_the_same(
 
             with monkeypatch.context() as patch:
                 patch.setattr(type(store), "save", save_but_no_end)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not (written := [file.id async for file in client.files.list(purpose="batch_output")]):
                         await client.batches.retrieve(made.id)
                 first = (await client.files.content(written[0])).text
@@ -292,7 +292,7 @@ async def test_a_batch_whose_end_could_not_be_stored_at_first_is_charged_for_onc
             monkeypatch.setattr(type(gateway.store), "save", save_at_the_third_attempt)
             monkeypatch.setattr(type(gateway.limits), "charge", charge_and_note)
             batch = await ended(client, (await create(client, LINES)).id)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while gateway.batches:
                     await asyncio.sleep(0.01)
             counted = [

@@ -345,7 +345,7 @@ async def test_batches_are_listed_newest_first_in_pages(proxy: RunningProxy) -> 
         assert page.has_more
         with pytest.raises(openai.BadRequestError):
             await client.batches.list(limit=101)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {batch.status async for batch in client.batches.list()} != {"completed"}:
                 await asyncio.sleep(0.05)
 

@@ -38,7 +38,7 @@ def logged(start_proxy: ProxyStarter, simulation: RunningSimulation, capsys: pyt
         settings = load_settings({"claude": claude, "logging": logging, "store": {"path": ":memory:"}})
         async with start_proxy(REVERSE, settings=settings) as proxy:
             path, body = REQUESTS[name]
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 answer = await client.post(path, json=body)
                 assert answer.status_code == 200, answer.text
             await _settled(proxy)
@@ -51,7 +51,7 @@ def logged(start_proxy: ProxyStarter, simulation: RunningSimulation, capsys: pyt
 
 async def _settled(proxy: RunningProxy) -> None:
     assert proxy.addon._gateway is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while proxy.running or any(not response.done for response in proxy.addon._gateway.background.values()):
             await asyncio.sleep(0.01)
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ import pytest
 
 from tests.integration.raw_upstream import Call, begun_answer, message_end, raw_upstream, text_delta
 from tests.integration.serving_process import ROOT, serving_process
+from tests.reserved_ports import reserved_port
 
 STREAMS = 200
 PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/completions")
@@ -126,13 +126,13 @@ async def test_the_end_is_announced_then_refused_and_a_running_stream_is_finishe
 
 
 async def until_not_ready(client: Client) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (await client.get("/health/ready")).startswith(b"HTTP/1.1 503"):
             await asyncio.sleep(0.02)
 
 
 async def until_refused(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -153,21 +153,24 @@ async def test_a_second_signal_does_not_wait(connect: Connect, tmp_path: Path) -
             proxy.process.send_signal(signal.SIGTERM)
             await until_refused(proxy.port)
             proxy.process.send_signal(signal.SIGTERM)
-            assert b"shutting down" in await asyncio.wait_for(client.reader.read(), 20)
-            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+            assert b"shutting down" in await asyncio.wait_for(client.reader.read(), 60)
+            assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
 
 
 async def test_a_client_in_the_middle_of_its_request_is_told_at_once(connect: Connect, tmp_path: Path) -> None:
-    async with raw_upstream(endless) as upstream, serving_process(upstream.base_url, tmp_path) as proxy:
+    async with (
+        raw_upstream(endless) as upstream,
+        serving_process(upstream.base_url, tmp_path, "--drain-timeout", "600") as proxy,
+    ):
         client = await connect(proxy.port)
         client.writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
         await asyncio.sleep(0.2)
         proxy.process.send_signal(signal.SIGTERM)
-        told = await asyncio.wait_for(client.reader.read(), 20)
+        told = await asyncio.wait_for(client.reader.read(), 60)
         assert told.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in told
         assert b"shutting_down" in told
-        assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+        assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
         [exchange] = proxy.events("exchange")
         assert (exchange["status"], exchange["code"]) == (503, "shutting_down")
         assert upstream.calls == []
@@ -188,7 +191,7 @@ async def test_settings_that_are_read_again_and_again_disturb_no_answer(connect:
         for _ in range(20):
             proxy.process.send_signal(signal.SIGHUP)
             await asyncio.sleep(0.05)
-        answer = await asyncio.wait_for(client.reader.readuntil(b"data: [DONE]"), 20)
+        answer = await asyncio.wait_for(client.reader.readuntil(b"data: [DONE]"), 60)
         assert answer.count(b" more") == 20
         await proxy.event("settings_reloaded")
 
@@ -203,7 +206,7 @@ async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, t
         await call.send(text_delta(" more") + message_end())
 
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"server": {"drain_timeout": 60, "workers": workers}}))
+    config.write_text(json.dumps({"server": {"drain_timeout": 600, "workers": workers}}))
     async with raw_upstream(paused) as upstream:
         async with serving_process(upstream.base_url, tmp_path) as proxy:
             client = await connect(proxy.port)
@@ -219,11 +222,12 @@ async def test_a_reload_meanwhile_changes_nothing_of_the_end(connect: Connect, t
             goes_on.set()
             assert b" more" in await client.reader.readuntil(b"[DONE]")
             proxy.process.send_signal(signal.SIGHUP)
-            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+            assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
 
 
 async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Path) -> None:
-    async with raw_upstream(endless) as upstream:
+    async with raw_upstream(endless) as upstream, contextlib.AsyncExitStack() as stack:
+        port = stack.enter_context(reserved_port())
         command = ["-s", str(ROOT / "addon/main.py"), "--set", f"confdir={confdir}", "--set", "claude_drain_timeout=1"]
         environment = {
             "PYTHONPATH": str(ROOT),
@@ -233,7 +237,6 @@ async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Pa
             "ANTHROPIC_BASE_URL": upstream.base_url,
             "PYTHONUNBUFFERED": "1",
         }
-        port = free_port()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -251,19 +254,13 @@ async def test_mitmdump_drains_too(connect: Connect, tmp_path: Path, confdir: Pa
         await client.reader.readuntil(b"Once")
         process.terminate()
         await until_refused(port)
-        rest = await asyncio.wait_for(client.reader.read(), 30)
+        rest = await asyncio.wait_for(client.reader.read(), 60)
         assert b"shutting down" in rest
-        assert await asyncio.wait_for(process.wait(), 30) == 0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def until_healthy(port: int) -> None:
-    async with asyncio.timeout(90), httpx2.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(150), httpx2.AsyncClient(trust_env=False) as client:
         while True:
             try:
                 if (await client.get(f"http://127.0.0.1:{port}/health")).status_code == 200:

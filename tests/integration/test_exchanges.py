@@ -221,7 +221,7 @@ async def test_a_flow_replayed_from_a_view_is_answered_in_one_piece(start_proxy:
         assert isinstance(playback, clientplayback.ClientPlayback)
         again = watcher.flows[0].copy()
         playback.start_replay([again])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(watcher.flows) < 2:
                 await asyncio.sleep(0.01)
         assert again.response is not None

@@ -458,7 +458,7 @@ async def test_a_file_that_claude_never_finds_is_sent_again_only_once(
         raise ClaudeError(404, f"File not found: {file_id}")
 
     monkeypatch.setattr(simulation.simulation.files, "find", find_nothing)
-    async with client_of(proxy) as client, asyncio.timeout(10):
+    async with client_of(proxy) as client, asyncio.timeout(60):
         file_id = await upload(client, "text")
         with pytest.raises(openai.NotFoundError, match="File not found"):
             await client.responses.create(model="gpt-5.5", input="Add up.", tools=[code_with(file_id)])

@@ -29,7 +29,7 @@ async def answer_to(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.read()
     finally:
         writer.close()
@@ -162,7 +162,7 @@ async def test_a_hook_that_waits_holds_its_own_request_up_alone(start_proxy: Pro
         waiting = Waiting()
         proxy.master.addons.add(waiting)
         first = asyncio.create_task(answer_to(proxy.port, get("/health?wait")))
-        await asyncio.wait_for(waiting.waits.wait(), 5)
+        await asyncio.wait_for(waiting.waits.wait(), 60)
         assert b" 200 OK" in await answer_to(proxy.port, get("/health"))
         assert not first.done()
         waiting.go_on.set()
@@ -218,7 +218,7 @@ async def test_a_head_goes_out_where_another_addon_empties_the_answer(start_prox
         try:
             for _ in range(2):  # the connection goes on
                 writer.write(ask(stream=False).replace(b"connection: close\r\n", b""))
-                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
                 assert head.startswith(b"HTTP/1.1 200 OK")
                 assert b"content-length: 0\r\n" in head.lower()
         finally:
@@ -261,14 +261,14 @@ async def test_a_hook_that_waits_outlives_its_client_and_the_flow_has_failed(sta
         proxy.master.addons.add(waiting, errors)
         _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(get("/health?wait"))
-        await asyncio.wait_for(waiting.waits.wait(), 5)
+        await asyncio.wait_for(waiting.waits.wait(), 60)
         writer.close()
         connections = proxy.master.addons.get("proxyserver").connections
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while connections:
                 await asyncio.sleep(0.01)
         waiting.go_on.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not errors.messages:
                 await asyncio.sleep(0.01)
         assert errors.messages == ["Client disconnected."]

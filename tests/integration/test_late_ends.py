@@ -14,20 +14,14 @@ from tests.faults.logged import exchanges_in
 from tests.integration.raw_upstream import Call, RawUpstream, Script, raw_upstream
 from tests.integration.responses_api import REVERSE
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.lived_time import within
 
 END = b"0\r\n\r\n"
 LAST_EVENT = GOOD_ANSWER.removesuffix(END)
-LATE_SECONDS = 0.2
 
 
 async def never_ends(call: Call) -> None:
     await call.send(LAST_EVENT)
-
-
-async def ends_later(call: Call) -> None:
-    await call.send(LAST_EVENT)
-    await asyncio.sleep(LATE_SECONDS)
-    await call.send(END)
 
 
 async def goes_on_without_end(call: Call) -> None:
@@ -72,22 +66,20 @@ async def test_an_answer_whose_body_never_ends_is_whole_and_its_connection_is_cl
         body = {**encoding.body, "user": str(number)}
         assert encoding.text(await client.ask(encoding.path, body)) == "all is well"
     for call in upstream.calls:
-        await asyncio.wait_for(call.hung_up.wait(), 5)
+        await within(5, call.hung_up.wait())
     await client.close()
 
 
 @pytest.mark.parametrize("encoding", TRANSLATED, ids=name_of)
-@pytest.mark.parametrize("upstream", [ends_later], indirect=True)
+@pytest.mark.parametrize("upstream", [never_ends], indirect=True)
 async def test_an_answer_whose_body_ends_later_is_whole_before_and_its_connection_is_used_again(
-    proxy: RunningProxy, upstream: RawUpstream, encoding: Encoding
+    proxy: RunningProxy, upstream: RawUpstream, encoding: Encoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("addon.claude.body._END_SECONDS", 30.0)
     client = await Http1Client.connect(proxy.port)
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == "all is well"
     first = upstream.calls[0]
-    assert first.sent == len(LAST_EVENT)
-    async with asyncio.timeout(5):
-        while first.sent < len(GOOD_ANSWER):
-            await asyncio.sleep(0.01)
+    await first.send(END)
     await asyncio.sleep(0.05)
     assert encoding.text(await client.ask(encoding.path, {**encoding.body, "user": "another"})) == "all is well"
     assert [call.writer is first.writer for call in upstream.calls] == [True, True]
@@ -103,6 +95,6 @@ async def test_a_client_that_leaves_between_the_last_event_and_the_end_has_its_a
     assert encoding.text(await client.ask(encoding.path, encoding.body)) == "all is well"
     assert not upstream.calls[0].hung_up.is_set()
     await client.close()
-    await asyncio.wait_for(upstream.calls[0].hung_up.wait(), 5)
+    await within(5, upstream.calls[0].hung_up.wait())
     [exchange] = exchanges_in(capsys)
     assert (exchange["outcome"], exchange["output_tokens"]) == ("ok", 5)

@@ -65,7 +65,7 @@ def total(page: dict[str, float], name: str, **labels: str) -> float:
 
 
 async def settled(proxy: RunningProxy) -> dict[str, float]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while proxy.running:
             await asyncio.sleep(0.002)
     return page_of(proxy)
@@ -227,14 +227,16 @@ async def test_E7_a_client_that_leaves_is_one_observation_of_its_phase(
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(request_bytes(cut=cut))
         if phase == "request":
-            await asyncio.sleep(0.2)
+            async with asyncio.timeout(60):
+                while not page_of(proxy).get(IN_FLIGHT):
+                    await asyncio.sleep(0.005)
         else:
             await upstream.call()
         if phase == "answering":
             await reader.readuntil(b"Once")
         assert page_of(proxy)[IN_FLIGHT] == 1
         writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (page := page_of(proxy))[IN_FLIGHT]:
                 await asyncio.sleep(0.005)
         assert outcomes(page) == {"client_left": 1}
@@ -266,20 +268,20 @@ async def test_U6_of_claudes_own_api_too_what_was_used_is_counted_when_the_clien
 
 
 async def test_the_overhead_of_a_whole_answer_holds_nothing_of_the_wait_for_claude(start_proxy: ProxyStarter) -> None:
-    script = '[[simulate: {"delay": 0.3, "event_interval": 0.05, "text": "one two three four five"}]]'
+    script = '[[simulate: {"delay": 1.5, "event_interval": 0.05, "text": "one two three four five"}]]'
     async with start_proxy(REVERSE) as proxy, client_of(proxy) as client:
         assert (await client.post(CHAT, json=body(script))).status_code == 200
         page = await settled(proxy)
         assert page['claude_proxy_overhead_seconds_count{endpoint="chat_completions"}'] == 1
-        assert page['claude_proxy_overhead_seconds_sum{endpoint="chat_completions"}'] < 0.2
-        assert page['claude_proxy_request_duration_seconds_sum{endpoint="chat_completions"}'] > 0.5
+        assert page['claude_proxy_overhead_seconds_sum{endpoint="chat_completions"}'] < 1
+        assert page['claude_proxy_request_duration_seconds_sum{endpoint="chat_completions"}'] > 1.5
 
 
 async def test_the_overhead_of_a_stream_holds_nothing_of_the_wait_for_claude(start_proxy: ProxyStarter) -> None:
     async def slow(call: Call) -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         await call.send(begun_answer("x"))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         await call.send(message_end())
 
     async with raw_upstream(slow) as upstream:
@@ -290,8 +292,8 @@ async def test_the_overhead_of_a_stream_holds_nothing_of_the_wait_for_claude(sta
             )
             page = await settled(proxy)
             for endpoint in ("chat_completions", "anthropic"):
-                assert page[f'claude_proxy_overhead_seconds_sum{{endpoint="{endpoint}"}}'] < 0.2
-                assert page[f'claude_proxy_request_duration_seconds_sum{{endpoint="{endpoint}"}}'] > 0.5
+                assert page[f'claude_proxy_overhead_seconds_sum{{endpoint="{endpoint}"}}'] < 1
+                assert page[f'claude_proxy_request_duration_seconds_sum{{endpoint="{endpoint}"}}'] > 2
 
 
 # What is refused.

@@ -49,7 +49,7 @@ async def client(proxy: RunningProxy, request: pytest.FixtureRequest) -> AsyncIt
     verify = ssl.create_default_context(cafile=str(proxy.ca))
     is_http2 = request.param == "HTTP/2"
     via = f"http://127.0.0.1:{proxy.port}"
-    async with httpx2.AsyncClient(proxy=via, verify=verify, http2=is_http2, trust_env=False, timeout=10) as made:
+    async with httpx2.AsyncClient(proxy=via, verify=verify, http2=is_http2, trust_env=False, timeout=60) as made:
         yield made
 
 
@@ -149,7 +149,7 @@ async def test_an_error_over_http3_is_one_too(start_proxy: ProxyStarter, full: b
             alpn_protocols=H3_ALPN, server_name="localhost", cafile=str(proxy.ca), verify_mode=ssl.CERT_NONE
         )
         connecting = connect("127.0.0.1", proxy.port, configuration=configuration, create_protocol=Http3Client)
-        async with asyncio.timeout(10), connecting as client:
+        async with asyncio.timeout(60), connecting as client:
             client.ask("POST", b"x" * 5000)
             status, headers, body = await client.answer
         assert (status, headers[b"content-type"]) == (413, b"application/json")

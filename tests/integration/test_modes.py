@@ -108,7 +108,7 @@ async def test_forty_http2_streams_share_one_connection_at_once(start_proxy: Pro
             slow = '[[simulate: {"text": "slow answer", "delay": 2}]]'
             await client.post(URL, json=body())
             asking = [asyncio.create_task(client.post(URL, json=body(slow, stream=True))) for _ in range(40)]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while proxy.running < 40:
                     await asyncio.sleep(0.01)
             answers = await asyncio.gather(*asking)
@@ -135,7 +135,7 @@ async def test_an_answer_of_a_real_host_passes_piece_by_piece(
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as host, start_proxy("regular@127.0.0.1:0") as proxy:
         url = f"http://127.0.0.1:{host.sockets[0].getsockname()[1]}/events"
         proxy.addon._keeps_bodies = keeps_bodies
-        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as client, asyncio.timeout(5):
+        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as client, asyncio.timeout(60):
             async with client.stream("GET", url) as response:
                 pieces = response.aiter_bytes()
                 assert await anext(pieces) == b"first"

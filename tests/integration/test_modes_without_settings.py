@@ -75,8 +75,8 @@ class Place:
         return run(*self.prefix, *command)
 
     @contextlib.contextmanager
-    def serving(self, *command: str) -> Iterator[str]:
-        """Run the proxy. Gives what it has said once it listens."""
+    def serving(self, *command: str, and_says: str = "") -> Iterator[str]:
+        """Run the proxy. Gives what it has said once it listens and has said that too, a pattern of whole lines."""
         environment = {
             "PATH": PATH,
             "HOME": str(self.folder),
@@ -90,16 +90,15 @@ class Place:
                 [*self.prefix, *command], env=environment, stdout=subprocess.DEVNULL, stderr=stderr
             )
         try:
-            latest = time.monotonic() + 100
-            while "Claude Proxy listens: " not in said.read_text():
+            latest = time.monotonic() + 150
+            while not (re.search("Claude Proxy listens: ", text := said.read_text()) and re.search(and_says, text)):
                 assert process.poll() is None, said.read_text()
                 assert time.monotonic() < latest
                 time.sleep(0.1)
-            time.sleep(0.2)  # it says all that it has to say at once
-            yield said.read_text()
+            yield text
         finally:
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
 
     def ask(self, **more: object) -> str:
         """Ask as an app that trusts the proxy's authority and knows no proxy."""
@@ -158,7 +157,7 @@ def test_wireguard_mode_answers_a_client_that_has_its_configuration(places: tupl
     gateway, client = places
     needs("wireguard-go", "wg")
     [serve] = documented("WireGuard")
-    with gateway.serving(*serve) as said:
+    with gateway.serving(*serve, and_says=r"\[Peer\]\n(.* = .*\n){3}") as said:
         values = dict(line.split(" = ", 1) for line in said.splitlines() if " = " in line)
         file = client.folder / "wireguard.conf"
         file.write_text(

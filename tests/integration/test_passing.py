@@ -79,7 +79,7 @@ async def test_an_answer_with_trailers_passes_without_them(proxy: RunningProxy) 
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}", timeout=5) as http_client:
+        async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}", timeout=60) as http_client:
             assert (await http_client.get(f"http://127.0.0.1:{port}/v1/fine_tuning/jobs")).text == "hello"
 
 
@@ -94,7 +94,7 @@ async def test_an_error_and_a_query_pass_as_they_are(proxy: RunningProxy, backen
 
 
 async def test_a_stream_passes_piece_by_piece(proxy: RunningProxy, backend: OpenAIBackend) -> None:
-    async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as http_client, asyncio.timeout(5):
+    async with httpx2.AsyncClient(proxy=f"http://127.0.0.1:{proxy.port}") as http_client, asyncio.timeout(60):
         async with http_client.stream("POST", f"{backend.base_url}/audio/slow", content=b"x") as response:
             pieces = response.aiter_bytes()
             assert await anext(pieces) == b"data: first\n\n"
@@ -118,7 +118,7 @@ async def test_a_websocket_passes_message_for_message_and_its_key_is_not_kept(
                 protocols=protocols,
                 headers={"authorization": f"Bearer {APPS_KEY}"},
             ) as socket,
-            asyncio.timeout(5),
+            asyncio.timeout(60),
         ):
             assert socket.protocol == "realtime"
             for message in messages:

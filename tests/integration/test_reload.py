@@ -38,6 +38,13 @@ async def answered_by(proxy: ServingProcess, times: int = 1) -> set[str]:
     return {event["claude_model"] for event in proxy.events("exchange")[before:]}
 
 
+async def until_all_answer_by(proxy: ServingProcess, model: str) -> None:
+    """Wait for the last worker to take what was changed: they are told one after the other."""
+    async with asyncio.timeout(100):
+        while await answered_by(proxy, 10) != {model}:
+            pass
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_changed_file_is_in_force_for_the_next_request(
     simulation: RunningSimulation, tmp_path: Path, workers: int
@@ -49,7 +56,8 @@ async def test_a_changed_file_is_in_force_for_the_next_request(
 
         write(file, claude={"aliases": {"fast": "claude-haiku-5-5"}}, server={"workers": workers})
         assert (await proxy.event("settings_reloaded"))["changed"] == ["claude.aliases"]
-        await asyncio.sleep(0.2)
+        if workers > 1:
+            await until_all_answer_by(proxy, "claude-haiku-5-5")
         assert await answered_by(proxy, 4) == {"claude-haiku-5-5"}
 
         # A file that is wrong changes nothing, and each mistake has its line.
@@ -149,7 +157,7 @@ async def test_a_worker_that_hangs_holds_no_reload_up_and_has_the_last_settings_
             await proxy.event("settings_reloaded", times)
         finally:
             os.kill(hung, signal.SIGCONT)
-        await asyncio.sleep(2.5)  # it is told at once, and has much to read
+        await until_all_answer_by(proxy, "claude-haiku-5-5")  # it is told at once, and has much to read
         assert await answered_by(proxy, 10) == {"claude-haiku-5-5"}
 
 

@@ -1,7 +1,6 @@
 """Answers that are given again: for the very same request, of the same client, where it is wanted."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from addon.simulated_claude.server import RunningSimulation
 from tests.contract.simulated_upstream import simulate
 from tests.integration.responses_api import REVERSE, check, client_of, settings_with_store
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
+from tests.lived_time import within
 
 HEADER = "x-claude-proxy-cache"
-SLOW = {"event_interval": 0.05, "text": "One two three four five six seven eight nine ten."}
+SLOW = {"event_interval": 0.15, "text": "One two three four five six seven eight nine ten."}
 
 type Make = Callable[..., Settings]
 
@@ -227,7 +227,7 @@ async def test_clients_share_answers_where_the_operator_says_so(
 async def test_equal_requests_at_one_time_are_asked_once(
     start_proxy: ProxyStarter, simulation: RunningSimulation, make_settings: Make
 ) -> None:
-    text = simulate("Hello.", delay=0.3)
+    text = simulate("Hello.", delay=2)
     async with start_proxy(REVERSE, settings=make_settings()) as proxy, client_of(proxy) as client:
         answers = await asyncio.gather(*(whole(client, text) for _ in range(5)), streamed(client, text))
         assert sorted(outcome for _, outcome in answers[:5]) in (["miss", *["shared"] * 4], ["shared"] * 5)
@@ -257,7 +257,7 @@ async def test_the_one_who_asked_first_may_leave_the_others_get_their_answer(
 async def test_who_stays_pays_for_an_answer_that_the_first_one_left(
     start_proxy: ProxyStarter, simulation: RunningSimulation, make_settings: Make, when: str
 ) -> None:
-    text = simulate("Hello.", **({"delay": 0.5} if when == "before_it_begins" else SLOW))
+    text = simulate("Hello.", **({"delay": 2} if when == "before_it_begins" else SLOW))
     async with start_proxy(REVERSE, settings=make_settings()) as proxy, client_of(proxy) as client:
         first = asyncio.create_task(whole(client, text))
         while not calls(simulation):
@@ -280,7 +280,7 @@ async def test_who_stays_pays_for_an_answer_that_the_first_one_left(
 async def test_when_the_last_one_leaves_the_call_to_claude_ends(
     start_proxy: ProxyStarter, simulation: RunningSimulation, make_settings: Make
 ) -> None:
-    text = simulate("Hello.", **{**SLOW, "event_interval": 1.0})
+    text = simulate("Hello.", **{**SLOW, "event_interval": 3.0})
     async with start_proxy(REVERSE, settings=make_settings()) as proxy, client_of(proxy) as client:
         asked = [asyncio.create_task(whole(client, text)) for _ in range(2)]
         while proxy.running < 2 or not calls(simulation):
@@ -288,10 +288,12 @@ async def test_when_the_last_one_leaves_the_call_to_claude_ends(
         await asyncio.sleep(0.1)
         for task in asked:
             task.cancel()
-        started = time.monotonic()
-        while proxy.running or simulation.journal[-1].left_after is None:
-            assert time.monotonic() - started < 2
-            await asyncio.sleep(0.01)
+
+        async def call_ended() -> None:
+            while proxy.running or simulation.journal[-1].left_after is None:
+                await asyncio.sleep(0.01)
+
+        await within(2, call_ended())
         assert proxy.addon._gateway is not None
         assert proxy.addon._gateway.cache._under_way == {}
 

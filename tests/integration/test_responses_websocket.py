@@ -37,6 +37,7 @@ from tests.integration.responses_api import (
 from tests.integration.responses_socket import create, receive, receive_response, receive_to_the_end, socket_of
 from tests.integration.running_proxy import ProxyStarter, RunningProxy
 from tests.integration.serving_process import serving_process
+from tests.lived_time import within
 from tests.translators.responses.checker import check_stream
 
 VIEWS = pytest.mark.parametrize("proxy", [True, False], ids=["views", "no_views"], indirect=True)
@@ -464,7 +465,7 @@ async def test_a_client_that_closes_everything_in_one_breath_has_its_socket_clos
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
     writer.write(creating * 2 + encode_frame(RawFrame(8, b"\x03\xe8")))
     writer.write_eof()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await reader.read() == b"\x88\x02\x03\xe8"
     writer.close()
 
@@ -530,7 +531,7 @@ async def test_a_client_that_leaves_ends_the_calls_to_claude(start_proxy: ProxyS
                     else:
                         socket.transport.abort()
                     for call in calls:
-                        await asyncio.wait_for(call.hung_up.wait(), 0.5)
+                        await within(0.5, call.hung_up.wait())
                     while proxy.running:
                         await asyncio.sleep(0.002)
     assert [entry["outcome"] for entry in logs if entry["event"] == "exchange"] == ["client_left"] * 3
@@ -546,7 +547,7 @@ async def test_the_simulated_claude_sees_that_the_client_left(
             async for event in connection:
                 if event.type == "response.output_text.delta":
                     break
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             [entry] = [entry for entry in simulation.journal if entry.path == "/v1/messages"]
             while entry.left_after is None:
                 await asyncio.sleep(0.01)
@@ -581,7 +582,7 @@ async def test_pings_are_answered_and_silence_is_filled_with_them(
 ) -> None:
     settings = settings_with_store(simulation.base_url, ":memory:", stream={"keep_alive_seconds": 0.1})
     async with start_proxy(REVERSE, settings=settings) as proxy, socket_of(proxy, ping_interval=None) as socket:
-        await asyncio.wait_for(await socket.ping("are you there"), 5)
+        await asyncio.wait_for(await socket.ping("are you there"), 60)
         pings: list[bytes] = []
         protocol = socket.protocol
         receive_frame = protocol.recv_frame
@@ -592,7 +593,7 @@ async def test_pings_are_answered_and_silence_is_filled_with_them(
             receive_frame(frame)
 
         protocol.recv_frame = count
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(pings) < 3:
                 await asyncio.sleep(0.01)
         await create(socket)
@@ -605,15 +606,15 @@ async def test_draining_closes_idle_connections_and_lets_responses_end(proxy: Ru
         await create(busy, SLOW)
         await receive(busy)
         draining = asyncio.create_task(proxy.addon.drain(10))
-        assert await asyncio.wait_for(receive_to_the_end(idle), 1) == ([], 1001)
+        assert await within(1, receive_to_the_end(idle)) == ([], 1001)
         await create(busy, stream_id="late")
         refused = None
         while (event := await receive(busy))["type"] != "response.completed":
             refused = event if event["type"] == "error" else refused
         assert refused is not None
         assert (refused["status"], refused["stream_id"]) == (503, "late")
-        assert await asyncio.wait_for(receive_to_the_end(busy), 1) == ([], 1001)
-        await asyncio.wait_for(draining, 2)
+        assert await within(1, receive_to_the_end(busy)) == ([], 1001)
+        await within(2, draining)
 
 
 @VIEWS
@@ -746,7 +747,7 @@ async def test_http2_has_no_upgrade(start_proxy: ProxyStarter, simulation: Runni
     async with start_proxy(mode, settings=settings) as proxy:
         trusted = ssl.create_default_context(cafile=str(proxy.ca))
         trusted.check_hostname = False
-        async with httpx2.AsyncClient(http2=True, verify=trusted, trust_env=False, timeout=5) as client:
+        async with httpx2.AsyncClient(http2=True, verify=trusted, trust_env=False, timeout=60) as client:
             headers = {"sec-websocket-version": "13", "sec-websocket-key": "a"}
             response = await client.get(f"https://127.0.0.1:{proxy.port}/v1/responses", headers=headers)
             assert (response.http_version, response.status_code) == ("HTTP/2", 405)

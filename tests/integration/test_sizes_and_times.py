@@ -56,7 +56,7 @@ async def test_a_head_that_never_ends_is_refused_and_the_connection_closed(
     async with start_proxy(STANDALONE, settings=bounded(max_header_bytes=4096)) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-large: ")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for _ in range(3):
                 writer.write(b"x" * 2000)
                 await writer.drain()
@@ -76,16 +76,16 @@ async def test_a_long_body_is_no_long_head(start_proxy: ProxyStarter, bounded: B
 
 
 async def test_a_body_that_comes_too_slowly_is_refused(start_proxy: ProxyStarter, bounded: Bounded) -> None:
-    async with start_proxy(STANDALONE, settings=bounded(body_seconds=0.3)) as proxy:
+    async with start_proxy(STANDALONE, settings=bounded(body_seconds=1.5)) as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n{")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             head = await reader.readuntil(b"\r\n\r\n")
         writer.close()
         assert head.startswith(b"HTTP/1.1 408 ")
         async with httpx2.AsyncClient() as client:
             url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
-            slow = chat('Hello [[simulate: {"text": "answer", "delay": 0.6}]]')
+            slow = chat('Hello [[simulate: {"text": "answer", "delay": 2}]]')
             assert (await client.post(url, json=slow)).status_code == 200, "the answer may take longer"
 
 
@@ -97,7 +97,7 @@ async def test_an_answer_has_a_deadline(start_proxy: ProxyStarter, bounded: Boun
         async with httpx2.AsyncClient(timeout=60) as client:
             started = time.monotonic()
             response = await client.post(f"http://127.0.0.1:{proxy.port}/v1/chat/completions", json=body)
-            assert time.monotonic() - started < 8
+            assert time.monotonic() - started < 20
         assert proxy.running == 0
     if stream:
         assert response.status_code == 200
@@ -131,7 +131,7 @@ async def test_the_deadline_holds_for_a_client_that_does_not_read_too(
                 head = f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n\r\n"
                 unread.sendall(head.encode() + body)
                 await upstream.call()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while proxy.running:
                         await asyncio.sleep(0.01)
                     assert proxy.addon._exchanges == {}

@@ -21,6 +21,7 @@ from tests.integration.raw_upstream import (
     whole_answer,
 )
 from tests.integration.running_proxy import ProxyStarter
+from tests.lived_time import lived_clock
 
 REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
 REVERSE_TLS = "reverse:https://standalone.claude-proxy.invalid@127.0.0.1:0"
@@ -65,20 +66,24 @@ async def test_each_event_arrives_before_the_next_is_made(start_proxy: ProxyStar
 async def test_S9_silence_is_filled_with_comments(start_proxy: ProxyStarter) -> None:
     async def thoughtful(call: Call) -> None:
         await call.send(EVENTS_HEAD + message_start())
-        for _ in range(10):
+        for _ in range(15):
             await asyncio.sleep(0.1)
             await call.send(event({"type": "ping"}))
         await call.send(text_delta("done") + message_end())
 
     async with raw_upstream(thoughtful) as upstream:
         settings = settings_for(upstream.base_url, stream={"keep_alive_seconds": 0.2})
-        async with start_proxy(REVERSE, settings=settings) as proxy, httpx2.AsyncClient(timeout=60) as client:
+        async with (
+            start_proxy(REVERSE, settings=settings) as proxy,
+            httpx2.AsyncClient(timeout=60) as client,
+            lived_clock() as lived,
+        ):
             times: list[float] = []
             received = b""
             url = f"http://127.0.0.1:{proxy.port}/v1/chat/completions"
             async with client.stream("POST", url, json=BODY) as response:
                 async for piece in response.aiter_raw():
-                    times.append(asyncio.get_running_loop().time())
+                    times.append(lived())
                     received += piece
         assert received.count(b": keep-alive\n\n") >= 3
         assert max(later - earlier for earlier, later in pairwise(times)) < 0.35

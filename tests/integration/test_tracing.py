@@ -58,7 +58,7 @@ def traced(start_proxy: ProxyStarter, exporter: InMemorySpanExporter):
 
 
 async def spans_of(proxy: RunningProxy, exporter: InMemorySpanExporter) -> tuple[ReadableSpan, list[ReadableSpan]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while proxy.running:
             await asyncio.sleep(0.002)
     spans = exporter.get_finished_spans()

@@ -204,7 +204,7 @@ async def test_the_batches_after_a_moment_are_read_page_by_page_and_no_further()
 
     async with raw_upstream(page, lists_models=True) as upstream:
         settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
-        async with asyncio.timeout(10), ClaudeClient(settings) as claude:
+        async with asyncio.timeout(60), ClaudeClient(settings) as claude:
             found = [
                 [made.id for made in await claude.batches.made_after(datetime(2026, 11, 26, hour, 0, 1, tzinfo=UTC))]
                 for hour in (19, 20, 23)
@@ -220,6 +220,6 @@ async def test_a_list_of_models_is_read_to_its_end_and_no_further() -> None:
 
     async with raw_upstream(page, lists_models=True) as upstream:
         settings = load_settings({"claude": {"api_key": "sk-ant-test-key", "base_url": upstream.base_url}})
-        async with asyncio.timeout(5), ClaudeClient(settings) as claude:
+        async with asyncio.timeout(60), ClaudeClient(settings) as claude:
             models = await claude.models()
     assert [model["id"] for model in models] == ["claude-a", "claude-b", "claude-b"]

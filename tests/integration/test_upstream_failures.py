@@ -172,7 +172,7 @@ async def test_a_list_of_models_that_fails_says_how_and_is_counted(
     start_proxy: ProxyStarter, failure: Script, status: int, code: str, counted: str
 ) -> None:
     async with raw_upstream(failure, lists_models=True) as upstream:
-        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, timeout=0.3)) as proxy:
+        async with start_proxy(REVERSE, settings=settings_for(upstream.base_url, timeout=2)) as proxy:
             async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}", timeout=60) as client:
                 response = await client.get("/v1/models")
                 assert (response.status_code, response.json()["error"]["code"]) == (status, code)

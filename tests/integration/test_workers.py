@@ -126,7 +126,8 @@ async def test_a_worker_that_dies_loses_its_own_streams_only_and_is_started_agai
         await call.send(begun_answer("Once"))
 
     async with raw_upstream(endless) as upstream:
-        async with serving_process(upstream.base_url, tmp_path, "--workers", "2", LOG_LEVEL="INFO") as proxy:
+        arguments = "--workers", "2", "--drain-timeout", "600"
+        async with serving_process(upstream.base_url, tmp_path, *arguments, LOG_LEVEL="INFO") as proxy:
             streams = [await Stream.open(proxy.port) for _ in range(12)]
             victim, survivor = proxy.workers()
             lost = connections_of(victim, proxy.port)
@@ -149,7 +150,7 @@ async def test_a_worker_that_dies_loses_its_own_streams_only_and_is_started_agai
             await asyncio.sleep(0.1)
             with contextlib.suppress(ProcessLookupError):  # it may have noticed by then that all clients have left
                 proxy.process.terminate()
-            assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+            assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
 
 
 async def test_a_worker_that_cannot_be_started_again_yet_ends_no_other(
@@ -164,7 +165,7 @@ async def test_a_worker_that_cannot_be_started_again_yet_ends_no_other(
         assert "Too many open files" in failed["detail"]
         assert proxy.workers() == [survivor]
         resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, limits)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(proxy.workers()) < 2:
                 await asyncio.sleep(0.05)
         assert [await get(proxy, "/health") for _ in range(10)] == [200] * 10
@@ -183,7 +184,7 @@ class Stream:
         body = json.dumps({"model": "gpt-4o", "stream": True, "messages": content}).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
-        await asyncio.wait_for(reader.readuntil(b"Once"), 30)
+        await asyncio.wait_for(reader.readuntil(b"Once"), 60)
         return cls(reader, writer)
 
     async def has_ended(self) -> bool:

@@ -7,12 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 DEMO = Path(__file__).parents[2] / "scripts" / "demo.py"
 
 
-@pytest.mark.timeout(120)
 def test_it_goes_well_behind_a_proxy_of_its_users():
     nobody = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), nobody)
@@ -22,7 +19,6 @@ def test_it_goes_well_behind_a_proxy_of_its_users():
     assert done.stdout.count("An answer that follows a JSON schema") == 2
 
 
-@pytest.mark.timeout(120)
 def test_it_takes_its_proxy_along_when_it_is_ended(tmp_path):
     kept = {name: value for name, value in os.environ.items() if name != "ANTHROPIC_API_KEY"}
     kept |= {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
@@ -33,7 +29,7 @@ def test_it_takes_its_proxy_along_when_it_is_ended(tmp_path):
         demo.stdout.read()
     assert demo.returncode == 1
     # The folder of the proxy is the last that goes, once its process has ended.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,6 @@ import pytest
 FUZZ = Path(__file__).parents[2] / "scripts" / "fuzz.py"
 
 
-@pytest.mark.timeout(120)
 def test_fewer_cases_than_targets_are_one_for_each():
     done = subprocess.run([sys.executable, FUZZ, "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -22,7 +21,6 @@ def test_fewer_cases_than_targets_are_one_for_each():
     assert all(re.search(r": [1-9]\d* \w", line) for line in targets)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("flags", "sign"),
     [(["--requests"], "*/store.sqlite3"), (["--target", "websocket"], "*/log")],
@@ -32,11 +30,11 @@ def test_it_takes_its_proxy_along_when_it_is_ended(tmp_path, flags, sign):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, FUZZ, "1000000", *flags], env=environment) as fuzz:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 150
             while not list(tmp_path.glob(sign)) and fuzz.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
             fuzz.send_signal(signal.SIGTERM)
-            assert fuzz.wait(30) == 1
+            assert fuzz.wait(100) == 1
         finally:
             fuzz.kill()
     # The folder of the proxy goes once its process has ended.

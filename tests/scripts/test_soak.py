@@ -20,14 +20,14 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors and memory are read from /proc")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_short_soak_finds_nothing(monkeypatch, workers):
     monkeypatch.syspath_prepend(SCRIPTS)
     from soak_kinds import KINDS
 
     command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "10", "--workers", str(workers)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {
         line.rpartition("  ")[0].split("  ")[0] for line in done.stdout.splitlines() if line.endswith((" ok", "FAILED"))
@@ -41,7 +41,6 @@ def test_a_short_soak_finds_nothing(monkeypatch, workers):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="descriptors and memory are read from /proc")
-@pytest.mark.timeout(120)
 def test_a_soak_that_is_ended_says_where_its_log_is(tmp_path):
     command = [sys.executable, SCRIPTS / "soak.py", "--seconds", "60"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -50,7 +49,7 @@ def test_a_soak_that_is_ended_says_where_its_log_is(tmp_path):
             assert soak.poll() is None
             time.sleep(0.05)
         soak.send_signal(signal.SIGTERM)
-        said = soak.communicate(timeout=100)[1]
+        said = soak.communicate(timeout=200)[1]
     assert soak.returncode == 1
     [folder] = tmp_path.glob("claude-proxy-soak-*")
     assert f"The log is in {folder}." in said

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 
 import pytest
 from redis.asyncio import Redis
@@ -16,6 +16,7 @@ from addon.access.limits import Limits
 from addon.claude.prices import Bill
 from addon.configuration.client_keys import new_key
 from addon.configuration.client_settings import RateLimitingSettings
+from tests.lived_time import within
 from tests.redis_server import redis_process
 from translators.errors import OpenAIError
 
@@ -26,8 +27,14 @@ def settings(**given):
     return RateLimitingSettings(**{"requests_per_minute": 0, **given})
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Redis may take its time, as it does on a busy machine: what is limited by it is counted nowhere else."""
+    monkeypatch.setattr("addon.access.limits._REDIS_SECONDS", 30.0)
+
+
 @pytest.fixture(params=["memory", "redis"])
-async def limited(request):
+async def limited(request, patient):
     """Make limits that count where the parameter says, from nothing."""
     made = []
     url = request.getfixturevalue("redis_url") if request.param == "redis" else None
@@ -59,24 +66,31 @@ def seconds(duration):
 
 async def charged(limits, client, tokens=0, dollars=0.0):
     limits.charge(client, Bill(tokens, dollars))
-    await asyncio.sleep(0.1 if limits._shared else 0)
-    await asyncio.sleep(0)
+    await settled()
+
+
+async def settled():
+    """Wait for what goes on after a request: it is charged for, and gives its places back."""
+    names = ("charge for an answer", "end of a limited request")
+    if going_on := [task for task in asyncio.all_tasks() if task.get_name().startswith(names)]:
+        await asyncio.wait(going_on)
 
 
 async def test_a_burst_comes_at_once_and_the_next_request_waits_for_its_share(limited):
-    limits = limited(requests_per_minute=60, burst_size=3)
+    limits = limited(requests_per_minute=20, burst_size=3)
+    began = time.monotonic()
     remaining = [(await limits.admit(ALICE)).headers["x-ratelimit-remaining-requests"] for _ in range(3)]
     assert remaining == ["2", "1", "0"]
     error = await refusal(limits)
     assert (error.status, error.type) == (429, "requests")
-    assert 0.5 < int(error.headers["retry-after-ms"]) / 1000 <= 1
+    assert 2.9 - (time.monotonic() - began) < int(error.headers["retry-after-ms"]) / 1000 <= 3
     assert (await limits.admit(BOB)).headers["x-ratelimit-remaining-requests"] == "2"
     await asyncio.sleep(int(error.headers["retry-after-ms"]) / 1000 + 0.02)
     await limits.admit(ALICE)
     assert (await refusal(limits)).status == 429
 
 
-@pytest.mark.parametrize(("rate", "burst"), [(60, 5), (60, 60), (10, 20)], ids=["small", "none", "large"])
+@pytest.mark.parametrize(("rate", "burst"), [(10, 5), (10, 10), (10, 20)], ids=["small", "none", "large"])
 async def test_a_client_that_paces_itself_by_the_three_headers_keeps_the_rate(limited, rate, burst):
     limits = limited(requests_per_minute=rate, burst_size=burst)
     remaining = burst
@@ -97,20 +111,23 @@ async def test_without_limits_nothing_is_told(limited):
 async def test_tokens_are_charged_afterwards_into_debt(limited):
     limits = limited(tokens_per_minute=600)
     assert (await limits.admit(ALICE)).headers["x-ratelimit-remaining-tokens"] == "600"
+    began = time.monotonic()
     await charged(limits, ALICE, tokens=900)
     error = await refusal(limits)
     assert error.type == "tokens"
-    assert 28 < int(error.headers["retry-after-ms"]) / 1000 <= 30.2
+    assert 29.8 - (time.monotonic() - began) < int(error.headers["retry-after-ms"]) / 1000 <= 30.2
     assert error.headers["x-ratelimit-remaining-tokens"] == "0"
     await limits.admit(BOB)
 
 
 async def test_what_is_left_of_the_tokens_is_told(limited):
     limits = limited(tokens_per_minute=600)
+    began = time.monotonic()
     await charged(limits, ALICE, tokens=100)
     headers = (await limits.admit(ALICE)).headers
+    come_back = 10 * (time.monotonic() - began)
     assert headers["x-ratelimit-limit-tokens"] == "600"
-    assert 500 <= int(headers["x-ratelimit-remaining-tokens"]) <= 505
+    assert 500 <= int(headers["x-ratelimit-remaining-tokens"]) <= 500 + come_back + 1
 
 
 async def test_a_days_money_is_spent_and_not_a_cent_too_early(limited):
@@ -136,7 +153,7 @@ async def test_a_days_money_is_spent_and_not_a_cent_too_early(limited):
     ids=["requests", "tokens", "places", "dollars"],
 )
 async def test_every_refusal_tells_how_all_limits_stand_and_when_to_come_again(limited, given, use):
-    limits = limited(**{"requests_per_minute": 100, "tokens_per_minute": 1000, **given})
+    limits = limited(**{"requests_per_minute": 10, "tokens_per_minute": 1000, **given})
     await limits.admit(ALICE)
     await limits.admit(ALICE)
     await charged(limits, ALICE, **use)
@@ -147,22 +164,22 @@ async def test_every_refusal_tells_how_all_limits_stand_and_when_to_come_again(l
         f"x-ratelimit-{part}-{kind}" for part in ("limit", "remaining", "reset") for kind in ("requests", "tokens")
     }
     assert names <= error.headers.keys()
-    left = 0 if "burst_size" in given else 98
+    left = 0 if "burst_size" in given else 8
     assert left <= int(error.headers["x-ratelimit-remaining-requests"]) <= left + 1
     tokens = 0 if "tokens_per_minute" in given else 1000
     assert int(error.headers["x-ratelimit-remaining-tokens"]) == tokens
 
 
 async def test_requests_at_once_are_limited_until_one_ends(limited):
-    limits = limited(concurrent_requests=2, requests_per_minute=100)
+    limits = limited(concurrent_requests=2, requests_per_minute=10)
     first, _second = await limits.admit(ALICE), await limits.admit(ALICE)
     error = await refusal(limits)
     assert error.headers["retry-after"] == "1"
     first.release()
     first.release()
-    await asyncio.sleep(0.1)
+    await settled()
     third = await limits.admit(ALICE)
-    assert third.headers["x-ratelimit-remaining-requests"] == "97", "what is refused for a place is not counted"
+    assert third.headers["x-ratelimit-remaining-requests"] == "7", "what is refused for a place is not counted"
     assert (await refusal(limits)).status == 429
 
 
@@ -186,7 +203,7 @@ async def test_all_clients_together_have_limits_too(limited, given, use):
 async def test_a_refusal_for_all_takes_no_place_of_the_client(limited):
     limits = limited(concurrent_requests=1, total_requests_per_minute=1)
     (await limits.admit(ALICE)).release()
-    await asyncio.sleep(0.1)
+    await settled()
     for _ in range(3):
         assert "requests per min" in (await refusal(limits)).message
 
@@ -218,7 +235,7 @@ async def test_the_header_tells_of_the_limit_with_the_least_left(limited):
     assert (await limits.admit(ALICE)).headers["x-ratelimit-limit-requests"] == "5"
 
 
-async def test_two_processes_count_together_in_redis(redis_url):
+async def test_two_processes_count_together_in_redis(redis_url, patient):
     client = Client(f"key:shared-{time.time_ns()}")
     one, two = (Limits(settings(requests_per_minute=3, concurrent_requests=9), redis_url) for _ in range(2))
     for limits in (one, two, one):
@@ -240,32 +257,29 @@ def frozen(process):
 @contextmanager
 def stopped(process):
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     yield
 
 
-@asynccontextmanager
-async def taking_at_most(seconds):
-    started = time.monotonic()
-    async with asyncio.timeout(20):
-        yield
-    assert time.monotonic() - started < seconds
-
-
 @pytest.mark.parametrize("away", [frozen, stopped], ids=lambda way: way.__name__)
-async def test_without_redis_each_process_counts_for_itself_after_a_bounded_wait(tmp_path, away):
+async def test_without_redis_each_process_counts_for_itself_after_a_bounded_wait(tmp_path, away, monkeypatch):
+    monkeypatch.setattr("addon.access.limits._REDIS_SECONDS", 2.0)
+    monkeypatch.setattr("addon.access.limits._PAUSE_SECONDS", 60.0)
     with redis_process(tmp_path) as (process, url):
         limits = Limits(settings(requests_per_minute=2, concurrent_requests=10), url)
         await limits.admit(ALICE)
         with away(process), capture_logs() as logs:
-            async with taking_at_most(5):
+            async with asyncio.timeout(20):
                 for _ in range(2):
                     await limits.admit(ALICE)
                 assert (await refusal(limits)).type == "requests"
             assert {line["event"] for line in logs} == {"limits_not_shared"}
-            async with taking_at_most(0.4):  # it is not asked again for a while
-                for _ in range(20):
-                    await limits.admit(BOB) if _ < 2 else await refusal(limits, BOB)
+
+            async def ask_often():
+                for number in range(20):
+                    await limits.admit(BOB) if number < 2 else await refusal(limits, BOB)
+
+            await within(0.4, ask_often())  # it is not asked again for a while
         await limits.close()
 
 
@@ -278,7 +292,7 @@ async def test_no_place_stays_taken_of_a_request_that_ended_while_redis_was_away
         with frozen(process):
             admission.release()
             await asyncio.sleep(1.2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await limits.admit(ALICE)
@@ -294,11 +308,11 @@ async def test_without_redis_nobody_gets_in_where_that_is_wanted(tmp_path, away)
         limits = Limits(settings(requests_per_minute=100, on_redis_failure="closed"), url)
         await limits.admit(ALICE)
         with away(process):
-            async with taking_at_most(5):
+            async with asyncio.timeout(20):
                 error = await refusal(limits)
             assert (error.status, error.code, error.headers["retry-after"]) == (503, "limits_unavailable", "1")
         if away is frozen:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     try:
                         admission = await limits.admit(ALICE)
@@ -314,12 +328,12 @@ async def test_a_charge_without_redis_is_counted_in_the_process(tmp_path):
         limits = Limits(settings(tokens_per_minute=10), url)
         limits.charge(ALICE, Bill(100))
         with pytest.raises(OpenAIError, match="on tokens per min"):
-            await admitted_for_ten_seconds(limits)
+            await admitted_for_a_minute(limits)
         await limits.close()
 
 
-async def admitted_for_ten_seconds(limits):
-    async with asyncio.timeout(10):
+async def admitted_for_a_minute(limits):
+    async with asyncio.timeout(60):
         while True:
             await limits.admit(ALICE)
             await asyncio.sleep(0.05)

@@ -1,6 +1,5 @@
 """Stored responses and conversations, and where their items are found again."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,9 +15,12 @@ from addon.storage.store import Key, Store
 ITEM: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "user", "content": [], "status": "completed"}
 
 
+type Jump = Callable[[float], None]
+
+
 @pytest.fixture
 async def store() -> AsyncIterator[Store]:
-    opened = SqliteStore(IN_MEMORY, 60, 10_000_000)
+    opened = SqliteStore(IN_MEMORY, 3600, 10_000_000)
     yield opened
     await opened.close()
 
@@ -65,12 +67,12 @@ async def test_an_item_is_found_where_it_was_last_when_what_held_it_before_is_de
     assert await records.find_items(["msg_1"]) == {"msg_1": ITEM}
 
 
-async def test_what_holds_an_item_that_is_sent_again_is_kept_as_long_as_its_place(store: Store) -> None:
+async def test_what_holds_an_item_that_is_sent_again_is_kept_as_long_as_its_place(store: Store, jump: Jump) -> None:
     records, key = ResponseRecords(store, "ada"), Key("response", "ada", "resp_1")
     await records.save(response("resp_1", ITEM), [])
-    await store.save(await store.load([key]), 0.3)
+    await store.save(await store.load([key]), 30)
     await records.save(response("resp_2"), [ITEM])
-    await asyncio.sleep(0.4)
+    jump(40)
     assert await ResponseRecords(store, "ada").find_items(["msg_1"]) == {"msg_1": ITEM}
 
 
@@ -97,30 +99,30 @@ async def send_an_item_again_of(store: Store, _conversation_id: str) -> None:
 
 @pytest.mark.parametrize("use", [add_to, change, refer_to_an_item_of, send_an_item_again_of])
 async def test_items_are_found_for_as_long_as_their_conversation_is_renewed(
-    store: Store, use: Callable[[Store, str], Awaitable[None]]
+    store: Store, use: Callable[[Store, str], Awaitable[None]], jump: Jump
 ) -> None:
     conversations = ConversationRecords(store, "ada")
     conversation_id = (await conversations.create({}))["id"]
     await conversations.append(conversation_id, [OLD, NEW])
     aged = [Key("conversation", "ada", conversation_id), Key("item", "ada", "msg_old"), Key("item", "ada", "msg_new")]
-    await store.save(await store.load(aged), 0.3)
+    await store.save(await store.load(aged), 30)
     await store.delete([renewal_of("ada", conversation_id)])
     await use(store, conversation_id)
-    await asyncio.sleep(0.4)
+    jump(40)
     for item in (OLD, NEW):
         assert await ResponseRecords(store, "ada").find_items([item["id"]]) == {item["id"]: item}
     assert await conversations.load(conversation_id)
 
 
-async def test_a_place_elsewhere_is_not_renewed_with_a_conversation(store: Store) -> None:
+async def test_a_place_elsewhere_is_not_renewed_with_a_conversation(store: Store, jump: Jump) -> None:
     records, conversations = ResponseRecords(store, "ada"), ConversationRecords(store, "ada")
     conversation_id = (await conversations.create({}))["id"]
     await conversations.append(conversation_id, [OLD])
     await records.save(response("resp_1", OLD), [])
     aged = [Key("item", "ada", "msg_old"), Key("response", "ada", "resp_1")]
-    await store.save(await store.load(aged), 0.3)
+    await store.save(await store.load(aged), 30)
     await store.delete([renewal_of("ada", conversation_id)])
     await conversations.append(conversation_id, [NEW])
-    await asyncio.sleep(0.4)
+    jump(40)
     # A place without what it names would be taken for the item's, when it is sent again.
     assert await store.load(aged) == {}

@@ -24,7 +24,7 @@ def request(custom_id: str, words: str = "hi", **changes: Any) -> dict[str, Any]
 
 
 async def ended(client: anthropic.AsyncAnthropic, batch_id: str) -> MessageBatch:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (batch := await client.messages.batches.retrieve(batch_id)).processing_status != "ended":
             await asyncio.sleep(0.01)
     return batch

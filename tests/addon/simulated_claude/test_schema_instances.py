@@ -65,7 +65,7 @@ def test_a_pattern_that_python_cannot_read_is_passed_over(pattern):
 BRANCHES = {name: {"$ref": "#"} for name in "abcdefghij"}
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "schema",
     [

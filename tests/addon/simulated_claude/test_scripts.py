@@ -207,7 +207,7 @@ async def test_a_raw_body_has_the_scripted_status(http):
         assert await response.text() == "<html>Bad gateway</html>"
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 async def test_a_script_may_be_good_for_more_calls_than_anybody_makes():
     scripts = Scripts([])
     text = '[[simulate: [{"text": "a", "times": 2}, {"text": "b", "times": 1000000000000}]]]'
@@ -244,29 +244,33 @@ def test_a_file_that_holds_no_scripts_is_refused(tmp_path):
         Scripts.read(path)
 
 
+async def left(simulation):
+    """Wait until the first client has left; give what is known of its request."""
+    async with asyncio.timeout(60):
+        while simulation.journal[0].left_after is None:
+            await asyncio.sleep(0.01)
+    return simulation.journal[0]
+
+
 async def test_a_client_that_leaves_is_noticed_at_once(simulation, http):
     script = by_header(stall_after_events=2, stall_seconds=30)
     async with http.post("/v1/messages", json=request(stream=True), headers=script) as response:
         await response.content.readany()
         response.close()
-    for _ in range(50):
-        if simulation.journal[0].left_after is not None:
-            break
-        await asyncio.sleep(0.01)
-    entry = simulation.journal[0]
-    assert entry.left_after is not None
-    assert entry.left_after < 1
+    entry = await left(simulation)
+    assert entry.left_after < 15
     assert (entry.finished, entry.events_sent) == (False, 2)
 
 
 async def test_a_client_that_leaves_before_the_first_byte_is_noticed(simulation, http):
-    with pytest.raises(TimeoutError):
-        await http.post(
-            "/v1/messages", json=request(), headers=by_header(delay=30), timeout=aiohttp.ClientTimeout(total=0.1)
-        )
-    await asyncio.sleep(0.1)
-    assert simulation.journal[0].left_after is not None
-    assert simulation.journal[0].status is None
+    asking = asyncio.ensure_future(http.post("/v1/messages", json=request(), headers=by_header(delay=30)))
+    async with asyncio.timeout(20):
+        while not simulation.journal:
+            await asyncio.sleep(0.01)
+    asking.cancel()
+    entry = await left(simulation)
+    assert entry.left_after < 15
+    assert entry.status is None
 
 
 async def test_counting_tokens_can_fail_by_script(client):

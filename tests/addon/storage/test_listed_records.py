@@ -1,6 +1,5 @@
 """Objects listed by the time of their making, over the days that they are kept."""
 
-import asyncio
 import time
 
 import pytest
@@ -21,7 +20,7 @@ async def store():
 
 @pytest.fixture
 async def forgetful_store():
-    made = SqliteStore(IN_MEMORY, 0.6, 10_000_000)
+    made = SqliteStore(IN_MEMORY, 60, 10_000_000)
     yield made
     await made.close()
 
@@ -121,7 +120,7 @@ async def _put(records, record):
 
 
 async def _put_for_a_time(records, record):
-    await records.put(record, 0.6)
+    await records.put(record, 60)
 
 
 async def _renew(records, record):
@@ -129,15 +128,15 @@ async def _renew(records, record):
 
 
 @pytest.mark.parametrize("keep", [_save, _put, _put_for_a_time, _renew])
-async def test_an_object_is_listed_for_as_long_as_it_is_kept(forgetful_store, keep):
+async def test_an_object_is_listed_for_as_long_as_it_is_kept(forgetful_store, keep, jump):
     records, record = records_of(forgetful_store), {"id": "a", "created_at": NOW}
     await records.add(record)
-    await asyncio.sleep(0.4)
+    jump(40)
     await keep(records, record)
-    await asyncio.sleep(0.4)
+    jump(40)
     assert await records.load("a") == record
     assert await ids_of(records) == ("a", False)
-    await asyncio.sleep(0.4)
+    jump(40)
     assert await ids_of(records) == ("", False)
 
 

@@ -64,7 +64,7 @@ async def test_what_is_stored_outlives_the_store(tmp_path: Path) -> None:
 
 
 async def test_a_lock_is_waited_for_and_then_given_up(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "store.sqlite3", 100, 1 << 20, busy_seconds=0.3)
+    store = SqliteStore(tmp_path / "store.sqlite3", 100, 1 << 20, busy_seconds=1.5)
     await store.save({ONE: b"value"})
     with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

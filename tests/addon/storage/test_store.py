@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from addon.storage.redis_store import RedisStore
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
 from addon.storage.store import PIECE_BYTES, Key, Store, StoreUnavailableError, scope_of
+from tests.reserved_ports import reserved_port
 
 LIVES = 100.0
 ONE = Key("response", "owner", "resp_1")
@@ -68,9 +68,9 @@ async def test_a_value_is_read_in_pieces(store: Store, size: int) -> None:
 
 async def test_a_large_value_is_forgotten_whole(store: Store) -> None:
     for _ in range(2):
-        await store.save({ONE: os.urandom(5 << 20)}, 0.3)
+        await store.save({ONE: os.urandom(5 << 20)}, 2)
         assert len(await store.read_piece(ONE, 4 << 20)) > 0
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(2.1)
         assert await store.read_piece(ONE, 4 << 20) == b""
         await store.save({ONE: os.urandom(5 << 20)})
         await store.delete([ONE])
@@ -124,10 +124,10 @@ async def test_values_and_lists_are_forgotten_in_time(store: Store) -> None:
 
 
 async def test_what_is_used_again_is_kept(store: Store) -> None:
-    await store.save({ONE: b"value"}, 0.3)
-    await store.append(LIST, [b"a"], 0.3)
+    await store.save({ONE: b"value"}, 2)
+    await store.append(LIST, [b"a"], 2)
     await store.renew([ONE, LIST, TWO])
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(2.1)
     assert await store.load([ONE, TWO]) == {ONE: b"value"}
     assert await store.read_list(LIST) == [b"a"]
 
@@ -162,11 +162,10 @@ async def test_two_connections_to_one_redis_see_the_same(redis_url: str) -> None
 
 
 async def test_a_redis_that_is_away_is_unavailable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    store = RedisStore(f"redis://:a-password@127.0.0.1:{port}/0", LIVES)
-    with pytest.raises(StoreUnavailableError) as failure:
-        await store.load([ONE])
+    with reserved_port() as port:
+        store = RedisStore(f"redis://:a-password@127.0.0.1:{port}/0", LIVES)
+        with pytest.raises(StoreUnavailableError) as failure:
+            await store.load([ONE])
     assert failure.value.status == 503
     assert failure.value.code == "store_unavailable"
     assert "a-password" not in failure.value.reason

@@ -63,16 +63,16 @@ async def test_it_is_given_up_at_the_end_and_by_an_error(stores: tuple[Store, St
 async def test_that_of_a_process_that_died_runs_out_and_that_of_a_living_one_does_not(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(addon.storage.store_lock, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr(addon.storage.store_lock, "LEASE_SECONDS", 1.5)
     monkeypatch.setattr(addon.storage.store_lock, "_RENEWAL_SECONDS", 0.1)
     one, two = stores
-    await one.append(KEY, [b"of one that died"], 0.6)
+    await one.append(KEY, [b"of one that died"], 1.5)
     async with hold(two, KEY) as early:
         assert not early
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(1.6)
     async with hold(two, KEY) as late:
         assert late
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2)
         async with hold(one, KEY) as other:
             assert not other
 

@@ -38,6 +38,7 @@ export function stalled() {
   return simulate("Hello.", { text: "and so on ".repeat(100), stall_after_events: 60 }); // thinking comes before the text
 }
 
+// Runs them, and ends the process, which returns 0 whatever they found: what a client left open may hold it up.
 export async function runFeatures() {
   for (const [name, run] of features) {
     if (process.argv[2] && !name.includes(process.argv[2])) continue;
@@ -49,4 +50,5 @@ export async function runFeatures() {
     }
     console.log(`FEATURE ${JSON.stringify({ feature: name, error })}`);
   }
+  process.exit();
 }

@@ -99,25 +99,25 @@ def report(name: str, error: str | None = None) -> None:
 def run_features(*more: Callable[[], None]) -> None:
     """Run all, or those whose name holds the first argument, and end the process, which returns 0 whatever they found.
 
-    It does not wait for the threads that a client left behind: one of DSPy's, whose stream was left, may wait for ever
-    for a loop that is closed.
+    It waits neither for the tasks and threads that a client left behind, as the end of a loop does for five minutes,
+    nor for the interpreter: a thread of DSPy's, whose stream was left, may wait for ever for a loop that is closed.
 
     Args:
         more: is run after all features, and reports for itself.
     """
-    with asyncio.Runner() as runner:  # clients keep their connections, which belong to one loop
-        for name, function in _features:
-            if len(sys.argv) > 1 and sys.argv[1] not in name:
-                continue
-            try:
-                if inspect.iscoroutinefunction(function):
-                    runner.run(function())
-                else:
-                    function()
-            except Exception:  # noqa: BLE001 - the next feature is tried whatever this one raised
-                report(name, traceback.format_exc())
+    runner = asyncio.Runner()  # clients keep their connections, which belong to one loop
+    for name, function in _features:
+        if len(sys.argv) > 1 and sys.argv[1] not in name:
+            continue
+        try:
+            if inspect.iscoroutinefunction(function):
+                runner.run(function())
             else:
-                report(name)
+                function()
+        except Exception:  # noqa: BLE001 - the next feature is tried whatever this one raised
+            report(name, traceback.format_exc())
+        else:
+            report(name)
     if len(sys.argv) == 1:
         for run in more:
             run()

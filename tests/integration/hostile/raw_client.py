@@ -5,6 +5,8 @@ import contextlib
 import json
 from typing import Any
 
+from tests.lived_time import within
+
 STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
 REGULAR = "regular@127.0.0.1:0"
 
@@ -27,12 +29,12 @@ async def send(port: int, data: bytes, *, quiet: float = 0.4) -> bytes:
     with contextlib.suppress(ConnectionError):
         writer.write(data)
         await writer.drain()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(100):
             while True:
                 # The first byte of an answer takes as long as it takes.
                 waits = quiet if received or b"\r\n\r\n" not in data else 10
                 try:
-                    piece = await asyncio.wait_for(reader.read(1 << 16), waits)
+                    piece = await within(waits, reader.read(1 << 16))
                 except TimeoutError:
                     break
                 if not piece:

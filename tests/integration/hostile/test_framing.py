@@ -94,8 +94,8 @@ async def test_a_body_in_broken_chunks_ends_the_connection_and_reaches_nobody(
     proxy: RunningProxy, simulation: RunningSimulation
 ) -> None:
     for name, body in BROKEN_CHUNKS.items():
-        async with asyncio.timeout(5):
-            received = await send(proxy.port, request(CHUNKED, body + SMUGGLED), quiet=5)
+        async with asyncio.timeout(20):
+            received = await send(proxy.port, request(CHUNKED, body + SMUGGLED), quiet=30)
         assert statuses(received) == [], name
     assert asked(simulation) == []
 
@@ -132,7 +132,7 @@ async def test_what_is_sent_ahead_of_an_answer_has_a_limit(proxy: RunningProxy, 
     slow = chat('[[simulate: {"text": "slow", "delay": 60}]]')
     sent, _ = await flood(proxy.port, post(body=slow))
     assert sent < 8 * MOST_UNREAD_BYTES
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while proxy.running:
             await asyncio.sleep(0.01)
     assert len(asked(simulation)) == 1
@@ -152,7 +152,7 @@ async def test_the_body_of_a_request_that_its_head_refuses_is_not_kept(proxy: Ru
         await writer.drain()
     grown = resident_bytes() - before
     writer.write(b"0\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await reader.readline() == b"HTTP/1.1 404 Not Found\r\n"
     writer.close()
     assert grown < 16 * MOST_UNREAD_BYTES
@@ -230,7 +230,7 @@ async def ask_http2(proxy: RunningProxy, headers: list[tuple[str, str]]) -> str 
     writer.write(connection.data_to_send())
     status: Any = None
     with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while status is None and (data := await reader.read(65_536)):
                 for event in connection.receive_data(data):
                     if isinstance(event, h2.events.ResponseReceived):
