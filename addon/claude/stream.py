@@ -96,6 +96,8 @@ class ClaudeStream:
             for payload in self._parser.feed(chunk):
                 if (event := parse_event(payload)) is not None:
                     events.append(event)
+                    if event.type == "message_stop":
+                        break  # what comes after it in one read counts as little as what comes in the next
                 else:
                     self._on_unknown()
         except (MalformedEventError, EventTooLargeError) as error:

@@ -21,17 +21,20 @@ EVENTS = [b'{"type": "ping"}', b'{"type": "message_stop"}']
 class _Pieces(httpx2.AsyncByteStream):
     """A body that is read by whoever gets it, one piece at a time."""
 
-    def __init__(self, pieces: list[bytes]) -> None:
+    def __init__(self, pieces: list[bytes], *, ends: bool = True) -> None:
         self._pieces = pieces
+        self._ends = ends
 
     @override
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             yield piece
+        if not self._ends:
+            await asyncio.Event().wait()
 
 
-def answer(content_type: str, pieces: list[bytes]) -> ClaudeStream:
-    return ClaudeStream(httpx2.Response(200, headers={"content-type": content_type}, stream=_Pieces(pieces)))
+def answer(content_type: str, pieces: list[bytes], *, ends: bool = True) -> ClaudeStream:
+    return ClaudeStream(httpx2.Response(200, headers={"content-type": content_type}, stream=_Pieces(pieces, ends=ends)))
 
 
 FORMS = pytest.mark.parametrize(
@@ -57,6 +60,30 @@ async def test_the_events_come_in_their_order(content_type: str, pieces: list[by
     await stream.pass_on(take)
     await stream.close()
     assert taken == [json.loads(event)["type"] for event in EVENTS]
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [b'{"type": "ping"}', b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}', b"{"],
+    ids=["ping", "error", "garbage"],
+)
+@pytest.mark.parametrize("reads", [1, 2])
+async def test_nothing_counts_that_comes_after_the_last_event(beyond: bytes, reads: int):
+    pieces = [b"data: %b\n\n" % event for event in [*EVENTS, beyond]]
+    if reads == 1:
+        pieces = [b"".join(pieces)]
+    taken: list[str] = []
+
+    async def take(events: list[Event]) -> bool:
+        taken.extend(event.type for event in events)
+        return True
+
+    async with asyncio.timeout(5):
+        stream = answer("text/event-stream", pieces, ends=False)
+        await stream.read_first()
+        await stream.pass_on(take)
+        await stream.close()
+    assert taken == ["ping", "message_stop"]
 
 
 @FORMS
