@@ -11,6 +11,7 @@ Python 3.15 can do the same (PEP 810, `sys.set_lazy_imports`); this can go with 
 import importlib
 import re
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.abc import MetaPathFinder
@@ -49,6 +50,11 @@ class _LateFinder(MetaPathFinder):
 
 
 class _LateLoader(SourceFileLoader):
+    def __init__(self, fullname: str, path: str) -> None:
+        super().__init__(fullname, path)
+        self._running = threading.RLock()
+        self._has_begun = False
+
     @override
     def exec_module(self, module: ModuleType) -> None:
         names = _re_exported(self.get_data(self.path).decode())
@@ -71,9 +77,14 @@ class _LateLoader(SourceFileLoader):
         except ModuleNotFoundError as error:
             if error.name != submodule:
                 raise
-        if vars(module).pop("__getattr__", None):
-            super().exec_module(module)
-        return getattr(module, name)
+        with self._running:  # other threads go on asking for names while it runs
+            if not self._has_begun:
+                self._has_begun = True
+                super().exec_module(module)
+        if name in vars(module):
+            return vars(module)[name]
+        message = f"module {module.__name__!r} has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=module)
 
 
 def _re_exported(source: str) -> Mapping[str, str]:

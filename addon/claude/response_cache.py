@@ -272,7 +272,7 @@ class _AnswerUnderWay:
     async def leave(self, followed: "_Followed") -> None:
         """Note that one who follows does not any more."""
         self.followers.remove(followed)
-        if not self.followers and not self.done and self._task is not None:
+        if not self.followers and not (self.done or self.is_whole) and self._task is not None:
             self._forget(self)
             task, self._task = self._task, None  # it has this by its end, and this would have it
             task.cancel()
@@ -289,13 +289,15 @@ class _AnswerUnderWay:
         except Exception as error:  # noqa: BLE001 - whatever it is, those who follow are told
             self.failure = error
         finally:
-            # Those who come from now on find the kept answer, or have it made anew.
             self.done = True
-            if self.failure is None and self.is_whole:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._keep(self.events)
-            self._forget(self)
             self._wake()
+            try:
+                if self.failure is None and self.is_whole:
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await self._keep(self.events)
+            finally:
+                # Those who come from now on find the kept answer, or have it made anew.
+                self._forget(self)
 
     async def _add(self, events: list[Event]) -> bool:
         self.events += events
@@ -347,7 +349,7 @@ class _Followed:
                     return
             elif under_way.failure is not None:
                 raise under_way.failure
-            elif under_way.done:
+            elif under_way.done or under_way.is_whole:
                 return
             else:
                 await under_way.grown()

@@ -94,13 +94,20 @@ class ClaudeStream:
         events: list[Event] = []
         try:
             for payload in self._parser.feed(chunk):
-                if (event := parse_event(payload)) is not None:
+                if (event := self._parse_event(payload)) is not None:
                     events.append(event)
-                else:
-                    self._on_unknown()
+                    if event.type == "message_stop":
+                        break  # what comes after it in one read counts as little as what comes in the next
         except (MalformedEventError, EventTooLargeError) as error:
             self._unreadable = error
         return events
+
+    def _parse_event(self, payload: bytes) -> Event | None:
+        event = parse_event(payload)
+        if event is None:
+            self._on_unknown()
+        # A ping begins no answer: where an error follows, another try may still help.
+        return None if event is None or event.type == "ping" else event
 
     def _require_readable(self) -> None:
         if self._unreadable is not None:
@@ -109,10 +116,8 @@ class ClaudeStream:
     async def _read_frames(self) -> AsyncGenerator[list[Event]]:
         try:
             async for payload in read_event_stream(self._pieces()):
-                if (event := parse_event(payload)) is not None:
+                if (event := self._parse_event(payload)) is not None:
                     yield [event]
-                else:
-                    self._on_unknown()
         except (MalformedEventError, ValueError, *UNREADABLE) as error:
             raise UpstreamBrokenError("Claude's answer could not be read") from error
 

@@ -29,6 +29,7 @@ _OF_SERVE = frozenset({"access", "metrics", "server"})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0, 1 when it cannot start, or that of the app that it ran."""
+    _open_closed_streams()
     flags = _parser().parse_args(arguments)
     try:
         command: Callable[[argparse.Namespace], int] = flags.command
@@ -41,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _open_closed_streams() -> None:
+    """Have standard streams that are closed (`>&-`) lead nowhere: the next file or socket would take their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to stay
 
 
 def _fail(problems: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["CONNECTION_LOGGERS", "NOISY_LOGGERS", "configure_logging", "share_log"]
+__all__ = ["CONNECTION_LOGGERS", "NOISY_LOGGERS", "configure_logging", "end_log", "share_log"]
 
 NOISY_LOGGERS = (
     *("aiohttp", "anthropic", "asyncio", "boto3", "botocore", "google.auth", "hpack"),
@@ -72,6 +72,11 @@ def configure_logging(level: str, format: str) -> None:  # noqa: A002 - the sett
 def share_log() -> None:
     """Have the processes that are forked from now on write their lines one after the other."""
     _output.share()
+
+
+def end_log() -> None:
+    """Wait, but not for long, until the reader of the log has all lines: what a forked process does at its end."""
+    _output.end()
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

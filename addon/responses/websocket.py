@@ -5,10 +5,13 @@ What a client sends is in `translators.responses.socket_messages`, the order in 
 """
 
 import asyncio
+import binascii
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+
+from mitmproxy import http
 
 from addon.exchanges.client_side import UpgradableSide
 from addon.exchanges.codex import headers_of_error
@@ -42,6 +45,7 @@ _LIFETIME_SECONDS = 3600.0
 
 _VERSION = "13"
 """Of the protocol: RFC 6455."""
+_KEY_BYTES = 16
 _POLICY_VIOLATION = 1008
 _INTERNAL_ERROR = 1011
 
@@ -80,7 +84,7 @@ async def answer_websocket(exchange: Exchange) -> None:
         ConnectionError: the client broke it off.
     """
     headers = exchange.headers
-    if headers.get("upgrade", "").lower() != "websocket":
+    if not _asks_for_websocket(exchange.flow.request, headers):
         message = "Not allowed to GET on /v1/responses."
         raise OpenAIError(405, message, code="method_not_supported", headers={"allow": "POST"})
     origin = headers.get("origin")
@@ -89,10 +93,28 @@ async def answer_websocket(exchange: Exchange) -> None:
         raise OpenAIError(403, "No WebSocket for a page of another origin.", code="origin_not_allowed")
     if not (exchange.gateway.settings.stream.websocket and exchange.can_upgrade):
         raise OpenAIError(426, "Responses are served over HTTP here: use POST /v1/responses.", code="upgrade_required")
-    if headers.get("sec-websocket-version") != _VERSION or not headers.get("sec-websocket-key"):
+    if headers.get("sec-websocket-version") != _VERSION or not _is_key(headers.get("sec-websocket-key", "")):
         offer = {"sec-websocket-version": _VERSION}
         raise OpenAIError(426, "This is no WebSocket of version 13.", code="upgrade_required", headers=offer)
     await _ResponsesWebSocket(exchange).run(headers["sec-websocket-key"])
+
+
+def _asks_for_websocket(request: http.Request, headers: Mapping[str, str]) -> bool:
+    """Whether the other end of this very connection wants it to become one (RFC 9110, 7.8, and RFC 6455, 4.2.1).
+
+    A proxy on the way that knows nothing of upgrades passes `upgrade` on, but not `connection`. It would take what
+    follows a 101 for the next answers, to whomever they go.
+    """
+    options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
+    can_ask = request.method == "GET" and request.http_version != "HTTP/1.0"
+    return can_ask and "upgrade" in options and headers.get("upgrade", "").lower() == "websocket"
+
+
+def _is_key(value: str) -> bool:
+    try:
+        return len(binascii.a2b_base64(value, strict_mode=True)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 class _ResponsesWebSocket:

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 
 from addon.configuration.settings import Settings
 from addon.configuration.start_error import StartError
+from addon.observation.logs import end_log
 from addon.serving.event_loop import run_in_event_loop
 from addon.serving.listening import Listening
 from addon.serving.master import ProxyMaster, build_master
@@ -75,6 +76,8 @@ def serve_as_worker(settings: Settings, serving: Serving, listening: Sequence[Li
     except StartError as error:
         orders.send(Failed(error.problems))
         sys.exit(1)
+    finally:
+        end_log()
 
 
 async def _serve(settings: Settings, serving: Serving, listening: Sequence[Listening], orders: Connection) -> None:

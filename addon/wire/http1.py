@@ -75,7 +75,10 @@ class BoundedHttp1Server(Http1Server):
             before = len(self.buf)
             for command in super().read_headers(event):
                 if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
-                    _lower_connection_options(command.event.request.headers)
+                    request = command.event.request
+                    _lower_connection_options(request.headers)
+                    if request.http_version == "HTTP/1.0":
+                        request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
                 yield command
             if self.request is not None or self.state != self.read_headers or not 0 < len(self.buf) < before:
                 return

@@ -117,6 +117,16 @@ async def test_expect_100_continue_is_met(start_proxy: ProxyStarter) -> None:
         writer.close()
 
 
+async def test_no_expectation_of_http10_is_met(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request_bytes("hi", version="1.0", headers="expect: 100-continue\r\n"))
+        async with asyncio.timeout(5):
+            head, _ = await read_response(reader)
+            assert head.split()[1] == b"200"
+        writer.close()
+
+
 async def test_extensions_of_chunks_and_trailers_are_passed_over(start_proxy: ProxyStarter) -> None:
     head, _, body = request_bytes("hi").partition(b"\r\n\r\n")
     head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.startswith(b"content-length"))

@@ -729,16 +729,40 @@ async def test_where_mitmproxy_knows_no_websockets_the_answer_is_426(
         ({"upgrade": "h2c"}, 405),
         ({"upgrade": "websocket", "sec-websocket-version": "8", "sec-websocket-key": "a"}, 426),
         ({"upgrade": "websocket", "sec-websocket-version": "13"}, 426),
+        ({"upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "a" * 22}, 426),
+        ({"upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "?" * 24}, 426),
         ({"upgrade": "websocket", "origin": "https://page.example"}, 403),
         ({"upgrade": "websocket", "origin": "null"}, 403),
         ({"upgrade": "websocket", "origin": "http://[::1"}, 403),
     ],
-    ids=["none", "h2c", "version", "key", "page", "no_page", "no_origin"],
+    ids=["none", "h2c", "version", "key", "short_key", "no_key", "page", "no_page", "no_origin"],
 )
 async def test_what_asks_for_no_websocket_gets_none(proxy: RunningProxy, headers: dict[str, str], status: int) -> None:
     async with http_of(proxy) as http:
         response = await http.get("/v1/responses", headers={"connection": "upgrade", **headers})
         assert (response.status_code, response.headers.get("allow")) == (status, "POST" if status == 405 else None)
+
+
+@pytest.mark.parametrize(
+    ("line", "connection"),
+    [
+        ("GET /v1/responses HTTP/1.1", ""),
+        ("GET /v1/responses HTTP/1.1", "connection: keep-alive\r\n"),
+        ("GET /v1/responses HTTP/1.0", "connection: upgrade\r\n"),
+        ("HEAD /v1/responses HTTP/1.1", "connection: upgrade\r\n"),
+    ],
+    ids=["through_a_proxy", "other_option", "http10", "head"],
+)
+async def test_nobody_gets_a_websocket_on_a_connection_that_cannot_become_one(
+    proxy: RunningProxy, line: str, connection: str
+) -> None:
+    key = "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(f"{line}\r\nhost: x\r\n{connection}upgrade: websocket\r\n{key}\r\n".encode())
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert head.split()[1] == b"405"
 
 
 async def test_http2_has_no_upgrade(start_proxy: ProxyStarter, simulation: RunningSimulation) -> None:

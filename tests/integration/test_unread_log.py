@@ -73,3 +73,22 @@ async def test_it_ends_though_nobody_reads_its_log(
             await ask(proxy.port, 10)
         proxy.process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(proxy.process.wait(), 25) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_reader_that_is_behind_gets_all_lines_at_the_end(
+    simulation: RunningSimulation, tmp_path: Path, pipe: tuple[int, int], workers: int
+) -> None:
+    reading, writing = pipe
+    given = {**SETTINGS, "CLAUDE_PROXY_WORKERS": str(workers)}
+    async with serving_process(simulation.base_url, tmp_path, log_to=writing, **given) as proxy:
+        os.close(writing)
+        async with asyncio.timeout(60):
+            await ask(proxy.port, 20)
+        proxy.process.send_signal(signal.SIGTERM)
+        received = b""
+        async with asyncio.timeout(60):
+            while piece := await asyncio.to_thread(os.read, reading, 65536):
+                received += piece
+        lines = [json.loads(line) for line in received.splitlines()]
+        assert [line["event"] for line in lines].count("exchange") == 20

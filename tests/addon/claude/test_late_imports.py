@@ -31,7 +31,7 @@ LOADED = (
     "import addon.interception.interceptor, sys\nprint(sum(name.split('.')[0] == 'anthropic' for name in sys.modules))"
 )
 
-PROXY_NEEDS = 1000
+PROXY_NEEDS = 1200
 """Modules of the SDK; all of them are 2,900."""
 
 
@@ -86,6 +86,23 @@ def test_a_module_is_imported_when_a_name_of_it_is_used(package: Path) -> None:
 def test_the_packages_own_code_is_run_for_a_name_that_it_makes_itself(package: Path, name: str) -> None:
     asked = f"import sample; sample.{name}; print(sample.NUMBER, hasattr(sample, 'nothing'))"
     assert said(package, asked) == ["package", "first", "second", "7", "False"]
+
+
+def test_threads_ask_for_names_while_the_packages_own_code_runs(package: Path) -> None:
+    source = (package / "sample" / "__init__.py").read_text()
+    (package / "sample" / "__init__.py").write_text("import time\ntime.sleep(0.2)\n" + source)
+    code = """
+import sample
+from concurrent.futures import ThreadPoolExecutor
+def ask(name):
+    return getattr(sample, name, name)
+with ThreadPoolExecutor(8) as threads:
+    asked = list(threads.map(ask, ["NUMBER", "First", "NUMBER", "renamed", "Third", "nothing"]))
+print("asked", *(getattr(it, "__name__", it) for it in asked))
+"""
+    said_in_all = said(package, code)
+    assert said_in_all[said_in_all.index("asked") :] == ["asked", "7", "First", "7", "other", "Third", "nothing"]
+    assert said_in_all.count("package") == 1
 
 
 def test_everything_is_there_for_whoever_imports_all(package: Path) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import override
 
 import pytest
 
@@ -10,6 +11,7 @@ from addon.claude.response_cache import ResponseCache, StreamedAnswer
 from addon.claude.stream import TakeEvents
 from addon.configuration.claude_settings import CacheSettings
 from addon.storage.sqlite_store import IN_MEMORY, SqliteStore
+from addon.storage.store import Key
 from tests.event_loop_turns import turns_of_the_event_loop
 from translators.claude_events import Event
 from translators.errors import OpenAIError
@@ -53,6 +55,62 @@ async def test_a_failure_reaches_each_who_asked_and_nobody_after_them(
     assert asked == asked_by_both + 1
 
 
+class _SlowStore(SqliteStore):
+    """One that saves when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(IN_MEMORY, 3600, 2**20)
+        self.saves = asyncio.Event()
+        self.failure: Exception | None = None
+
+    @override
+    async def save(self, values: Mapping[Key, bytes], seconds_to_live: float | None = None) -> None:
+        await self.saves.wait()
+        if self.failure is not None:
+            raise self.failure
+        await super().save(values, seconds_to_live)
+
+
+async def _follow(cache: ResponseCache, ask: Callable[[], Awaitable[StreamedAnswer]]) -> tuple[list[Event], str]:
+    taken: list[Event] = []
+
+    async def take(events: list[Event]) -> bool:
+        taken.extend(events)
+        return True
+
+    answer = await cache.answer("same", ask, "on")
+    await answer.pass_on(take)
+    await answer.close()
+    return taken, answer.outcome
+
+
+@pytest.mark.usefixtures("_tasks")
+@pytest.mark.parametrize("failure", [None, RuntimeError("a mistake")], ids=["slow", "fails"])
+async def test_nobody_waits_for_the_store_that_keeps_an_answer(failure: Exception | None) -> None:
+    store = _SlowStore()
+    cache = ResponseCache(CacheSettings(mode="on", backend="store"), store)
+    events = [Event("ping"), Event("message_stop")]
+    end = asyncio.Event()
+    end.set()
+    asked = 0
+
+    async def ask() -> StreamedAnswer:
+        nonlocal asked
+        asked += 1
+        return _LongAnswer(events, end)
+
+    async with asyncio.timeout(5):
+        assert await _follow(cache, ask) == (events, "miss")
+        assert await _follow(cache, ask) == (events, "shared")
+        store.failure = failure
+        store.saves.set()
+        await asyncio.sleep(0.1)
+        kept = await _follow(cache, ask)
+    assert kept == (events, "miss" if failure else "hit")
+    assert asked == (2 if failure else 1)
+    await store.close()
+
+
 class _LongAnswer:
     """One whose events are there at once, but for the last, for which it waits."""
 
@@ -69,7 +127,8 @@ class _LongAnswer:
         await take(self._events[-1:])
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing is open, but that takes a moment."""
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("is_kept", [False, True], ids=["under_way", "kept"])

@@ -249,6 +249,30 @@ def test_serve_answers_says_where_it_listens_and_logs_one_line_per_exchange(serv
     assert "Traceback" not in "".join(server.lines["stderr"])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the shell of Windows closes nothing")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_answers_though_its_standard_output_is_closed(environment, tmp_path, confdir, workers):
+    arguments = ["serve", "--simulate", "--port", "0", "--workers", str(workers), "--confdir", str(confdir)]
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *arguments],
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        server = Server(process)
+        try:
+            base_url = server.wait_for(r"OPENAI_BASE_URL=(http://127\.0\.0\.1:\d+/v1)")[1]
+            with ask(base_url) as answer:
+                assert json.load(answer)["object"] == "chat.completion"
+        finally:
+            status = server.end()
+    assert status == 0
+    assert "Traceback" not in "".join(server.lines["stderr"])
+
+
 def test_serve_listens_in_several_modes_at_once(serve, confdir):
     server = serve("--port", "0", "--mode", "standalone", "--mode", "regular@0")
     base_url = server.wait_for(r"OPENAI_BASE_URL=(\S+)")[1]
