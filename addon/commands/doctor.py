@@ -15,7 +15,7 @@ import msgspec
 from addon.claude.backends import check_backends
 from addon.claude.client import ClaudeClient
 from addon.claude.failure_cause import cause_of
-from addon.commands.doctor_checks import check_authority, check_environment, check_ports, check_state
+from addon.commands.doctor_checks import check_authority, check_environment, check_file, check_ports, check_state
 from addon.commands.finding import Finding, failed, fine, warned
 from addon.commands.runtimes import check_runtime
 from addon.configuration.settings import Settings, SettingsError
@@ -26,6 +26,7 @@ __all__ = ["check_claude", "check_other_backends", "doctor", "examine"]
 
 _SKEW = dt.timedelta(seconds=60)
 _ANTHROPIC_VERSION = "2023-06-01"
+_WRONG_ADDRESS = "check claude.base_url: it must lead to Claude's API"
 _MARKS = {"ok": "ok", "warning": "warn", "failed": "FAIL"}
 
 
@@ -57,6 +58,7 @@ async def examine(
         *await check_claude(settings, dt.datetime.now(dt.UTC)),
         *check_other_backends(settings),
         *check_authority(confdir, dt.datetime.now(dt.UTC)),
+        *check_file(settings),
         *check_ports(settings),
         *await check_state(settings),
         *check_environment(settings, environment),
@@ -106,13 +108,14 @@ def _judge_key(status: int, body: bytes) -> Finding:
     if status in {401, 403}:
         advice = "check ANTHROPIC_API_KEY against the keys of your account, and that it may use this workspace"
         return failed("key", f"Claude refuses it (status {status})", advice)
+    if status == 404:
+        return failed("key", "Claude's list of models is not there (status 404)", _WRONG_ADDRESS)
     if status != 200:
         return warned("key", f"Claude answers with status {status}", "try again later")
     try:
         models = len(msgspec.json.decode(body)["data"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        advice = "check claude.base_url: it must lead to Claude's API"
-        return failed("key", "what answers is not Claude's API", advice)
+        return failed("key", "what answers is not Claude's API", _WRONG_ADDRESS)
     return fine("key", f"Claude knows it: it may use {models} models")
 
 
