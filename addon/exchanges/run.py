@@ -29,6 +29,7 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 _TELLING_SECONDS = 10.0
 """How long a client may take to read what went before, to be told of a failure; then its answer is broken off."""
 
+_SHUTTING_DOWN = "shutting_down"
 _REFUSALS_OF_A_KEY = frozenset({401, 403, 429})
 """What Claude has against the key that it is asked with: wrong, without a right, used up."""
 
@@ -181,8 +182,7 @@ class ExchangeRun:
             self._outcome = "client_left"
             if not exchange.client_side.gone:
                 # Not the client has left: the proxy shuts down.
-                self._outcome = "cut"
-                await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", "shutting_down"))
+                await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", _SHUTTING_DOWN))
         except Exception:
             log.exception("exchange_failed", request_id=exchange.request_id)
             await self._fail(
@@ -228,7 +228,7 @@ class ExchangeRun:
 
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error
-        self._outcome = self._failure(error.status)
+        self._outcome = "cut" if error.code == _SHUTTING_DOWN else self._failure(error.status)
         try:
             async with asyncio.timeout(_TELLING_SECONDS):
                 await self.exchange.tell(error)
@@ -311,4 +311,4 @@ def _shutting_down(exchange: Exchange) -> OpenAIError:
     if exchange.flow.request.http_version.startswith("HTTP/1"):
         # The next try must find another process. HTTP/2 forbids the header.
         headers["connection"] = "close"
-    return OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)
+    return OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", _SHUTTING_DOWN, None, headers)
