@@ -75,7 +75,7 @@ def read_settings(options: OptManager) -> Settings:
 
 
 def _is_no_option(name: str) -> str:
-    close = difflib.get_close_matches(name, OPTION_NAMES, n=1)
+    close = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.8)
     return f"{name} is no option{f'; did you mean {close[0]}?' if close else '.'}"
 
 
