@@ -105,6 +105,16 @@ async def test_an_answer_that_cannot_be_read_is_a_finding(answer: bytes) -> None
         assert only(await check_claude(settings_with(claude=claude), NOW), "failed")
 
 
+async def test_a_model_that_claude_does_not_know_is_found(simulation: RunningSimulation) -> None:
+    aliases = {"a": "claude-haiku-4-5", "b": "claude-3-opus-20240229", "c": "foundry:mine"}
+    claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": simulation.base_url, "aliases": aliases}
+    assert "models" not in statuses(await check_claude(settings_with(claude=claude), NOW))
+    wrong = settings_with(claude={**claude, "default_model": "gpt-4"})
+    assert [finding.detail for finding in await check_claude(wrong, NOW) if finding.check == "models"] == [
+        "Claude knows no gpt-4"
+    ]
+
+
 async def test_a_missing_key_and_an_address_where_nobody_is_are_found() -> None:
     assert only(await check_claude(load_settings(), NOW), "failed").check == "key"
     claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": "http://127.0.0.1:1"}
