@@ -247,11 +247,14 @@ def _wrong_method(method: str, path: str, allowed: Iterable[str]) -> OpenAIError
 
 def _unknown_path(method: str, path: str, standalone: bool) -> OpenAIError:
     more = " and Claude's own messages. The setting `other_backends` sends other paths elsewhere" if standalone else ""
+    has_two = path_without_prefix(path).startswith("/v1/")
+    hint = " The path has /v1 twice: see the base URL." if has_two else ""
     # The real host's own words for an unknown path, and 404 because clients never retry it.
     return OpenAIError(
         404,
         f"Invalid URL ({method} {path}): this endpoint is not served by Claude Proxy. "
-        f"It serves chat completions, completions, responses, conversations, files, uploads, batches, models{more}.",
+        f"It serves chat completions, completions, responses, conversations, files, uploads, batches, "
+        f"models{more}.{hint}",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, SecretStr
 
-from addon.configuration.settings import ALL_SETTINGS, Settings, value_of
+from addon.configuration.settings import ALL_SETTINGS, Settings, find_foreign_file, value_of
 
 __all__ = ["check_config", "config_schema", "schema", "show_config"]
 
@@ -51,7 +51,9 @@ def _masked(value: Any) -> Any:
 def check_config(settings: Settings) -> int:
     """Say that the settings, which have been read, can be used. Returns the exit status."""
     settings.require_key()
-    print(f"{settings.config or 'No configuration file'}: the settings can be used.")
+    foreign = find_foreign_file(settings)
+    unread = f"No configuration file ({foreign} has no section of the proxy's)" if foreign else "No configuration file"
+    print(f"{settings.config or unread}: the settings can be used.")
     return 0
 
 

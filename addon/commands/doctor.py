@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -15,17 +16,19 @@ import msgspec
 from addon.claude.backends import check_backends
 from addon.claude.client import ClaudeClient
 from addon.claude.failure_cause import cause_of
-from addon.commands.doctor_checks import check_authority, check_environment, check_ports, check_state
+from addon.commands.doctor_checks import check_authority, check_environment, check_file, check_ports, check_state
 from addon.commands.finding import Finding, failed, fine, warned
 from addon.commands.runtimes import check_runtime
 from addon.configuration.settings import Settings, SettingsError
-from translators.backends import BACKENDS
+from translators.backends import ANTHROPIC, BACKENDS, parse_target
 from translators.errors import OpenAIError
+from translators.model_catalog import SUCCESSORS
 
 __all__ = ["check_claude", "check_other_backends", "doctor", "examine"]
 
 _SKEW = dt.timedelta(seconds=60)
-_ANTHROPIC_VERSION = "2023-06-01"
+_HEADERS = {"anthropic-version": "2023-06-01"}
+_WRONG_ADDRESS = "check claude.base_url: it must lead to Claude's API"
 _MARKS = {"ok": "ok", "warning": "warn", "failed": "FAIL"}
 
 
@@ -57,6 +60,7 @@ async def examine(
         *await check_claude(settings, dt.datetime.now(dt.UTC)),
         *check_other_backends(settings),
         *check_authority(confdir, dt.datetime.now(dt.UTC)),
+        *check_file(settings),
         *check_ports(settings),
         *await check_state(settings),
         *check_environment(settings, environment),
@@ -77,9 +81,9 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
     base_url = settings.claude.base_url
     async with ClaudeClient(settings) as claude:
         try:
-            headers = {"anthropic-version": _ANTHROPIC_VERSION}
-            response = await claude.forward("GET", "/v1/models?limit=1000", b"", headers)
-            body = await response.aread()
+            response = await claude.forward("GET", "/v1/models?limit=1000", b"", _HEADERS)
+            key = _judge_key(response.status_code, await response.aread())
+            models = await _check_models(claude, settings) if key.status == "ok" else []
         except OpenAIError as error:
             advice = "check the network, claude.base_url and claude.proxy (CLAUDE_PROXY_EGRESS_PROXY)"
             cause = cause_of(error)
@@ -89,7 +93,21 @@ async def check_claude(settings: Settings, now: dt.datetime) -> list[Finding]:
             advice = "check the network, and that claude.base_url leads to Claude's API"
             return [failed("Claude", f"{base_url}: its answer breaks off, or cannot be read", advice)]
     reached = fine("Claude", f"{base_url} answers")
-    return [reached, _judge_key(response.status_code, body), *_check_clock(response.headers.get("date"), now)]
+    return [reached, key, *models, *_check_clock(response.headers.get("date"), now)]
+
+
+async def _check_models(claude: ClaudeClient, settings: Settings) -> list[Finding]:
+    """Ask for each model of Claude's own API that the settings name; a retired one has its successor."""
+    targets = [parse_target(model) for model in settings.claude.models]
+    asked = dict.fromkeys(target.model for target in targets if target.backend == ANTHROPIC)
+    findings = []
+    for model in (each for each in asked if each not in SUCCESSORS):
+        response = await claude.forward("GET", f"/v1/models/{quote(model, safe='')}", b"", _HEADERS)
+        await response.aread()
+        if response.status_code == 404:
+            advice = "correct claude.default_model, claude.aliases or claude.fallbacks: requests for it get 404"
+            findings.append(warned("models", f"Claude knows no {model}", advice))
+    return findings
 
 
 def check_other_backends(settings: Settings) -> list[Finding]:
@@ -106,13 +124,14 @@ def _judge_key(status: int, body: bytes) -> Finding:
     if status in {401, 403}:
         advice = "check ANTHROPIC_API_KEY against the keys of your account, and that it may use this workspace"
         return failed("key", f"Claude refuses it (status {status})", advice)
+    if status == 404:
+        return failed("key", "Claude's list of models is not there (status 404)", _WRONG_ADDRESS)
     if status != 200:
         return warned("key", f"Claude answers with status {status}", "try again later")
     try:
         models = len(msgspec.json.decode(body)["data"])
     except (msgspec.DecodeError, KeyError, TypeError):
-        advice = "check claude.base_url: it must lead to Claude's API"
-        return failed("key", "what answers is not Claude's API", advice)
+        return failed("key", "what answers is not Claude's API", _WRONG_ADDRESS)
     return fine("key", f"Claude knows it: it may use {models} models")
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from addon.commands.finding import Finding, failed, fine, warned
-from addon.configuration.settings import ALL_SETTINGS, Settings
+from addon.configuration.settings import ALL_SETTINGS, Settings, find_foreign_file
 from addon.configuration.start_error import StartError
 from addon.observation.metrics_folder import IS_SUPPORTED
 from addon.serving.listening import open_sockets
@@ -20,7 +20,7 @@ from addon.storage.sqlite_store import IN_MEMORY
 from addon.storage.state_folder import open_store, store_folder
 from addon.storage.store import Key, StoreUnavailableError
 
-__all__ = ["check_authority", "check_environment", "check_ports", "check_state"]
+__all__ = ["check_authority", "check_environment", "check_file", "check_ports", "check_state"]
 
 _SOON = dt.timedelta(days=30)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -66,6 +66,15 @@ def check_authority(confdir: Path, now: dt.datetime) -> list[Finding]:
             )
         )
     return findings or [fine(check, f"{file} is private and valid until {ends:%Y-%m-%d}")]
+
+
+def check_file(settings: Settings) -> list[Finding]:
+    """Say which configuration file is in force."""
+    check, foreign = "configuration file", find_foreign_file(settings)
+    if foreign is not None:
+        advice = "if it is meant for the proxy, correct their names: `claude-proxy config schema` has them"
+        return [warned(check, f"{foreign} is left alone, because it has none of the proxy's sections", advice)]
+    return [fine(check, str(settings.config or "there is none"))]
 
 
 def check_ports(settings: Settings) -> list[Finding]:
@@ -156,8 +165,11 @@ def check_environment(settings: Settings, environment: Mapping[str, str]) -> lis
     names = [setting.names.env for setting in ALL_SETTINGS]
     for name in sorted(environment.keys() - names):
         if name.startswith(_OUR_PREFIX):
-            close = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
-            advice = f"it has no effect: did you mean {close[0]}?" if close else "unset it: it has no effect"
+            # Some names have another prefix, or none: PORT, ANTHROPIC_BASE_URL.
+            rest = name.removeprefix(_OUR_PREFIX)
+            meant = [each for each in (rest, f"ANTHROPIC_{rest}") if each in names]
+            meant = meant or difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+            advice = f"it has no effect: did you mean {meant[0]}?" if meant else "unset it: it has no effect"
             findings.append(warned(check, f"{name} is no setting", advice))
     return findings or [fine(check, "no variable leads traffic astray")]
 

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from addon.configuration.section import Names, Section
-from addon.configuration.values import ModelName, Seconds, header_value, http_url, lower, pair_up, split_commas
+from addon.configuration.values import (
+    ModelName,
+    Seconds,
+    claude_url,
+    header_value,
+    http_url,
+    lower,
+    pair_up,
+    split_commas,
+)
 from translators.backends import ANTHROPIC, parse_target
 
 __all__ = ["CacheSettings", "ClaudeSettings", "ThinkingSettings"]
@@ -19,9 +28,9 @@ class ClaudeSettings(Section):
     ] = Field(
         default=None, description="Key for Claude. From the environment or the file only, never a flag or an option."
     )
-    base_url: Annotated[str, Names("ANTHROPIC_BASE_URL", "claude_base_url", "--base-url"), AfterValidator(http_url)] = (
-        Field(default="https://api.anthropic.com", description="Address of the Claude API.")
-    )
+    base_url: Annotated[
+        str, Names("ANTHROPIC_BASE_URL", "claude_base_url", "--base-url"), AfterValidator(claude_url)
+    ] = Field(default="https://api.anthropic.com", description="Address of the Claude API.")
     simulate: Annotated[bool, Names("CLAUDE_PROXY_SIMULATE", "claude_simulate", "--simulate")] = Field(
         default=False, description="Answer from the embedded simulated Claude: no key, no network, no cost."
     )

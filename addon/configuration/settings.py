@@ -43,6 +43,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SettingsError",
+    "find_foreign_file",
     "load_settings",
     "nest",
     "sources_of",
@@ -157,6 +158,8 @@ def _walk(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Settin
 ALL_SETTINGS = tuple(_walk(Settings))
 """Every setting, in the order of the documentation."""
 
+_SECTIONS = frozenset(setting.path[0] for setting in ALL_SETTINGS if len(setting.path) > 1)
+
 _BY_PATH = {setting.path: setting for setting in ALL_SETTINGS}
 
 
@@ -207,11 +210,23 @@ def _find_file(named: str | Path | None) -> Path | None:
     if named:
         return Path(named).expanduser()
     # An app's own config.json may lie where the proxy is started: only a file with a section of ours is ours.
-    found = [path for name in DEFAULT_FILES if (path := Path(name)).is_file()]
-    ours = [path for path in found if _read_file(path).keys() & Settings.model_fields.keys()]
+    ours = [path for path in _files_here() if _is_ours(path)]
     if len(ours) > 1:
         raise SettingsError([f"Both {' and '.join(map(str, ours))} are here: name one of them with --config."])
     return ours[0] if ours else None
+
+
+def find_foreign_file(settings: Settings) -> Path | None:
+    """Find a configuration file that is left alone where none is in force: somebody may think that it is ours."""
+    return next((path for path in _files_here() if not _is_ours(path)), None) if settings.config is None else None
+
+
+def _files_here() -> list[Path]:
+    return [path for name in DEFAULT_FILES if (path := Path(name)).is_file()]
+
+
+def _is_ours(path: Path) -> bool:
+    return bool(_read_file(path).keys() & Settings.model_fields.keys())
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -231,6 +246,9 @@ def _read_file(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise SettingsError([f"{path} holds no table of settings."])
     table.pop("$schema", None)  # for editors
+    # What wins over a section would hide that it is none.
+    if wrong := [name for name in table.keys() & _SECTIONS if not isinstance(table[name], dict)]:
+        raise SettingsError([f"{name} ({path}): it has to be a table of settings." for name in sorted(wrong)])
     if "config" in table:
         raise SettingsError([f"config ({path}): a configuration file cannot name another one."])
     return table
@@ -291,7 +309,8 @@ def _sentence(
     setting = next((found for end in range(len(loc), 0, -1) if (found := _BY_PATH.get(loc[:end]))), None)
     if kind == "extra_forbidden" and setting is None:
         name = ".".join(loc)
-        close = difflib.get_close_matches(name, [known.dotted for known in ALL_SETTINGS], n=1)
+        known = [setting.dotted for setting in ALL_SETTINGS] if len(loc) > 1 else list(Settings.model_fields)
+        close = difflib.get_close_matches(name, known, n=1)
         return f"{name} is no setting{f'; did you mean {close[0]}?' if close else '.'}"
     if setting is None:
         return f"{'.'.join(loc)}: {message}."

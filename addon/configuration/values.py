@@ -18,6 +18,7 @@ __all__ = [
     "ModelName",
     "PathPattern",
     "Seconds",
+    "claude_url",
     "header_value",
     "http_url",
     "lower",
@@ -77,6 +78,14 @@ def http_url(value: str) -> str:
     """Check a URL of http or https; its last slash is taken off."""
     TypeAdapter(AnyHttpUrl).validate_python(value)
     return value.rstrip("/")
+
+
+def claude_url(value: str) -> str:
+    """Check the address of the Claude API. With the path that OpenAI's base URLs have, every call would be a 404."""
+    url = http_url(value)
+    if urlsplit(url).path.endswith(("/v1", "/v1/messages")):
+        raise ValueError("leave out /v1 and what comes after it, which each call adds by itself")
+    return url
 
 
 def _path_pattern(value: str) -> str:

@@ -29,6 +29,7 @@ _ANSWERED_WHILE_DRAINING = frozenset({Endpoint.HEALTH, Endpoint.METRICS})
 _TELLING_SECONDS = 10.0
 """How long a client may take to read what went before, to be told of a failure; then its answer is broken off."""
 
+_SHUTTING_DOWN = "shutting_down"
 _REFUSALS_OF_A_KEY = frozenset({401, 403, 429})
 """What Claude has against the key that it is asked with: wrong, without a right, used up."""
 
@@ -172,15 +173,16 @@ class ExchangeRun:
         try:
             refuses = exchange.gateway.draining and exchange.claim.endpoint not in _ANSWERED_WHILE_DRAINING
             await self._answer_in_time(_refuse_draining if refuses else answer)
-            self._outcome = "ok"
+            # What is sent on as it came may be an error, too.
+            status = exchange.status or 200
+            self._outcome = "ok" if status < 400 else self._failure(status)
         except OpenAIError as error:
             await self._fail(error)
         except (ConnectionError, asyncio.CancelledError):
             self._outcome = "client_left"
             if not exchange.client_side.gone:
                 # Not the client has left: the proxy shuts down.
-                self._outcome = "cut"
-                await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", "shutting_down"))
+                await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", _SHUTTING_DOWN))
         except Exception:
             log.exception("exchange_failed", request_id=exchange.request_id)
             await self._fail(
@@ -226,7 +228,7 @@ class ExchangeRun:
 
     async def _fail(self, error: OpenAIError) -> None:
         self._error = error
-        self._outcome = "client_error" if _is_the_clients(error, self.exchange) else "upstream_error"
+        self._outcome = "cut" if error.code == _SHUTTING_DOWN else self._failure(error.status)
         try:
             async with asyncio.timeout(_TELLING_SECONDS):
                 await self.exchange.tell(error)
@@ -234,6 +236,9 @@ class ExchangeRun:
             self._outcome = "client_left"
         except TimeoutError:
             await self.exchange.client_side.abort(error.message)
+
+    def _failure(self, status: int) -> Outcome:
+        return "client_error" if _is_the_clients(status, self.exchange) else "upstream_error"
 
     # Its end.
 
@@ -272,12 +277,12 @@ def _is_limited(exchange: Exchange) -> bool:
     return endpoint not in _ALWAYS_ADMITTED and (not reads or endpoint in _LIMITED_GETS)
 
 
-def _is_the_clients(error: OpenAIError, exchange: Exchange) -> bool:
-    """Whether the client has to do something else, and not the operator or Claude."""
-    if error.status >= 500 or exchange.figures.asked_claude is None:
-        return error.status < 500
+def _is_the_clients(status: int, exchange: Exchange) -> bool:
+    """Whether the client has to do something else about an error, and not the operator or Claude."""
+    if status >= 500 or exchange.figures.asked_claude is None:
+        return status < 500
     brings_key = exchange.client.claude_key is not None and exchange.client.key is None
-    return error.status not in ({429} if brings_key else _REFUSALS_OF_A_KEY)
+    return status not in ({429} if brings_key else _REFUSALS_OF_A_KEY)
 
 
 def head_too_large(limit: int) -> OpenAIError:
@@ -306,4 +311,4 @@ def _shutting_down(exchange: Exchange) -> OpenAIError:
     if exchange.flow.request.http_version.startswith("HTTP/1"):
         # The next try must find another process. HTTP/2 forbids the header.
         headers["connection"] = "close"
-    return OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", "shutting_down", None, headers)
+    return OpenAIError(503, "The proxy is shutting down. Try again.", "server_error", _SHUTTING_DOWN, None, headers)

@@ -20,7 +20,7 @@ from addon.access.access import Access, key_file_of
 from addon.access.proxy_gate import ProxyGate
 from addon.claude.backends import check_backends
 from addon.configuration.client_keys import KeyFileError
-from addon.configuration.options import OPTION_NAMES, add_options, option_of, read_settings
+from addon.configuration.options import OPTION_NAMES, add_options, option_of, read_settings, take_early_options
 from addon.configuration.settings import Settings, SettingsError
 from addon.configuration.start_error import StartError
 from addon.exchanges.gateway import Gateway, open_gateway
@@ -89,6 +89,10 @@ class ClaudeProxyAddon:
         """Register the options, and set the one of mitmproxy's own that interception stands on."""
         if self._given_settings is None:
             add_options(loader)
+            try:
+                take_early_options(ctx.options)
+            except SettingsError as error:
+                _end_the_start(error)
         # The default dials the real host before any hook is asked.
         ctx.options.update(connection_strategy="lazy")
 
@@ -115,8 +119,7 @@ class ClaudeProxyAddon:
                 self._access = Access(settings.access, key_file, has_own_key=settings.answers_without_claude_key)
                 self._proxy_gate = ProxyGate(self._access if settings.access.proxy_keys else None)
         except (SettingsError, StartError, KeyFileError) as error:
-            # Raised from a script it would be shown with its traceback.
-            logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a sentence for the operator
+            _end_the_start(error)
             return
         self.apply(settings)
 
@@ -397,3 +400,8 @@ class ClaudeProxyAddon:
         # Before mitmproxy's own addons save or show the flow, and after whatever needs them has been sent: for one that
         # is claimed, at once.
         mask_secrets(flow.request, is_ours=is_for_us(flow, self._router))
+
+
+def _end_the_start(error: Exception) -> None:
+    """Log an error, on which mitmproxy ends its start. Raised from a script it would be shown with its traceback."""
+    logging.getLogger(__name__).error("%s", error)

@@ -137,6 +137,13 @@ def test_a_path_that_is_served_says_405_to_another_method_and_which_there_are(
     )
 
 
+@pytest.mark.parametrize("path", ["/v1/v1/messages", "/v1/v1/chat/completions", "//v1/v1/models"])
+def test_a_base_url_that_adds_another_v1_is_named(path: str) -> None:
+    refused = Router(OPENAI_HOSTS, "pass").route(standalone=True, host="x", method="POST", path=path)
+    assert isinstance(refused, Refuse)
+    assert refused.error.message.endswith("The path has /v1 twice: see the base URL.")
+
+
 def test_an_unknown_path_is_told_what_is_served() -> None:
     standalone = Router(OPENAI_HOSTS, "pass").route(
         standalone=True, host="api.openai.com", method="POST", path="/v1/embeddings"

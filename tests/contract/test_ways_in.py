@@ -174,6 +174,26 @@ def test_mitmdump_says_that_other_machines_can_use_it(
     assert "open_proxy" not in proxy.printed()
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("claude_simulate=1", 'Failed to parse option claude_simulate: boolean must be "true", "false"'),
+        ("claude_max_retries=many", "Failed to parse option claude_max_retries: not an integer: many"),
+        ("claude_untranslatd=refuse", "claude_untranslatd is no option; did you mean claude_untranslated?"),
+    ],
+)
+def test_mitmdump_does_not_start_with_an_option_that_cannot_be_used(
+    contract_confdir: Path, claude: SimulatedUpstream, tmp_path: Path, option: str, said: str
+) -> None:
+    with (
+        pytest.raises(RuntimeError, match="does not answer") as failed,
+        proxy_process(contract_confdir, tmp_path / "output", claude.base_url, "--set", option),
+    ):
+        pass
+    assert said in str(failed.value)
+    assert "Error logged during startup" in str(failed.value)
+
+
 def test_other_hosts_are_left_alone(proxy: ProxyProcess, claude: SimulatedUpstream, host: RealHost) -> None:
     with client_of(proxy, host.base_url("127.0.0.1")) as client:
         raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=HELLO)

@@ -138,6 +138,32 @@ async def test_claudes_errors_come_through_as_they_are(client: AsyncAnthropic) -
         await client.messages.batches.retrieve("msgbatch_none")
 
 
+@pytest.mark.parametrize(
+    ("head", "outcome"),
+    [
+        ("400 Bad Request", "client_error"),
+        ("401 Unauthorized", "upstream_error"),
+        ("429 Too Many Requests", "upstream_error"),
+        ("529 Overloaded", "upstream_error"),
+    ],
+)
+async def test_claudes_errors_are_logged_and_counted_as_such(
+    start_proxy: ProxyStarter, head: str, outcome: str
+) -> None:
+    async def answer(call: Call) -> None:
+        await call.send(f"HTTP/1.1 {head}\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+
+    async with raw_upstream(answer) as upstream, httpx2.AsyncClient() as http:
+        settings = load_settings({"claude": {"api_key": "k", "base_url": upstream.base_url, "max_retries": 0}})
+        async with start_proxy(REVERSE, settings=settings) as proxy:
+            with capture_logs() as logs:
+                response = await http.post(f"http://127.0.0.1:{proxy.port}/v1/messages", json={"model": "m"})
+                while proxy.running:
+                    await asyncio.sleep(0.002)
+    assert response.status_code == int(head[:3])
+    assert [entry["outcome"] for entry in logs if entry["event"] == "exchange"] == [outcome]
+
+
 async def test_batches_are_made_followed_read_and_deleted(
     client: AsyncAnthropic,
 ) -> None:

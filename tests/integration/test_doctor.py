@@ -13,7 +13,7 @@ from mitmproxy.certs import CertStore
 
 from addon.commands.cli import main
 from addon.commands.doctor import check_claude, check_other_backends, examine
-from addon.commands.doctor_checks import check_authority, check_environment, check_ports, check_state
+from addon.commands.doctor_checks import check_authority, check_environment, check_file, check_ports, check_state
 from addon.commands.finding import Finding
 from addon.commands.runtimes import check_runtime
 from addon.configuration.settings import Settings, load_settings
@@ -61,6 +61,7 @@ async def test_a_healthy_machine_has_no_finding(simulation: RunningSimulation, t
     [
         (b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}", "key", "failed", "refuses it"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", "key", "failed", "not Claude's API"),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}", "key", "failed", "not there"),
         (b"HTTP/1.1 529 Busy\r\ncontent-length: 2\r\n\r\n{}", "key", "warning", "529"),
         (
             b"HTTP/1.1 200 OK\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT\r\ncontent-length: 11\r\n\r\n" + b'{"data":[]}',
@@ -69,7 +70,7 @@ async def test_a_healthy_machine_has_no_finding(simulation: RunningSimulation, t
             "ahead of Claude's",
         ),
     ],
-    ids=["key", "other_api", "busy", "clock"],
+    ids=["key", "other_api", "other_path", "busy", "clock"],
 )
 async def test_what_claude_says_of_key_and_time_is_understood(
     answer: bytes, check: str, status: str, said: str
@@ -102,6 +103,16 @@ async def test_an_answer_that_cannot_be_read_is_a_finding(answer: bytes) -> None
     async with raw_upstream(reply, lists_models=True) as upstream:
         claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": upstream.base_url}
         assert only(await check_claude(settings_with(claude=claude), NOW), "failed")
+
+
+async def test_a_model_that_claude_does_not_know_is_found(simulation: RunningSimulation) -> None:
+    aliases = {"a": "claude-haiku-4-5", "b": "claude-3-opus-20240229", "c": "foundry:mine"}
+    claude = {"simulate": False, "api_key": "sk-ant-key", "base_url": simulation.base_url, "aliases": aliases}
+    assert "models" not in statuses(await check_claude(settings_with(claude=claude), NOW))
+    wrong = settings_with(claude={**claude, "default_model": "gpt-4"})
+    assert [finding.detail for finding in await check_claude(wrong, NOW) if finding.check == "models"] == [
+        "Claude knows no gpt-4"
+    ]
 
 
 async def test_a_missing_key_and_an_address_where_nobody_is_are_found() -> None:
@@ -188,6 +199,24 @@ def test_a_variable_that_names_no_setting_is_found() -> None:
             "it has no effect: did you mean CLAUDE_PROXY_MAX_RETRIES?",
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("CLAUDE_PROXY_HOST", "HOST"), ("CLAUDE_PROXY_BASE_URL", "ANTHROPIC_BASE_URL")],
+)
+def test_a_variable_whose_prefix_alone_is_wrong_is_led_to_its_setting(name: str, meant: str) -> None:
+    (finding,) = check_environment(load_settings({"claude": {"simulate": True}}), {name: "x"})
+    assert finding.advice == f"it has no effect: did you mean {meant}?"
+
+
+def test_a_configuration_file_that_is_left_alone_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert statuses(check_file(settings_with())) == {"configuration file": "ok"}
+    (tmp_path / "config.json").write_text('{"servr": {"port": 1}}')
+    assert only(check_file(settings_with()), "warning").detail.startswith("config.json is left alone")
+    (tmp_path / "config.toml").write_text("[logging]\nlevel = 'INFO'\n")
+    assert [finding.detail for finding in check_file(settings_with())] == ["config.toml"]
 
 
 def test_a_proxy_that_would_ask_itself_is_found() -> None:

@@ -66,7 +66,7 @@ async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(
 ) -> None:
     async with raw_upstream(endless) as upstream:
         async with serving_process(
-            upstream.base_url, tmp_path, "--drain-timeout", "2", "--workers", str(workers), LOG_LEVEL="WARNING"
+            upstream.base_url, tmp_path, "--drain-timeout", "2", "--workers", str(workers)
         ) as proxy:
             clients = [await connect(proxy.port) for _ in range(STREAMS)]
             for number, client in enumerate(clients):
@@ -77,6 +77,7 @@ async def test_streams_that_do_not_end_in_time_are_told_and_the_status_is_0(
             rests = await asyncio.gather(*(client.reader.read() for client in clients))
             assert await proxy.process.wait() == 0
             assert time.monotonic() - started > 1.5
+            assert [line["outcome"] for line in proxy.events("exchange")] == ["cut"] * STREAMS
     for number, rest in enumerate(rests):
         assert b"shutting down" in rest
         assert b"[DONE]" not in rest
@@ -172,7 +173,7 @@ async def test_a_client_in_the_middle_of_its_request_is_told_at_once(connect: Co
         assert b"shutting_down" in told
         assert await asyncio.wait_for(proxy.process.wait(), 60) == 0
         [exchange] = proxy.events("exchange")
-        assert (exchange["status"], exchange["code"]) == (503, "shutting_down")
+        assert (exchange["status"], exchange["code"], exchange["outcome"]) == (503, "shutting_down", "cut")
         assert upstream.calls == []
 
 

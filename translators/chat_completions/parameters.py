@@ -17,7 +17,9 @@ _NAME = "put in a line before the message"
 
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {
-        "messages": mapped("`system` and `messages`"),
+        "messages": mapped(
+            "`system` and `messages`; a first turn of the user that is missing, or any that is empty, gets a few words"
+        ),
         "model": mapped(
             "Claude ids are used as they are, retired ones become their successors; any other name goes by the "
             "aliases, or else by the default model"
@@ -96,7 +98,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "messages.assistant.role": mapped("`assistant`"),
         "messages.assistant.tool_calls": mapped(
             "`tool_use`; what Claude thought before the calls is put back, also if the calls of one answer come back "
-            "one by one"
+            "one by one; a call without its result gets one that says so, and arguments that are no JSON go as text"
         ),
         "messages.tool.content": mapped("`tool_result`, with images and files too"),
         "messages.tool.role": mapped("`tool_result`; results are grouped at the start of the user's turn"),

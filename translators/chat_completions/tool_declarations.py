@@ -56,7 +56,11 @@ def _read_function(function: Function, param: str) -> ToolDeclaration:
 
 
 def read_choice(request: ChatCompletionRequest) -> ToolChoice | None:
-    """Read `tool_choice`, or with the legacy `functions` also `function_call`."""
+    """Read `tool_choice`, or with the legacy `functions` also `function_call`.
+
+    Raises:
+        OpenAIError: 400 for a `function_call` of none of the `functions`.
+    """
     choice = request.tool_choice if request.tools else request.tool_choice or request.function_call
     match choice:
         case None:
@@ -72,6 +76,13 @@ def read_choice(request: ChatCompletionRequest) -> ToolChoice | None:
             named = [tool.function or tool.custom or tool for tool in allowed.tools]
             return ToolChoice(allowed.mode, allowed=tuple(tool.name for tool in named if tool.name is not None))
         case _:
+            if request.functions and choice.name not in {function.name for function in request.functions}:
+                raise OpenAIError(
+                    400,
+                    f"Invalid value for 'function_call': no function named '{choice.name}' was specified in the "
+                    "'functions' parameter.",
+                    param="function_call",
+                )
             return ToolChoice("required", choice.name)
 
 

@@ -111,7 +111,8 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
             "`input_transformations`"
         ),
         "input.function_call": mapped(
-            "`tool_use`; if no reasoning items come with it, what Claude had thought is put before it"
+            "`tool_use`; if no reasoning items come with it, what Claude had thought is put before it; a call without "
+            "its result gets one that says so"
         ),
         "input.function_call_output": mapped("`tool_result`, with images and files too"),
         "input.custom_tool_call": emulated("`tool_use` whose input is one string"),

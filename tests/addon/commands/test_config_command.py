@@ -85,6 +85,13 @@ def test_a_file_is_checked_with_one_sentence_per_problem(capsys, tmp_path):
     assert "Microsoft Foundry (foundry:) cannot be asked" in capsys.readouterr().err
 
 
+def test_a_check_says_that_a_file_here_is_not_read(capsys, tmp_path):
+    (tmp_path / "config.json").write_text('{"servr": {"port": 1}}')
+    assert main(["config", "check", "--simulate"]) == 0
+    said = "No configuration file (config.json has no section of the proxy's): the settings can be used.\n"
+    assert capsys.readouterr().out == said
+
+
 def readme_example():
     (block,) = [block for block in re.findall(r"(?m)(?:^    .*\n)+", README.read_text()) if '"server"' in block]
     return json.loads(block)

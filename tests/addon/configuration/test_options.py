@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from mitmproxy.addonmanager import Loader
 from mitmproxy.test import taddons
 
-from addon.configuration.options import add_options, read_settings
+from addon.configuration.options import add_options, read_settings, take_early_options
 from addon.configuration.settings import ALL_SETTINGS, Settings, SettingsError
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -102,3 +103,21 @@ async def test_a_wrong_option_is_named(options):
         SettingsError, match=r"claude\.timeout \(option claude_timeout\): Input should be a valid number"
     ):
         read_settings(options)
+
+
+@pytest.mark.parametrize(
+    ("early", "said"),
+    [
+        ({"claude_timeout": 5}, "Expected <class 'str'> for claude_timeout, but got <class 'int'>."),
+        ({"claude_max_retrys": 5}, "claude_max_retrys is no option; did you mean claude_max_retries?"),
+        ({"claude_colour": "red"}, "claude_colour is no option."),
+    ],
+    ids=["type", "misspelt", "unknown"],
+)
+async def test_a_line_of_mitmproxys_config_yaml_that_cannot_be_used_is_named(early, said):
+    with taddons.context() as context:
+        context.options.update_defer(**early)
+        add_options(Loader(context.master))
+        with pytest.raises(SettingsError) as caught:
+            take_early_options(context.options)
+    assert caught.value.problems == (said,)

@@ -122,6 +122,17 @@ def test_another_programs_config_json_is_left_alone(clean_environment):
         ({}, {}, {"claude": {"timeout": -1}}, "claude.timeout (config.json): Input should be greater than 0."),
         ({}, {}, {"claude": {"timeuot": 1}}, "claude.timeuot is no setting; did you mean claude.timeout?"),
         ({}, {}, {"claude": {}, "colour": "red"}, "colour is no setting."),
+        ({}, {}, {"claude": {}, "servr": {"port": 1}}, "servr is no setting; did you mean server?"),
+        ({"server": {"port": 1}}, {}, {"server": 5}, "server (config.json): it has to be a table of settings."),
+        (
+            {},
+            {"ANTHROPIC_BASE_URL": "https://api.anthropic.com/v1/"},
+            None,
+            (
+                "claude.base_url (environment variable ANTHROPIC_BASE_URL): leave out /v1 and what comes after it, "
+                "which each call adds by itself."
+            ),
+        ),
         ({}, {}, {"server": {}, "config": "x"}, "config (config.json): a configuration file cannot name another one."),
         (
             {},

@@ -426,6 +426,16 @@ def test_web_search_is_refused_for_models_without_it(translate):
     assert (caught.value.status, caught.value.param) == (400, "web_search_options")
 
 
+def test_a_function_call_of_no_function_is_refused_in_the_clients_words(translate):
+    with pytest.raises(OpenAIError) as caught:
+        translate(functions=[{"name": "look"}], function_call={"name": "search"})
+    assert caught.value == OpenAIError(
+        400,
+        "Invalid value for 'function_call': no function named 'search' was specified in the 'functions' parameter.",
+        param="function_call",
+    )
+
+
 # Refused and ignored
 
 
