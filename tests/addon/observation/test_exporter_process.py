@@ -250,11 +250,7 @@ sys.exit(main())
             command, env=environment, cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, text=True
         )
     try:
-        said = ""
-        while "/metrics" not in said or "listens" not in said:
-            line = process.stderr.readline()
-            assert line, said
-            said += line
+        _read_until(process, "/metrics", "listens")
         [exporter] = {*_all_children(process.pid)} - {*_children(process.pid)}
         os.kill(exporter, signal.SIGKILL)
         latest = time.monotonic() + 30
@@ -276,6 +272,16 @@ sys.exit(main())
 
 
 MODELS = 'claude_proxy_requests_total{endpoint="models",mode="reverse",outcome="ok",status_class="2xx",stream="false"}'
+
+
+def _read_until(process: subprocess.Popen[str], *wanted: str) -> str:
+    """Read what it says on standard error until it has said all of that; return it."""
+    said = ""
+    while not all(each in said for each in wanted):
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return said
 
 
 def _logged(log: Path) -> list[dict[str, object]]:
@@ -307,11 +313,7 @@ def test_serving_goes_on_when_the_exporters_port_is_taken(tmp_path):
             text=True,
         )
         try:
-            said = ""
-            while not re.search(r":\d+/v1", said) or "Cannot show metrics" not in said:
-                line = process.stderr.readline()
-                assert line, said
-                said += line
+            said = _read_until(process, "/v1", "Cannot show metrics")
             served = int(re.search(r":(\d+)/v1", said)[1])
             assert f"claude-proxy: Cannot show metrics on 127.0.0.1:{port}: address already in use." in said
             assert urllib.request.urlopen(f"http://127.0.0.1:{served}/metrics", timeout=20).status == 200
