@@ -23,6 +23,8 @@ OPERATORS_KEY = "sk-of-the-operator"
 APPS_KEY = "sk-of-the-app"
 PATHS = ("/v1/embeddings", "/v1/audio/*", "/v1/images/*", "/v1/moderations", "/v1/realtime")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
+UPLOAD_BYTES = 96 * 1024 * 1024
+"""A third more than the kernel can be made to hold on two connections: 4 MiB to send and 32 MiB received, of each."""
 
 
 @pytest.fixture
@@ -197,26 +199,30 @@ async def test_a_request_goes_on_while_it_comes(proxy: RunningProxy, backend: Op
 
 
 async def upload_to_a_backend_that_reads_later(port: int, backend: OpenAIBackend) -> None:
-    size = 24 * 1024 * 1024
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /v1/audio/unread HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
-    writer.write(bytes(size))
+    writer.write(b"POST /v1/audio/unread HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % UPLOAD_BYTES)
+    writer.write(bytes(UPLOAD_BYTES))
     left = writer.transport.get_write_buffer_size()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             await asyncio.sleep(0.5)
             before, left = left, writer.transport.get_write_buffer_size()
             if before == left:
                 break
-        assert left > size / 4, "what the kernel's buffers do not hold waits at the client"
+        assert left > UPLOAD_BYTES / 4, "what the kernel's buffers do not hold waits at the client"
         backend.go_on.set()
         assert (await reader.readline()).startswith(b"HTTP/1.1 404")
-    assert len(backend.last.body) == size
+    assert len(backend.last.body) == UPLOAD_BYTES
     writer.close()
 
 
-async def test_a_request_comes_no_faster_than_the_backend_reads(proxy: RunningProxy, backend: OpenAIBackend) -> None:
-    await upload_to_a_backend_that_reads_later(proxy.port, backend)
+async def test_a_request_comes_no_faster_than_the_backend_reads(
+    start_proxy: ProxyStarter, backend: OpenAIBackend
+) -> None:
+    others = {"/v1/audio/*": {"base_url": backend.base_url}}
+    roomy = {"claude": {"simulate": True}, "limits": {"max_request_bytes": UPLOAD_BYTES}, "other_backends": others}
+    async with start_proxy(REVERSE, settings=load_settings(roomy)) as proxy:
+        await upload_to_a_backend_that_reads_later(proxy.port, backend)
 
 
 async def test_the_command_forwards_and_holds_back_alike(
@@ -224,7 +230,11 @@ async def test_the_command_forwards_and_holds_back_alike(
 ) -> None:
     """On uvloop, and with the table in the environment."""
     others = json.dumps({"/v1/*": {"base_url": backend.base_url, "api_key_env": "THEIR_KEY"}})
-    environment = {"CLAUDE_PROXY_OTHER_BACKENDS": others, "THEIR_KEY": OPERATORS_KEY}
+    environment = {
+        "CLAUDE_PROXY_OTHER_BACKENDS": others,
+        "CLAUDE_PROXY_MAX_REQUEST_BYTES": str(UPLOAD_BYTES),
+        "THEIR_KEY": OPERATORS_KEY,
+    }
     async with (
         serving_process(simulation.base_url, tmp_path, **environment) as process,
         process.client(strict=False) as client,
