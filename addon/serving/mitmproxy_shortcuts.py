@@ -4,9 +4,12 @@ Not for `mitmdump`, `mitmproxy` and `mitmweb`, in which our addon is a guest.
 """
 
 import copy
+import dataclasses
 from typing import Any
 
-from mitmproxy import http, optmanager
+from mitmproxy import hooks, http, optmanager
+from mitmproxy.proxy import events
+from mitmproxy.proxy.context import Context
 
 __all__ = ["take_shortcuts"]
 
@@ -15,15 +18,68 @@ _IMMUTABLE = frozenset({type(None), bool, int, str})
 
 def take_shortcuts() -> None:
     """Take them, for the whole process."""
-    # The types of every field of every message: they are there to find mistakes of addons, `python -O` leaves them out
-    # as well, and they are a twentieth of what a small request costs. The two below are one call of its 27.
-    http.MessageData.__post_init__ = lambda _message: None  # type: ignore[method-assign] # for all messages
-    # The names of headers are bytes (`Headers.__init__` sees to it), and each look at one compares them all.
-    http.Headers._kconv = staticmethod(bytes.lower)  # type: ignore[assignment] # noqa: SLF001 - nothing public decides it
-    optmanager._Option.current = _current  # type: ignore[method-assign, assignment] # noqa: SLF001 - nothing public decides it
+    for owner, name, shortcut in _SHORTCUTS:
+        setattr(owner, name, shortcut)
+
+
+def _make(kind: type, *_arguments: object, **_named: object) -> Any:
+    return object.__new__(kind)
+
+
+_fields: dict[type, tuple[str, ...]] = {}
+
+
+def _arguments(hook: Any) -> list[Any]:
+    """List what an addon is called with: the hook's fields, whose names are looked up once."""
+    kind = type(hook)
+    names = _fields.get(kind)
+    if names is None:
+        names = _fields[kind] = tuple(field.name for field in dataclasses.fields(kind))
+    return [getattr(hook, name) for name in names]
+
+
+def _fork(context: Context) -> Context:
+    """Fork a context without the server that `Context.__init__` makes, with an id and twenty fields, to be replaced."""
+    fork = object.__new__(type(context))
+    vars(fork).update(vars(context))
+    fork.layers = context.layers.copy()
+    return fork
+
+
+def _get_all(headers: http.Headers, name: str | bytes) -> list[str]:
+    """Look a header up in one go: each look compares all names, which are bytes (`Headers.__init__` sees to it)."""
+    wanted = (name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name).lower()
+    return [value.decode("utf-8", "surrogateescape") for key, value in headers.fields if key.lower() == wanted]
+
+
+def _get(headers: http.Headers, name: str | bytes, default: Any = None) -> Any:
+    """Look a header up without the exception of one that is not there: most of them are not."""
+    values = headers.get_all(name)
+    return ", ".join(values) if values else default
+
+
+def _contains(headers: http.Headers, name: str | bytes) -> bool:
+    return bool(headers.get_all(name))
 
 
 def _current(option: Any) -> Any:
     """Give the value of an option, copied only where it could be changed."""
     value = option._default if option.value is optmanager.unset else option.value  # noqa: SLF001 - as above
     return value if type(value) in _IMMUTABLE else copy.deepcopy(value)
+
+
+_SHORTCUTS: tuple[tuple[type, str, Any], ...] = (
+    # The types of every field of every message: they are there to find mistakes of addons, `python -O` leaves them out
+    # as well, and they are a twentieth of what a small request costs.
+    (http.MessageData, "__post_init__", lambda _message: None),
+    # Whether a hook, and what answers one, is a dataclass: asked for each that is made.
+    (hooks.Hook, "__new__", _make),
+    (events.CommandCompleted, "__new__", _make),
+    (hooks.Hook, "args", _arguments),
+    (Context, "fork", _fork),
+    (http.Headers, "get_all", _get_all),
+    (http.Headers, "get", _get),
+    (http.Headers, "__contains__", _contains),
+    (optmanager._Option, "current", _current),  # noqa: SLF001 - nothing public decides it
+)
+"""Whose, what, and what takes its place."""

@@ -11,6 +11,9 @@ _PROGRAM = """
 import json, sys
 from collections.abc import Sequence
 from mitmproxy import http, options
+from mitmproxy.connection import Client
+from mitmproxy.proxy import commands, events, layers, server_hooks
+from mitmproxy.proxy.context import Context
 from addon.serving.mitmproxy_shortcuts import take_shortcuts
 
 if sys.argv[1] == "shortcuts":
@@ -18,6 +21,7 @@ if sys.argv[1] == "shortcuts":
 headers = http.Headers([(b"Accept", b"a"), (b"accept", b"b"), (b"Host", b"h\\xff")], content_type="text/plain")
 found = [headers.get(name) for name in ("accept", "ACCEPT", b"host", "missing", "Content-Type")]
 found += [headers.get_all("accept"), "ACCEPT" in headers, "accep" in headers, len(headers), list(headers)]
+found += [headers.get("missing", "x"), headers.get(b"Missing", default=""), b"HOST" in headers, headers["accept"]]
 headers["ACCEPT"] = "c"
 headers.add("x-y", "1")
 del headers["host"]
@@ -32,6 +36,21 @@ given.update(listen_port=1)
 found += [given.mode, given.listen_port, given.has_changed("listen_port"), given.has_changed("websocket")]
 given.reset()
 found += [given.mode, given.listen_port]
+
+context = Context(Client(peername=("192.0.2.1", 1), sockname=("192.0.2.2", 2)), given)
+context.layers.append(1)
+fork = context.fork()
+fork.layers.append(2)
+found += [context.layers, fork.layers, type(fork) is Context]
+found += [getattr(fork, name) is getattr(context, name) for name in ("client", "options", "server")]
+fork.server = None
+found += [context.server is None, sorted(vars(context)) == sorted(vars(fork))]
+hook = layers.http.HttpRequestHook("flow")
+both = server_hooks.ServerConnectHook(data="data")
+found += [hook.args(), both.args(), hook.name, hook.blocking, repr(both)]
+done = events.HookCompleted(hook, None)
+open_done = events.OpenConnectionCompleted(commands.OpenConnection(context.server), reply="no")
+found += [done.command is hook, open_done.reply]
 print(json.dumps(found))
 """
 
@@ -48,5 +67,5 @@ def plain() -> object:
     return seen("plain")
 
 
-def test_headers_and_options_are_the_same_by_the_shortcuts(plain: object):
+def test_all_is_the_same_by_the_shortcuts(plain: object):
     assert seen("shortcuts") == plain
