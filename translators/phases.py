@@ -5,7 +5,7 @@ stream checks by the set of those that are open.
 """
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 from types import MappingProxyType
 
 __all__ = ["LEGAL_EVENTS", "IllegalEventOrderError", "Phase"]
@@ -18,7 +18,7 @@ class IllegalEventOrderError(ValueError):
     """
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where a stream is.
 
     AWAITING_MESSAGE ── message_start ─> IN_MESSAGE ── a stop reason ─> ENDING ── message_stop ─> COMPLETED

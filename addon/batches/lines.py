@@ -141,7 +141,7 @@ async def _answer_chat_completion(
     builder = ChatCompletionBuilder(translated.reply, completion_id, scope.created)
     usages = []
     for index, message in enumerate(messages):
-        stream = ChatCompletionStream(translated.reply, completion_id, scope.created, index)
+        stream = ChatCompletionStream(translated.reply, completion_id, scope.created, index, joins_text=True)
         for chunk in translate_message(stream, message):
             builder.add(chunk)
         usages.append(stream.usage)

@@ -131,7 +131,8 @@ class _Completion:
         return await ask_at_once([self._choice(index, sink) for index in range(self._request.copies)])
 
     async def _choice(self, index: int, sink: Sink) -> ChatCompletionStream:
-        stream = ChatCompletionStream(self._request.reply, self._id, self._created, index)
+        reply = self._request.reply
+        stream = ChatCompletionStream(reply, self._id, self._created, index, joins_text=not reply.stream)
 
         async def remember() -> None:
             if content := stream.content_to_remember:

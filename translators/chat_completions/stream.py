@@ -84,6 +84,8 @@ class ChatCompletionStream(ClaudeTurn):
     completion_id: str
     created: int
     choice_index: int = 0
+    joins_text: bool = False
+    """For an answer that nobody sees before its end: its text and its thinking are one chunk each, before the last."""
 
     tool_call_ids: list[str] = field(default_factory=list, init=False)
     """In the order of their indexes. With legacy functions too, though the client never sees them."""
@@ -106,6 +108,8 @@ class ChatCompletionStream(ClaudeTurn):
         self._filters_text = self._fence is not None or self._cutter is not None
         self._forced_call: ToolCallWriter | None = None
         self._omits_calls = False
+        self._held_text: list[str] = []
+        self._held_thinking: list[str] = []
 
     # What the caller reads.
 
@@ -218,13 +222,18 @@ class ChatCompletionStream(ClaudeTurn):
         return [*chunks, *self._end_choice(self._finish_reason())]
 
     def _end_choice(self, finish_reason: FinishReason) -> list[ChatCompletionChunk]:
-        """Emit the annotations, all in one delta, and the finish reason.
+        """Emit what was held for the end, the annotations, all in one delta, and the finish reason.
 
         A second delta with annotations, which have no index, makes openai-python's stream helper raise
         (lib/streaming/_deltas.py).
         """
-        annotations = self._annotate()
-        chunks = [self._chunk(ChoiceDelta(annotations=annotations))] if annotations else []
+        chunks: list[ChatCompletionChunk] = []
+        if self._held_thinking:
+            chunks.append(self._chunk(ChoiceDelta(reasoning_content="".join(self._held_thinking))))
+        if self._held_text:
+            chunks.append(self._chunk(ChoiceDelta(content="".join(self._held_text))))
+        if annotations := self._annotate():
+            chunks.append(self._chunk(ChoiceDelta(annotations=annotations)))
         return [*chunks, self._chunk(ChoiceDelta(), finish_reason)]
 
     def _annotate(self) -> tuple[Annotation, ...]:
@@ -350,6 +359,9 @@ class ChatCompletionStream(ClaudeTurn):
 
     def _send_text(self, text: str) -> list[ChatCompletionChunk]:
         self._sent_length += len(text)
+        if self.joins_text:
+            self._held_text.append(text)
+            return []
         return [self._chunk(ChoiceDelta(content=text))] if text else []
 
     def _cut_text(self, text: str) -> list[ChatCompletionChunk]:
@@ -383,6 +395,9 @@ class ChatCompletionStream(ClaudeTurn):
 
     def _translate_thinking(self, thinking: str) -> list[ChatCompletionChunk]:
         if not thinking or not self.plan.shows_thinking:
+            return []
+        if self.joins_text:
+            self._held_thinking.append(thinking)
             return []
         return [self._chunk(ChoiceDelta(reasoning_content=thinking))]
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk as OpenAIChunk
 
 from tests.translators.claude_messages import Events
-from translators.chat_completions.chunk import encode_chunk
+from translators.chat_completions.chunk import ChatCompletionChunk, encode_chunk
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.response import ChatCompletionBuilder, encode_usage_chunk
 from translators.chat_completions.stream import ChatCompletionStream
@@ -85,11 +86,7 @@ def assert_streamed_equals_whole(chunks: Sequence[dict[str, Any]], whole: dict[s
         assert streamed["finish_reason"] == choice["finish_reason"]
 
 
-def read_answer(segments: Sequence[Events], plan: ReplyPlan | None = None, *, gathered: bool = True) -> Answer:
-    """Translate the events of one answer; several segments are a paused turn with its continuations."""
-    plan = plan or ReplyPlan("gpt-5.5")
-    stream = ChatCompletionStream(plan, COMPLETION_ID, CREATED)
-    builder = ChatCompletionBuilder(plan, COMPLETION_ID, CREATED)
+def translate_segments(segments: Sequence[Events], stream: ChatCompletionStream) -> list[ChatCompletionChunk]:
     chunks = []
     for number, events in enumerate(segments):
         if number:
@@ -98,11 +95,27 @@ def read_answer(segments: Sequence[Events], plan: ReplyPlan | None = None, *, ga
             parsed = parse_event(json.dumps(event).encode())
             if parsed is not None:
                 chunks += stream.translate(parsed)
-    chunks += stream.finish()
+    return chunks + stream.finish()
+
+
+def build_whole(chunks: Sequence[ChatCompletionChunk], stream: ChatCompletionStream) -> Any:
+    builder = ChatCompletionBuilder(stream.plan, COMPLETION_ID, CREATED)
     for chunk in chunks:
         builder.add(chunk)
+    return json.loads(builder.build([stream.usage]))
+
+
+def read_answer(segments: Sequence[Events], plan: ReplyPlan | None = None, *, gathered: bool = True) -> Answer:
+    """Translate the events of one answer; several segments are a paused turn with its continuations."""
+    plan = plan or ReplyPlan("gpt-5.5")
+    stream = ChatCompletionStream(plan, COMPLETION_ID, CREATED)
+    chunks = translate_segments(segments, stream)
     decoded = [json.loads(encode_chunk(chunk).removeprefix(b"data: ")) for chunk in chunks]
-    whole = json.loads(builder.build([stream.usage]))
+    whole = build_whole(chunks, stream)
+    unseen = ChatCompletionStream(plan, COMPLETION_ID, CREATED, joins_text=True)
+    joined = translate_segments(segments, unseen)
+    assert build_whole(joined, unseen) == whole
+    assert sum(choice.delta.content not in (UNSET, "") for chunk in joined for choice in chunk.choices) <= 1
     if gathered:
         assert_streamed_equals_whole(decoded, whole)
     if plan.include_usage:
