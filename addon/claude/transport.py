@@ -122,7 +122,7 @@ class ClaudeHttpClient(DefaultAioHttpClient):
             return await super().send(request, **options)
         self._set_timeout(request)
         response = await self._transport_for_url(request.url).handle_async_request(request)
-        if response.has_redirect_location:
+        if response.is_redirect and response.has_redirect_location:
             await response.aclose()
             return await super().send(self._build_redirect_request(request, response), **options)
         return response
