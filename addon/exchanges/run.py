@@ -79,7 +79,7 @@ class ExchangeRun:
             self._run(self.answer)
         else:
             loop = asyncio.get_running_loop()
-            self._body_timer = loop.call_later(limits.body_seconds, self._refuse, _too_slow(limits.body_seconds))
+            self._body_timer = loop.call_later(limits.body_seconds, self._refuse_as_slow, limits.body_seconds)
             exchange.gateway.on_drain.add(self._refuse_while_draining)
 
     def receive_data(self, data: bytes) -> None:
@@ -141,6 +141,9 @@ class ExchangeRun:
     def _refuse_while_draining(self) -> None:
         """Tell a client that is still sending: nothing waits for the rest of its request."""
         self._refuse(_shutting_down(self.exchange))
+
+    def _refuse_as_slow(self, seconds: float) -> None:
+        self._refuse(_too_slow(seconds))
 
     def _refuse(self, error: OpenAIError) -> None:
         # The client's HTTP library reads the answer when it has sent the body: what still comes is read and thrown
