@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
+import msgspec
+
 from translators.backends import ANTHROPIC, BACKENDS, find_claude_id, parse_target
 from translators.translation_warning import TranslationWarning
 
@@ -185,8 +187,7 @@ SUCCESSORS: Mapping[str, str] = MappingProxyType(
 today's model of the same rank). Those that are announced only take effect once the model list calls them retired."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedModel:
+class ResolvedModel(msgspec.Struct, frozen=True):
     """The model that answers, and what had to be changed to get there."""
 
     id: str

@@ -5,7 +5,6 @@ words and at the same place, so that the prefix stays the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,8 +28,7 @@ _JSON_SCHEMA = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
+class OutputFormat(msgspec.Struct, frozen=True):
     """How the form of the answer is asked for: by a schema, or by words."""
 
     schema: dict[str, Any] | None = None

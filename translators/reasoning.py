@@ -11,9 +11,10 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/effort, .../adapt
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
+
+import msgspec
 
 from translators.model_catalog import EFFORTS, Effort, ModelCapabilities
 from translators.translation_warning import TranslationWarning
@@ -34,8 +35,7 @@ _BUDGET_TOKENS: Mapping[Effort, int] = MappingProxyType(
 """Budgets in tokens for models without adaptive thinking: our choice, a fraction of their 64,000 tokens of output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Thinking:
+class Thinking(msgspec.Struct, frozen=True):
     """The parameters `thinking` and `output_config.effort`; None where they are left out."""
 
     thinking: dict[str, Any] | None = None
@@ -66,7 +66,7 @@ def choose_thinking(
     """
     if reasoning_effort is None and max_tokens < _SMALL_ANSWER and capabilities.thinks_by_default:
         # No warning: the cap holds, and no effort was asked that could have been changed.
-        return replace(_switched_off(capabilities, show_thinking), warnings=())
+        return msgspec.structs.replace(_switched_off(capabilities, show_thinking), warnings=())
     if reasoning_effort is None:
         if capabilities.thinks_by_default and show_thinking:
             return Thinking(_shown({"type": "adaptive"}, show_thinking), on=True)

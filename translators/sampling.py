@@ -5,7 +5,8 @@ Only the models of the families 4.5 and 4.6 do, one of both, without thinking, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from translators.model_catalog import ModelCapabilities
 from translators.translation_warning import TranslationWarning
@@ -16,12 +17,11 @@ _SAMPLING_VERSION = "2023-06-01"
 """The last API version with `temperature` and `top_p`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(msgspec.Struct, frozen=True):
     """Parameters of the request, and the headers that they need."""
 
-    params: Mapping[str, float] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, float] = {}
+    headers: Mapping[str, str] = {}
     warnings: tuple[TranslationWarning, ...] = ()
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, override
 
+import msgspec
+
 from translators.errors import OpenAIError
 from translators.json_schema import MAX_OPTIONAL_PROPERTIES, MAX_UNIONS, NotExpressibleError, to_grammar_schema
 from translators.tools import DeclaredTools, ToolDeclaration, declare_stubs, to_claude_name, to_input_schema
@@ -33,8 +35,7 @@ class ToolChoice:
     """Remote servers whose tools are allowed beside those."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolDecision:
+class ToolDecision(msgspec.Struct, frozen=True):
     """How the choice is put to Claude."""
 
     tool_choice: dict[str, Any] | None = None

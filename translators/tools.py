@@ -8,7 +8,7 @@ Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-too
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -82,13 +82,12 @@ class ToolDeclaration:
         return f"{self.param.removesuffix('.name')}.parameters"
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredTools:
+class DeclaredTools(msgspec.Struct, frozen=True):
     """The tools as Claude gets them. The sets hold the client's names."""
 
     tools: tuple[dict[str, Any], ...] = ()
     declarations: tuple[ToolDeclaration, ...] = ()
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = {}
     """Claude's name to the client's, for the names that had to be changed."""
     custom: frozenset[str] = frozenset()
     wrapped: frozenset[str] = frozenset()

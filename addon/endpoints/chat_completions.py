@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
+
+import msgspec
 
 from addon.configuration.claude_settings import ClaudeSettings
 from addon.endpoints.stored_completions import store_completion
@@ -116,7 +117,9 @@ class _Completion:
 
     async def _put_files(self) -> TranslatedRequest:
         params = await self._files.put(self._with_ids.params)
-        return self._with_ids if params is self._with_ids.params else replace(self._with_ids, params=params)
+        if params is self._with_ids.params:
+            return self._with_ids
+        return msgspec.structs.replace(self._with_ids, params=params)
 
     async def _revise(self, request: TranslatedRequest, error: OpenAIError) -> TranslatedRequest | None:
         return await self._put_files() if await self._files.forget_refused(request.params, error) else None

@@ -1,13 +1,13 @@
 """What the answer to a Chat Completions request has to look like, decided once, when the request is translated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 __all__ = ["ReplyPlan"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyPlan:
+class ReplyPlan(msgspec.Struct, frozen=True):
     """All that translating Claude's events needs to know of the request. It holds no content."""
 
     model: str
@@ -15,7 +15,7 @@ class ReplyPlan:
     stream: bool = False
     include_usage: bool = False
     """`stream_options.include_usage`: one more chunk with the usage, and `usage: null` on the others."""
-    tool_names: Mapping[str, str] = field(default_factory=dict)
+    tool_names: Mapping[str, str] = {}
     """Claude's tool name to the client's, for the names that had to be changed."""
     custom_tools: frozenset[str] = frozenset()
     """Client's names of the tools of type `custom`: declared to Claude as `{"input": string}`, answered as raw text."""

@@ -8,6 +8,8 @@ with the bytes of a shorter.
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from translators.backends import fit_request
 from translators.chat_completions.output_format import translate_response_format
 from translators.chat_completions.reply_plan import ReplyPlan
@@ -55,8 +57,7 @@ def recall_nothing(_: str) -> None:
     """Remember no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class TranslationContext:
+class TranslationContext(msgspec.Struct, frozen=True):
     """What a translation needs besides the request."""
 
     catalog: ModelCatalog
@@ -72,8 +73,7 @@ class TranslationContext:
     """Ask Claude to cache the conversation's prefix."""
 
 
-@dataclass(frozen=True, slots=True)
-class TranslatedRequest:
+class TranslatedRequest(msgspec.Struct, frozen=True):
     """The call, or calls, to make to Claude."""
 
     params: dict[str, Any]
@@ -92,7 +92,7 @@ class TranslatedRequest:
     def without_thinking(self) -> "TranslatedRequest":
         """Return the same request without the thinking of earlier turns, for one more try after Claude refused it."""
         warning = TranslationWarning("messages", "degraded", "thinking of earlier turns was left out")
-        return replace(
+        return msgspec.structs.replace(
             self,
             params=strip_thinking(self.params),
             warnings=(*self.warnings, warning),
@@ -102,7 +102,9 @@ class TranslatedRequest:
     def without_strict_tools(self) -> "TranslatedRequest":
         """Return the same request with tools that need not be called by their schemas, after Claude refused those."""
         warning = TranslationWarning("tools.strict", "degraded", "Claude finds the schemas too complex to hold to them")
-        return replace(self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning))
+        return msgspec.structs.replace(
+            self, params=without_strict_tools(self.params), warnings=(*self.warnings, warning)
+        )
 
     def word_error(self, error: OpenAIError) -> OpenAIError:
         """Word Claude's refusal as this endpoint does."""
@@ -274,7 +276,7 @@ class _Translation:
         if self.request.web_search_options is not None and not searches:
             self._warn("web_search_options", "ignored", "a tool of the client has Claude's name for it")
         if searches:
-            declared = replace(declared, server=tuple(searches))
+            declared = msgspec.structs.replace(declared, server=tuple(searches))
         params, allowed, warnings = build_tools(declared, decision, conversation.called)
         self.warnings.extend(warnings)
         return params, allowed

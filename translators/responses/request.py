@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import msgspec
+
 from translators.backends import fit_request
 from translators.content import Block
 from translators.downloads import word_download_error
@@ -228,7 +230,7 @@ class _Translation:
         self.warnings.extend(tools.warnings)
         declared = declare_tools(tools.declarations, self.capabilities, spent=output.grammar)
         self.warnings.extend(declared.warnings)
-        declared = replace(declared, server=tools.server)
+        declared = msgspec.structs.replace(declared, server=tools.server)
         decision = self._choose_tool(tools, declared, max_tokens, output)
         self.warnings.extend(decision.warnings)
 

@@ -1,8 +1,8 @@
 import json
-from dataclasses import replace
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from translators.chat_completions.reply_plan import ReplyPlan
 from translators.chat_completions.stream import UNNAMED_TOOL, ChatCompletionStream, IllegalEventOrderError, Phase

@@ -1,9 +1,9 @@
 """Tool calls as the client declared its tools: wrapped, renamed, custom, legacy functions, forced by other means."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from translators.chat_completions.reply_plan import ReplyPlan
 
