@@ -100,7 +100,8 @@ class Metrics:
         self.folder = folder_in_use()
         if self.folder is not None:
             hold_alive(self.folder)
-            values.ValueClass = FileValue
+        # Every metric that is made from now on asks for it: the package has decided at its import, with its own class.
+        values.ValueClass = FileValue if self.folder else values.MutexValue
         self._registry = CollectorRegistry()
         shown = {"always"} if self.folder else {"always", "of_one_process"}
         self._metrics: dict[str, Any] = {metric.name: self._make(metric) for metric in METRICS if metric.shown in shown}

@@ -11,6 +11,7 @@ from prometheus_client.values import MultiProcessValue
 from addon.observation import file_values
 from addon.observation.exporter import folder_registry
 from addon.observation.file_values import FileValue
+from addon.observation.metrics import Metrics
 from addon.observation.metrics_folder import FOLDER_VARIABLE
 from tests.addon.observation.counting_process import ROOT
 
@@ -89,9 +90,23 @@ def test_what_another_process_reads_is_there_as_soon_as_it_is_counted(counted):
         assert read("things_total") == value.get() == count
 
 
+def test_whether_there_is_a_folder_is_decided_anew_for_all_metrics_that_are_made(counted, monkeypatch):
+    monkeypatch.setattr(values, "ValueClass", MultiProcessValue())
+    monkeypatch.setattr("addon.observation.metrics_folder._held", {})
+    refused = "claude_proxy_refused_total", {"reason": "rate"}
+    Metrics().observe_refusal("rate")
+    assert [type(value) for value in file_values._values if value.get()] == [FileValue]
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    in_memory = Metrics()
+    in_memory.observe_refusal("rate")
+    assert in_memory.registry.get_sample_value(*refused) == 1
+    assert folder_registry(counted).get_sample_value(*refused) == 1
+
+
 FORKING = """
 import os
 from addon.observation.file_values import FileValue
+from addon.observation.metrics import Metrics
 
 value = FileValue("counter", "things", "things_total", (), (), "Things.")
 value.inc(1)
