@@ -17,6 +17,8 @@ __all__ = ["Claim", "Endpoint", "Pass", "Refuse", "Route", "Router", "normalise_
 class Endpoint(Enum):
     """What we answer ourselves. The value is the name in logs and metrics."""
 
+    __hash__ = object.__hash__  # each is one object; Enum hashes their names, in Python
+
     CHAT_COMPLETIONS = "chat_completions"
     COMPLETIONS = "completions"
     STORED_COMPLETIONS = "stored_completions"

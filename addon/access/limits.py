@@ -27,6 +27,7 @@ from addon.access.rate_limiters import (
 )
 from addon.access.slots import MemorySlots, Slots
 from addon.claude.prices import Bill
+from addon.configuration.client_keys import ClientKey
 from addon.configuration.client_settings import RateLimitingSettings
 from translators.errors import OpenAIError
 from translators.rate_limits import (
@@ -132,6 +133,8 @@ class Limits:
             settings.total_dollars_per_day,
         )
         self._all = _Scope("all", "all clients together", together)
+        self._of_keys: dict[str, tuple[ClientKey, tuple[_Scope, ...]]] = {}
+        """By the id of a client with a key, which may come with other limits when the keys are read again."""
 
     async def admit(self, client: Client) -> Admission:
         """Count a request, if all limits of its client and of all together let it in.
@@ -180,13 +183,17 @@ class Limits:
         await self._local.charge(scopes, bill)
 
     def _scopes(self, client: Client) -> "tuple[_Scope, ...]":
-        whose = f"key '{client.name}'" if client.name else "this client"
-        return _Scope(client.id, whose, self._quotas_of(client)), self._all
-
-    def _quotas_of(self, client: Client) -> Quotas:
-        key, settings = client.key, self._settings
+        key = client.key
         if key is None:
-            return self._everybodys
+            return _Scope(client.id, "this client", self._everybodys), self._all
+        known = self._of_keys.get(client.id)
+        if known is None or known[0] is not key:
+            scopes = _Scope(client.id, f"key '{key.name}'", self._quotas_of(key)), self._all
+            known = self._of_keys[client.id] = key, scopes
+        return known[1]
+
+    def _quotas_of(self, key: ClientKey) -> Quotas:
+        settings = self._settings
         requests = _either(key.requests_per_minute, settings.requests_per_minute)
         # A burst of everybody's belongs to everybody's rate.
         burst = key.burst_size or (requests if key.requests_per_minute is not None else settings.burst_size)

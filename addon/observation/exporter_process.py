@@ -79,7 +79,7 @@ class ExporterBeside:
 def exporter_beside(settings: "MetricsSettings") -> Iterator[ExporterBeside | None]:
     """Have all that runs inside, and its child processes, count in a folder, and give the exporter that shows it.
 
-    Enter it before anything imports `prometheus_client`.
+    Enter it before any `Metrics` is made.
     """
     if not (settings.exporter and IS_SUPPORTED):
         with prepared_folder() if os.environ.get(FOLDER_VARIABLE) else contextlib.nullcontext():

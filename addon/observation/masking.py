@@ -41,9 +41,8 @@ def mask_secrets(request: http.Request, *, is_ours: bool) -> None:
     Of one that is not ours, the credentials for proxies alone: the rest is its server's.
     """
     names = _SECRET_HEADERS if is_ours else _SECRETS_OF_PROXIES
-    before = request.headers.fields
-    fields = [(name, _REDACTED if name.lower() in names else value) for name, value in before]
-    if is_ours and _may_hold_keys(b"\n".join(chain.from_iterable(before))):
+    fields = [(name, _REDACTED if name.lower() in names else value) for name, value in request.headers.fields]
+    if is_ours and _may_hold_keys(b"\n".join(chain.from_iterable(fields))):
         fields = [(_mask_keys(name), _mask_keys(value)) for name, value in fields]
     request.headers.fields = tuple(fields)
     if is_ours and (path := redact_text(request.path)) != request.path:

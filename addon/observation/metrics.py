@@ -21,9 +21,11 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
+    values,
 )
 
 from addon.observation.figures import Figures
+from addon.observation.file_values import FileValue
 from addon.observation.metric_table import METRICS, Metric
 from addon.observation.metrics_folder import folder_in_use, hold_alive
 from addon.routing import Endpoint
@@ -91,13 +93,15 @@ class Ending:
 
 
 class Metrics:
-    """Counts in memory, or in the folder that the environment named when `prometheus_client` was imported."""
+    """Counts in memory, or in the folder that the environment names."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
         self.folder = folder_in_use()
         if self.folder is not None:
             hold_alive(self.folder)
+        # Every metric that is made from now on asks for it: the package has decided at its import, with its own class.
+        values.ValueClass = FileValue if self.folder else values.MutexValue
         self._registry = CollectorRegistry()
         shown = {"always"} if self.folder else {"always", "of_one_process"}
         self._metrics: dict[str, Any] = {metric.name: self._make(metric) for metric in METRICS if metric.shown in shown}

@@ -1,8 +1,8 @@
 """The folder in which the processes of one proxy keep their metrics, so that an exporter can add them up.
 
-`prometheus_client` decides at its import, by an environment variable, whether it counts in memory or in files there.
-So this module does not import it. Each process holds the lock of a file of its own for as long as it lives: unlike its
-number, that tells across containers and over the years whether it is alive.
+The environment variable that `prometheus_client` has for it says whether there is one. Each process holds the lock of a
+file of its own for as long as it lives: unlike its number, that tells across containers and over the years whether it
+is alive.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def check_folder(folder: Path) -> None:
 def prepared_folder() -> Iterator[Path]:
     """Have this process and those that it starts count in a folder: the one that the environment names, else a new one.
 
-    Enter it before anything imports `prometheus_client`. What dead processes have left there is wiped.
+    Enter it before any `Metrics` is made. What dead processes have left there is wiped.
 
     Raises:
         StartError: the folder that the environment names cannot be used.

@@ -219,6 +219,20 @@ async def test_a_key_has_limits_of_its_own_and_else_everybodys(limited):
     assert "key 'ci'" in (await refusal(limits, key)).message
 
 
+async def test_a_keys_limits_are_those_of_the_settings_in_force_and_of_the_key_as_it_was_last_read(limited):
+    limits = limited(requests_per_minute=50, tokens_per_minute=70)
+    before, after = (Client("key:ci", new_key("ci", requests_per_minute=requests)[1]) for requests in (20, 30))
+
+    async def told(client):
+        headers = (await limits.admit(client)).headers
+        return headers["x-ratelimit-limit-requests"], headers["x-ratelimit-limit-tokens"]
+
+    assert await told(before) == ("20", "70")
+    limits.apply(settings(requests_per_minute=50, tokens_per_minute=80))
+    assert await told(before) == ("20", "80")
+    assert await told(after) == ("30", "80")
+
+
 async def test_other_limits_can_be_put_in_force_and_what_was_counted_stays(limited):
     limits = limited(requests_per_minute=2)
     for _ in range(2):
