@@ -35,7 +35,11 @@ class SettledMessages:
 
 def is_server_result(block: Mapping[str, Any]) -> bool:
     """Whether a block of an answer ends a call of a tool that Claude runs itself."""
-    return str(block["type"]).endswith("_tool_result")
+    return _ends_call(block["type"])
+
+
+def _ends_call(kind: str) -> bool:
+    return kind.endswith("_tool_result")
 
 
 def settle_server_calls(messages: Sequence[dict[str, Any]], tools: Sequence[Mapping[str, Any]]) -> SettledMessages:
@@ -45,6 +49,9 @@ def settle_server_calls(messages: Sequence[dict[str, Any]], tools: Sequence[Mapp
         messages: Claude's `messages`.
         tools: Claude's `tools`: a call waits only for a tool that is declared.
     """
+    kinds = {block["type"] for message in messages if message["role"] == "assistant" for block in message["content"]}
+    if kinds.isdisjoint(SERVER_CALLS) and not any(map(_ends_call, kinds)):
+        return SettledMessages(tuple(messages))
     settled = list(messages)
     waiting: Collection[Block] = ()
     for index, message in enumerate(messages):
