@@ -138,11 +138,16 @@ class _Arranging:
             if not turn.calls:
                 content.extend(turn.blocks)
                 continue
-            calls = [replace(call, id=self._new_id(call.id)) for call in turn.calls]
-            self.pending.extend(_Pending(call.id, new.id) for call, new in zip(turn.calls, calls, strict=True))
-            self.called.update(dict.fromkeys(call.name for call in calls))
+            calls = [self._add_call(call) for call in turn.calls]
             content.extend(self._restore(turn, calls))
         self.messages.append({"role": "assistant", "content": content})
+
+    def _add_call(self, call: Call) -> Call:
+        """Let a call wait for its result; return it with its id for Claude."""
+        new = replace(call, id=self._new_id(call.id))
+        self.pending.append(_Pending(call.id, new.id))
+        self.called[new.name] = None
+        return new
 
     def add_user(self, turns: list[Turn]) -> None:
         match turns:

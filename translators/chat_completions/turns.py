@@ -119,9 +119,10 @@ class _Translation:
     def _translate_result(self, call_id: str, content: str | list[Any] | None, index: int) -> ResultTurn:
         blocks = self._blocks(content, index)
         # Claude takes a breakpoint on the result itself.
-        marked = any("cache_control" in block for block in blocks)
+        if not [block for block in blocks if "cache_control" in block]:
+            return ResultTurn(call_id, blocks)
         plain = tuple({key: value for key, value in block.items() if key != "cache_control"} for block in blocks)
-        return ResultTurn(call_id, plain, self.cache_control if marked else None)
+        return ResultTurn(call_id, plain, self.cache_control)
 
     def _named(self, name: str | None, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         if not name or not blocks:
