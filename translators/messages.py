@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from translators.content import Block
@@ -38,8 +39,7 @@ _CONTINUE = "Continue from where your previous message ends."
 _LOST_RESULT = "This call has no result: the conversation was cut."
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """Claude's `system` and `messages`."""
 
     system: tuple[Block, ...]

@@ -8,8 +8,9 @@ https://github.com/anthropics/anthropic-sdk-typescript/issues/1090.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from translators.content import Block
 from translators.preserved_thinking import is_thinking
@@ -23,8 +24,7 @@ _NOTHING_LEFT = "(no text)"
 """Takes the place of an answer of which nothing can go back: the turns around it must not grow together."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettledMessages:
+class SettledMessages(Struct, frozen=True):
     """Messages in which every call of Claude's own tools has its result, or is about to be run."""
 
     messages: tuple[dict[str, Any], ...]
