@@ -158,7 +158,7 @@ class _Arranging:
 
     def _add_mixed(self, turns: list[Turn]) -> None:
         """Add what may hold results and later instructions beside the user's words."""
-        last_word = max((index for index, turn in enumerate(turns) if _speaks(turn)), default=-1)
+        last_word = max([index for index, turn in enumerate(turns) if _speaks(turn)], default=-1)
         has_word = last_word >= 0
         results, orphans = self._take_results(turns)
         content: list[Block] = list(results)
@@ -170,7 +170,7 @@ class _Arranging:
                 case SystemTurn() if obeys and has_word and index > last_word:
                     native.extend(turn.blocks)
                 case SystemTurn():
-                    tagged.extend(_tag(block) for block in turn.blocks)
+                    tagged.extend(map(_tag, turn.blocks))
                 case ResultTurn() if index in orphans:
                     content.extend(_orphan(turn))
                 case UserTurn():
@@ -262,7 +262,7 @@ class _Arranging:
         """Return the turn's blocks: as Claude sent them if the client shows the same text and calls, else made anew."""
         anew: list[Block] = [
             *turn.blocks,
-            *({"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls),
+            *[{"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls],
         ]
         stored = self.recall(turn.calls[0].id)
         if stored is None:
