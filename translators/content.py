@@ -30,6 +30,7 @@ __all__ = [
     "refuse_audio",
     "sniff_media_type",
     "text_block",
+    "text_blocks",
     "translate_file",
     "translate_image",
     "unsupported_image",
@@ -100,7 +101,12 @@ _TEXT_SUFFIXES = (
 
 def text_block(text: str) -> Block | None:
     """Make a block of text, or None for text that is empty or only white space."""
-    return {"type": "text", "text": text} if text.strip() else None
+    return None if not text or text.isspace() else {"type": "text", "text": text}
+
+
+def text_blocks(text: str) -> tuple[Block, ...]:
+    """Make the blocks of a content that is one text: none for blank text."""
+    return () if not text or text.isspace() else ({"type": "text", "text": text},)
 
 
 def translate_image(url: str, param: str) -> Block:

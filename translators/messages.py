@@ -14,13 +14,15 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-to
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from translators.content import Block
 from translators.model_catalog import ModelCapabilities
-from translators.preserved_thinking import is_thinking, thinking_key
+from translators.preserved_thinking import holds_thinking, is_thinking, thinking_key
 from translators.split_answers import gather_answers, join_parts
 from translators.tools import to_claude_id
 from translators.translation_warning import TranslationWarning
@@ -37,8 +39,7 @@ _CONTINUE = "Continue from where your previous message ends."
 _LOST_RESULT = "This call has no result: the conversation was cut."
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """Claude's `system` and `messages`."""
 
     system: tuple[Block, ...]
@@ -75,13 +76,24 @@ def arrange_turns(
         head += 1
     system = tuple(block for turn in everything[:head] for block in turn.blocks)
     arranging = _Arranging(capabilities, recall)
-    # Empty turns of the other side are kept: without them the turns around them would grow together.
-    rest = [turn for turn in everything[head:] if not isinstance(turn, AssistantTurn) or turn.blocks or turn.calls]
-    for is_assistant, group in groupby(rest, key=lambda turn: isinstance(turn, AssistantTurn)):
-        if is_assistant:
-            arranging.add_assistant([turn for turn in group if isinstance(turn, AssistantTurn)])
-        else:
-            arranging.add_user(list(group))
+    answers: list[AssistantTurn] = []
+    others: list[Turn] = []
+    for turn in everything[head:]:
+        if not isinstance(turn, AssistantTurn):
+            if answers:
+                arranging.add_assistant(answers)
+                answers = []
+            others.append(turn)
+        # Empty turns of the other side are kept: without them the turns around them would grow together.
+        elif turn.blocks or turn.calls:
+            if others:
+                arranging.add_user(others)
+                others = []
+            answers.append(turn)
+    if answers:
+        arranging.add_assistant(answers)
+    if others:
+        arranging.add_user(others)
     return arranging.finish(system, may_prefill=may_prefill and capabilities.prefill)
 
 
@@ -114,7 +126,6 @@ class _Arranging:
     ids: dict[str, int] = field(default_factory=dict)
     called: dict[str, None] = field(default_factory=dict)
     warnings: list[TranslationWarning] = field(default_factory=list)
-    replays_thinking: bool = False
     put_back: set[str] = field(default_factory=set)
     """The thinking that stands in its place already, by `thinking_key`: a part of its answer may come later."""
 
@@ -124,15 +135,30 @@ class _Arranging:
             self._warn("messages", "emulated", "Claude's conversations begin with the user: a turn was put first")
         content: list[Block] = []
         for turn in join_parts(turns, self.recall):
-            calls = [replace(call, id=self._new_id(call.id)) for call in turn.calls]
-            self.pending.extend(_Pending(call.id, new.id) for call, new in zip(turn.calls, calls, strict=True))
-            self.called.update(dict.fromkeys(call.name for call in calls))
+            if not turn.calls:
+                content.extend(turn.blocks)
+                continue
+            calls = [self._add_call(call) for call in turn.calls]
             content.extend(self._restore(turn, calls))
-        self.replays_thinking = self.replays_thinking or any(is_thinking(block) for block in content)
         self.messages.append({"role": "assistant", "content": content})
 
+    def _add_call(self, call: Call) -> Call:
+        """Let a call wait for its result; return it with its id for Claude."""
+        new = replace(call, id=self._new_id(call.id))
+        self.pending.append(_Pending(call.id, new.id))
+        self.called[new.name] = None
+        return new
+
     def add_user(self, turns: list[Turn]) -> None:
-        last_word = max((index for index, turn in enumerate(turns) if _speaks(turn)), default=-1)
+        match turns:
+            case [UserTurn(blocks)] if blocks and not self.pending:
+                self.messages.append({"role": "user", "content": list(blocks)})
+            case _:
+                self._add_mixed(turns)
+
+    def _add_mixed(self, turns: list[Turn]) -> None:
+        """Add what may hold results and later instructions beside the user's words."""
+        last_word = max([index for index, turn in enumerate(turns) if _speaks(turn)], default=-1)
         has_word = last_word >= 0
         results, orphans = self._take_results(turns)
         content: list[Block] = list(results)
@@ -144,7 +170,7 @@ class _Arranging:
                 case SystemTurn() if obeys and has_word and index > last_word:
                     native.extend(turn.blocks)
                 case SystemTurn():
-                    tagged.extend(_tag(block) for block in turn.blocks)
+                    tagged.extend(map(_tag, turn.blocks))
                 case ResultTurn() if index in orphans:
                     content.extend(_orphan(turn))
                 case UserTurn():
@@ -171,7 +197,7 @@ class _Arranging:
         return Conversation(
             system=system,
             messages=tuple(self.messages),
-            replays_thinking=self.replays_thinking,
+            replays_thinking=holds_thinking(self.messages),
             in_tool_loop_without_thinking=is_in_tool_loop_without_thinking(self.messages),
             called=tuple(self.called),
             warnings=tuple(dict.fromkeys(self.warnings)),
@@ -236,9 +262,9 @@ class _Arranging:
         """Return the turn's blocks: as Claude sent them if the client shows the same text and calls, else made anew."""
         anew: list[Block] = [
             *turn.blocks,
-            *({"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls),
+            *[{"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.input)} for call in calls],
         ]
-        stored = self.recall(turn.calls[0].id) if turn.calls else None
+        stored = self.recall(turn.calls[0].id)
         if stored is None:
             return anew
         blocks = [dict(block) for block in stored if _may_return(block) and not self._is_put_back(block)]

@@ -3,10 +3,10 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/preserved-thinking.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["is_thinking", "strip_thinking", "thinking_key"]
+__all__ = ["holds_thinking", "is_thinking", "strip_thinking", "thinking_key"]
 
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 
@@ -14,6 +14,17 @@ _THINKING = frozenset({"thinking", "redacted_thinking"})
 def is_thinking(block: Mapping[str, Any]) -> bool:
     """Whether a content block is thinking, readable or not."""
     return block["type"] in _THINKING
+
+
+def holds_thinking(messages: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there is thinking in an answer among Claude's `messages`."""
+    return any(
+        True
+        for message in messages
+        if message["role"] == "assistant"
+        for block in message["content"]
+        if block["type"] in _THINKING
+    )
 
 
 def thinking_key(block: Mapping[str, Any]) -> str:

@@ -55,7 +55,8 @@ def place_breakpoints(
 
 def count_breakpoints(system: Sequence[Block], messages: Sequence[Mapping[str, Any]]) -> int:
     """Count the marks on blocks."""
-    return sum("cache_control" in block for block in _blocks(system, messages))
+    contents = [system, *[message["content"] for message in messages]]
+    return len([block for content in contents for block in content if "cache_control" in block])
 
 
 def trim_breakpoints(
@@ -76,9 +77,3 @@ def trim_breakpoints(
         return trimmed
 
     return trim(system), [{**message, "content": trim(message["content"])} for message in messages]
-
-
-def _blocks(system: Sequence[Block], messages: Sequence[Mapping[str, Any]]) -> Iterable[Block]:
-    yield from system
-    for message in messages:
-        yield from message["content"]

@@ -33,14 +33,16 @@ def gather_answers(turns: Iterable[Turn], recall: Recall) -> list[Turn]:
             end = len(gathered) + 1
         elif isinstance(turn, AssistantTurn) and end == len(gathered):
             end += 1  # its text, between two calls
-        elif not isinstance(turn, ResultTurn):
+        elif missing and not isinstance(turn, ResultTurn):
             missing = set()
         gathered.append(turn)
     return gathered
 
 
-def join_parts(turns: Iterable[AssistantTurn], recall: Recall) -> list[AssistantTurn]:
+def join_parts(turns: Sequence[AssistantTurn], recall: Recall) -> Sequence[AssistantTurn]:
     """Join the parts of each answer that stand beside each other, and its text if that came apart from its calls."""
+    if len(turns) == 1:
+        return turns
     joined: list[AssistantTurn] = []
     texts: list[AssistantTurn] = []
     missing: set[str] = set()

@@ -1,8 +1,9 @@
 """The turns of a conversation, as the endpoints read them and before Claude's order is given to them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from translators.content import Block
 
@@ -12,22 +13,19 @@ type Recall = Callable[[str], Sequence[Mapping[str, Any]] | None]
 """Finds the content blocks of the answer that made a tool call, by the call's id, exactly as Claude sent them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemTurn:
+class SystemTurn(Struct, frozen=True):
     """Instructions of the developer."""
 
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UserTurn:
+class UserTurn(Struct, frozen=True):
     """Words of the user."""
 
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A tool call in the history: the client's id, Claude's name of the tool."""
 
     id: str
@@ -35,16 +33,14 @@ class Call:
     input: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class AssistantTurn:
+class AssistantTurn(Struct, frozen=True):
     """An answer of the model."""
 
     blocks: tuple[Block, ...]
     calls: tuple[Call, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResultTurn:
+class ResultTurn(Struct, frozen=True):
     """The result of a tool call, by the client's id."""
 
     id: str

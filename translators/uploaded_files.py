@@ -32,6 +32,8 @@ __all__ = [
 
 _PREFIX = "file-"
 """How OpenAI's ids of files begin."""
+_SHOWS_FILE = frozenset({"image", "document", "container_upload"})
+"""Blocks that may name a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class NamedIds(NamedTuple):
 
 def find_file_ids(params: Mapping[str, Any]) -> NamedIds:
     """Find the ids of uploaded files in the parameters of a request to Claude."""
-    blocks = list(_blocks(params["messages"]))
+    blocks = [block for block in _blocks(params["messages"]) if block["type"] in _SHOWS_FILE]
     return NamedIds(_unique(map(_id_of, blocks)), _unique(map(_container_id_of, blocks)))
 
 

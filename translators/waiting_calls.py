@@ -8,8 +8,9 @@ https://github.com/anthropics/anthropic-sdk-typescript/issues/1090.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from translators.content import Block
 from translators.preserved_thinking import is_thinking
@@ -23,8 +24,7 @@ _NOTHING_LEFT = "(no text)"
 """Takes the place of an answer of which nothing can go back: the turns around it must not grow together."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettledMessages:
+class SettledMessages(Struct, frozen=True):
     """Messages in which every call of Claude's own tools has its result, or is about to be run."""
 
     messages: tuple[dict[str, Any], ...]
@@ -35,7 +35,11 @@ class SettledMessages:
 
 def is_server_result(block: Mapping[str, Any]) -> bool:
     """Whether a block of an answer ends a call of a tool that Claude runs itself."""
-    return str(block["type"]).endswith("_tool_result")
+    return _ends_call(block["type"])
+
+
+def _ends_call(kind: str) -> bool:
+    return kind.endswith("_tool_result")
 
 
 def settle_server_calls(messages: Sequence[dict[str, Any]], tools: Sequence[Mapping[str, Any]]) -> SettledMessages:
@@ -45,6 +49,9 @@ def settle_server_calls(messages: Sequence[dict[str, Any]], tools: Sequence[Mapp
         messages: Claude's `messages`.
         tools: Claude's `tools`: a call waits only for a tool that is declared.
     """
+    kinds = {block["type"] for message in messages if message["role"] == "assistant" for block in message["content"]}
+    if kinds.isdisjoint(SERVER_CALLS) and not any(map(_ends_call, kinds)):
+        return SettledMessages(tuple(messages))
     settled = list(messages)
     waiting: Collection[Block] = ()
     for index, message in enumerate(messages):

@@ -504,12 +504,14 @@ def test_R5_calls_of_two_answers_stay_apart(translate, between):
     assert sent[3]["content"][-2:] == answers["toolu_2"]
 
 
-def test_R5_a_part_after_words_of_the_user_stays_there_without_the_thinking(translate):
+@pytest.mark.parametrize("between", [user("Wait."), assistant("Seen.")], ids=["words", "text"])
+def test_R5_a_part_after_other_words_stays_there_without_the_thinking(translate, between):
     recall = {f"toolu_{number}": PARALLEL for number in (1, 2, 3)}
-    history = [user("Look"), ONE, RESULTS[0], user("Wait."), TWO, RESULTS[1]]
+    history = [user("Look"), ONE, RESULTS[0], between, TWO, RESULTS[1]]
     sent = translate(messages=history, tools=LOOK, recall=recall).params["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user", "assistant", "user"]
     assert [block["type"] for message in sent for block in message["content"]].count("thinking") == 1
+    assert sent[3]["content"][-1] == tool_use("toolu_2")
 
 
 def test_without_thinking_leaves_all_else(translate):

@@ -5,7 +5,8 @@ pure function of the request and the context: no ids, no dates, the same order a
 with the bytes of a shorter.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -141,6 +142,11 @@ class _Translation:
     model: str
     capabilities: ModelCapabilities
     warnings: list[TranslationWarning] = field(default_factory=list)
+    cache_control: dict[str, Any] = field(init=False)
+    """What every mark on the conversation is."""
+
+    def __post_init__(self) -> None:
+        self.cache_control = self._build_cache_control()
 
     def translate(self) -> TranslatedRequest:
         request = self.request
@@ -161,14 +167,13 @@ class _Translation:
         tools, allowed = self._build_tools(declared, decision, conversation)
         settled = settle_server_calls(conversation.messages, tools.get("tools", ()))
         self.warnings.extend(settled.warnings)
-        conversation = replace(conversation, messages=settled.messages)
         stop_sequences, watched, stop_warnings = split_stop(request.stop)
         self.warnings.extend(stop_warnings)
         sampling = choose_sampling(request.temperature, request.top_p, self.capabilities, thinks=thinking.on)
         self.warnings.extend(sampling.warnings)
 
         params: dict[str, Any] = {"model": self.model, "max_tokens": max_tokens, "stream": True}
-        params.update(self._place_breakpoints(conversation, output.instruction))
+        params.update(self._place_breakpoints(conversation.system, settled.messages, output.instruction))
         params.update(tools)
         if thinking.thinking is not None:
             params["thinking"] = thinking.thinking
@@ -241,7 +246,7 @@ class _Translation:
         self, declared: DeclaredTools, decision: ToolDecision, output: OutputFormat, max_tokens: int
     ) -> tuple[Conversation, Thinking]:
         """Arrange the messages, and choose how the model thinks: each depends on the other."""
-        turns, warnings = translate_messages(self.request.messages, declared, self._cache_control())
+        turns, warnings = translate_messages(self.request.messages, declared, self.cache_control)
         self.warnings.extend(warnings)
         if decision.instruction is not None:
             turns.append(SystemTurn(({"type": "text", "text": decision.instruction},)))
@@ -281,7 +286,7 @@ class _Translation:
         self.warnings.extend(warnings)
         return params, allowed
 
-    def _cache_control(self) -> dict[str, Any]:
+    def _build_cache_control(self) -> dict[str, Any]:
         options = self.request.prompt_cache_options
         named: list[str | None] = [self.request.prompt_cache_retention, options.ttl if options is not None else None]
         for message in self.request.messages:
@@ -290,14 +295,15 @@ class _Translation:
                 named.extend(mark.ttl for mark in marks if mark is not None)
         return build_cache_control(named)
 
-    def _place_breakpoints(self, conversation: Conversation, instruction: str | None) -> dict[str, Any]:
+    def _place_breakpoints(
+        self, instructions: Sequence["Block"], messages: Sequence[dict[str, Any]], instruction: str | None
+    ) -> dict[str, Any]:
         """Build `system`, `messages` and the automatic mark, with no more marks than Claude takes."""
         options = self.request.prompt_cache_options
         automatic = self.context.prompt_caching and not (options is not None and options.mode == "explicit")
-        system: list[Block] = list(conversation.system)
+        system = list(instructions)
         if instruction is not None:
             system.append({"type": "text", "text": instruction})
-        mark = self._cache_control() if automatic else None
-        params, warnings = place_breakpoints(system, conversation.messages, mark)
+        params, warnings = place_breakpoints(system, messages, self.cache_control if automatic else None)
         self.warnings.extend(warnings)
         return params

@@ -91,7 +91,8 @@ def _check_ranges(request: ChatCompletionRequest) -> None:
             param="messages",
         )
     for name, (low, high) in _RANGES.items():
-        check_range(name, getattr(request, name), low, high)
+        if (value := getattr(request, name)) is not None:
+            check_range(name, value, low, high)
     if request.stream_options is not None and not request.stream:
         raise OpenAIError(
             400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"

@@ -30,7 +30,7 @@ from translators.chat_completions.request_types import (
     ToolMessage,
     UserMessage,
 )
-from translators.content import Block, refuse_audio, text_block, translate_file, translate_image
+from translators.content import Block, refuse_audio, text_block, text_blocks, translate_file, translate_image
 from translators.errors import OpenAIError
 from translators.tools import DeclaredTools, parse_arguments, to_claude_name
 from translators.translation_warning import TranslationWarning
@@ -53,7 +53,7 @@ def translate_messages(
         OpenAIError: 400 for content that Claude cannot have.
     """
     translation = _Translation(declared, cache_control)
-    turns = [translation.translate(message, f"messages[{index}]") for index, message in enumerate(messages)]
+    turns = [translation.translate(message, index) for index, message in enumerate(messages)]
     return turns, tuple(dict.fromkeys(translation.warnings))
 
 
@@ -66,21 +66,23 @@ class _Translation:
     """Id and name of each legacy function call that has no result yet."""
     functions_called: int = 0
 
-    def translate(self, message: Message, param: str) -> Turn:
+    def translate(self, message: Message, index: int) -> Turn:
         match message:
-            case SystemMessage() | DeveloperMessage():
-                return SystemTurn(self._named(message.name, self._text_only(message.content, param, "text")))
+            case UserMessage(content=str(text), name=None):
+                return UserTurn(text_blocks(text))
             case UserMessage():
-                return UserTurn(self._named(message.name, self._blocks(message.content, param)))
+                return UserTurn(self._named(message.name, self._blocks(message.content, index)))
             case AssistantMessage():
-                return self._translate_assistant(message, param)
+                return self._translate_assistant(message, index)
+            case SystemMessage() | DeveloperMessage():
+                return SystemTurn(self._named(message.name, self._text_only(message.content, index, "text")))
             case ToolMessage():
-                return self._translate_result(message.tool_call_id, message.content, param)
+                return self._translate_result(message.tool_call_id, message.content, index)
             case FunctionMessage():
-                return self._translate_result(self._function_call_id(message.name), message.content, param)
+                return self._translate_result(self._function_call_id(message.name), message.content, index)
 
-    def _translate_assistant(self, message: AssistantMessage, param: str) -> AssistantTurn:
-        blocks = self._text_only(message.content, param, "text", "refusal")
+    def _translate_assistant(self, message: AssistantMessage, index: int) -> AssistantTurn:
+        blocks = self._text_only(message.content, index, "text", "refusal")
         if message.refusal:
             refusal = text_block(message.refusal)
             blocks = (*blocks, refusal) if refusal is not None else blocks
@@ -88,6 +90,8 @@ class _Translation:
             self.warnings.append(TranslationWarning("messages.audio", "ignored", "an earlier spoken answer"))
         if message.name is not None:
             self.warnings.append(TranslationWarning("messages.name", "ignored", "of an assistant: it would copy it"))
+        if not message.tool_calls and message.function_call is None:
+            return AssistantTurn(blocks)
         calls = [self._translate_call(call) for call in message.tool_calls or ()]
         if message.function_call is not None:
             self.functions_called += 1
@@ -112,12 +116,13 @@ class _Translation:
                 return self.function_calls.pop(index)[0]
         return f"function {name}"
 
-    def _translate_result(self, call_id: str, content: str | list[Any] | None, param: str) -> ResultTurn:
-        blocks = self._blocks(content, param)
+    def _translate_result(self, call_id: str, content: str | list[Any] | None, index: int) -> ResultTurn:
+        blocks = self._blocks(content, index)
         # Claude takes a breakpoint on the result itself.
-        marked = any("cache_control" in block for block in blocks)
+        if not [block for block in blocks if "cache_control" in block]:
+            return ResultTurn(call_id, blocks)
         plain = tuple({key: value for key, value in block.items() if key != "cache_control"} for block in blocks)
-        return ResultTurn(call_id, plain, self.cache_control if marked else None)
+        return ResultTurn(call_id, plain, self.cache_control)
 
     def _named(self, name: str | None, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         if not name or not blocks:
@@ -125,29 +130,28 @@ class _Translation:
         self.warnings.append(TranslationWarning("messages.name", "emulated", "said in a line before the message"))
         return ({"type": "text", "text": f"From {name}:"}, *blocks)
 
-    def _text_only(self, content: str | list[Any] | None, param: str, *types: str) -> tuple[Block, ...]:
+    def _text_only(self, content: str | list[Any] | None, index: int, *types: str) -> tuple[Block, ...]:
         """Content of a role that has text only; other parts are refused, as OpenAI does."""
-        if isinstance(content, list):
-            for index, part in enumerate(content):
-                if not isinstance(part, (TextPart, RefusalPart)):
-                    supported = " and ".join(f"'{name}'" for name in types)
-                    raise OpenAIError(
-                        400,
-                        f"Invalid value: '{part.__struct_config__.tag}'. Supported values are: {supported}.",
-                        code="invalid_value",
-                        param=f"{param}.content[{index}].type",
-                    )
-        return self._blocks(content, param)
-
-    def _blocks(self, content: str | list[Any] | None, param: str) -> tuple[Block, ...]:
-        if content is None:
-            return ()
         if isinstance(content, str):
-            block = text_block(content)
-            return (block,) if block is not None else ()
+            return text_blocks(content)
+        for place, part in enumerate(content or ()):
+            if not isinstance(part, (TextPart, RefusalPart)):
+                supported = " and ".join(f"'{name}'" for name in types)
+                raise OpenAIError(
+                    400,
+                    f"Invalid value: '{part.__struct_config__.tag}'. Supported values are: {supported}.",
+                    code="invalid_value",
+                    param=f"messages[{index}].content[{place}].type",
+                )
+        return self._blocks(content, index)
+
+    def _blocks(self, content: str | list[Any] | None, index: int) -> tuple[Block, ...]:
+        """Translate the content of the message at the index."""
+        if isinstance(content, str):
+            return text_blocks(content)
         blocks: list[Block] = []
-        for index, part in enumerate(content):
-            block = self._translate_part(part, f"{param}.content[{index}]")
+        for place, part in enumerate(content or ()):
+            block = self._translate_part(part, f"messages[{index}].content[{place}]")
             if block is not None:
                 blocks.append(block)
             # A mark on blank text, which has no block, ends the cached prefix at the block before.

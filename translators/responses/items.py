@@ -28,6 +28,7 @@ from translators.content import (
     image_by_id,
     refuse_audio,
     text_block,
+    text_blocks,
     translate_file,
     translate_image,
 )
@@ -268,8 +269,7 @@ class _Translation:
 
     def _blocks(self, content: str | Sequence[ContentPart], path: str) -> tuple[Block, ...]:
         if isinstance(content, str):
-            block = text_block(content)
-            return (block,) if block is not None else ()
+            return text_blocks(content)
         blocks: list[Block] = []
         for index, part in enumerate(content):
             block = self._translate_part(part, f"{path}[{index}]")
@@ -399,8 +399,7 @@ class _Translation:
 
 
 def _result(call_id: str, text: str) -> ResultTurn:
-    block = text_block(text)
-    return ResultTurn(call_id, (block,) if block is not None else ())
+    return ResultTurn(call_id, text_blocks(text))
 
 
 def _search_input(arguments: Any) -> dict[str, Any]:
