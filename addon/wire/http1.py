@@ -30,6 +30,8 @@ MOST_UNREAD_BYTES = 1024 * 1024
 _MOST_EMPTY_LINES = 8
 """That are passed over in what comes at once."""
 
+_MALFORMED_CHUNK = "The request's body cannot be read: a chunk of it is malformed."
+
 
 class BoundedHttp1Server(Http1Server):
     """Reads a client's HTTP/1 requests. mitmproxy itself gathers without any bound what is not read yet.
@@ -82,6 +84,22 @@ class BoundedHttp1Server(Http1Server):
                 yield command
             if self.request is not None or self.state != self.read_headers or not 0 < len(self.buf) < before:
                 return
+
+    @override
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        # No other reader finds anything wrong in what has come.
+        return self._read_chunks(event) if isinstance(self.body_reader, ChunkedReader) else super().read_body(event)
+
+    def _read_chunks(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Read a chunked body. By itself mitmproxy closes without a word at a chunk that is malformed."""
+        for command in super().read_body(event):
+            breaks_off = isinstance(command, commands.CloseConnection) and self.state == self.read_body
+            if breaks_off and isinstance(event, events.DataReceived) and not self.request_done:
+                # Where the next request begins is not known any more (RFC 9112, 11.2): nothing is read after this.
+                self.state = self.done
+                if self.response is None:
+                    yield commands.SendData(self.conn, _http1.make_error_response(400, _MALFORMED_CHUNK))
+            yield command
 
     @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
