@@ -15,7 +15,7 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1, is_h3_alpn
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
-from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders
+from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders, ResponseProtocolError
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.server import ConnectionHandler
 
@@ -53,6 +53,8 @@ class BoundedHttp1Server(Http1Server):
 
     @override
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and not self._has_answered():
+            self.response = None  # by itself mitmproxy takes a 100 for the answer, and closes without a word
         for command in super().send(event):
             if not isinstance(command, commands.SendData):
                 if self._head:
@@ -97,9 +99,12 @@ class BoundedHttp1Server(Http1Server):
             if breaks_off and isinstance(event, events.DataReceived) and not self.request_done:
                 # Where the next request begins is not known any more (RFC 9112, 11.2): nothing is read after this.
                 self.state = self.done
-                if self.response is None:
+                if not self._has_answered():
                     yield commands.SendData(self.conn, _http1.make_error_response(400, _MALFORMED_CHUNK))
             yield command
+
+    def _has_answered(self) -> bool:
+        return self.response is not None and self.response.status_code != 100
 
     @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

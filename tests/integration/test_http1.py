@@ -127,6 +127,36 @@ async def test_no_expectation_of_http10_is_met(start_proxy: ProxyStarter) -> Non
         writer.close()
 
 
+async def test_a_body_that_cannot_be_read_after_a_100_is_refused(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        framing = b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n"
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n%b\r\n" % framing)
+        async with asyncio.timeout(60):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            writer.write(b"-1\r\n")
+            head, refusal = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 400")
+            assert json.loads(refusal)["error"]["type"] == "invalid_request_error"
+            assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+async def test_a_host_that_is_out_of_reach_is_told_after_a_100_too(start_proxy: ProxyStarter, full: bool) -> None:
+    async with start_proxy("regular@127.0.0.1:0", full=full, keeps_bodies=full) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        head = b"host: 127.0.0.1:9\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+        writer.write(b"POST http://127.0.0.1:9/upload HTTP/1.1\r\n" + head)
+        async with asyncio.timeout(60):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            writer.write(b"{}")
+            head, refusal = await read_response(reader)
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 502")
+    assert json.loads(refusal)["error"]["type"] == "server_error"
+
+
 async def test_extensions_of_chunks_and_trailers_are_passed_over(start_proxy: ProxyStarter) -> None:
     head, _, body = request_bytes("hi").partition(b"\r\n\r\n")
     head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.startswith(b"content-length"))
