@@ -4,6 +4,7 @@ mitmproxy makes its connections and their readers by itself, so some of this is 
 process. A test for each mode (tests/integration) holds it to that.
 """
 
+import re
 from typing import TYPE_CHECKING, override
 
 from h11 import Data, EndOfMessage
@@ -27,8 +28,7 @@ __all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "bound_http1", "limit_requ
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one connection, besides a head: a body is read as it comes, and counts by itself."""
 
-_MOST_EMPTY_LINES = 8
-"""That are passed over in what comes at once."""
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 
 _MALFORMED_CHUNK = "The request's body cannot be read: a chunk of it is malformed."
 
@@ -74,18 +74,23 @@ class BoundedHttp1Server(Http1Server):
 
     @override
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        # RFC 9112, 2.2: empty lines before a request are passed over. By itself mitmproxy waits for more after each.
-        for _line in range(_MOST_EMPTY_LINES):
-            before = len(self.buf)
-            for command in super().read_headers(event):
-                if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
-                    request = command.event.request
-                    _lower_connection_options(request.headers)
-                    if request.http_version == "HTTP/1.0":
-                        request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
-                yield command
-            if self.request is not None or self.state != self.read_headers or not 0 < len(self.buf) < before:
-                return
+        self._pass_over_empty_lines()
+        for command in super().read_headers(event):
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
+                request = command.event.request
+                _lower_connection_options(request.headers)
+                if request.http_version == "HTTP/1.0":
+                    request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
+            yield command
+
+    def _pass_over_empty_lines(self) -> None:
+        """Take away all empty lines before a request. RFC 9112, 2.2 asks a server to ignore at least one.
+
+        By itself mitmproxy waits for more after each, and what has come already is not looked at.
+        """
+        empty_lines = _EMPTY_LINES.match(self.buf._data)  # noqa: SLF001 - else all that waits there would be copied
+        if empty_lines is not None:
+            self.buf.maybe_extract_at_most(empty_lines.end())
 
     @override
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:

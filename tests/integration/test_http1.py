@@ -60,6 +60,38 @@ async def test_empty_lines_before_a_request_are_passed_over(start_proxy: ProxySt
         writer.close()
 
 
+@pytest.mark.parametrize("line", [b"\r\n", b"\n"], ids=["crlf", "lf"])
+async def test_any_number_of_empty_lines_is_passed_over(start_proxy: ProxyStarter, line: bytes) -> None:
+    many = line * 1000
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        # In one read, also before and behind one that is answered; and cut within a line.
+        writer.write(many + request_bytes("hi") + many + request_bytes("hi") + many + line[:-1])
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                head, _ = await read_response(reader)
+                assert head.startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.05)
+            writer.write(line[-1:] + many + request_bytes("hi"))
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_what_follows_an_empty_line_is_not_counted_as_a_head(start_proxy: ProxyStarter) -> None:
+    first, second = request_bytes("hi"), request_bytes("x" * 200_000)  # the setting `limits.max_header_bytes` is 64 KiB
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(first[:-1])
+        await writer.drain()
+        writer.write(first[-1:] + b"\r\n" + second)
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                head, _ = await read_response(reader)
+                assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
 @pytest.mark.parametrize("options", ["close", "Close", "CLOSE, TE"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_connection_that_is_to_be_closed_is_closed_after_its_answer(
