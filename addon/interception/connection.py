@@ -249,6 +249,25 @@ def _start_request_stream(self: HttpStream) -> layer.CommandGenerator[None]:
 HttpStream.start_request_stream = _start_request_stream  # type: ignore[method-assign] # see above
 
 
+_CHECK_KILLED = HttpStream.check_killed
+
+
+def _check_killed(self: HttpStream, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+    """Tell the receiver of a flow that has ended while a hook was waited for.
+
+    Its client has left, or an addon has killed it. mitmproxy tells the server of neither, and Claude would be asked on.
+    """
+    is_killed = yield from _CHECK_KILLED(self, emit_error_hook)
+    if is_killed and self.flow in _directed and _is_virtual(self.context.server):
+        message = self.flow.error.msg if self.flow.error else "killed"
+        ended = RequestProtocolError(self.stream_id, message, ErrorCode.CLIENT_DISCONNECTED)
+        yield SendHttp(ended, self.context.server)
+    return is_killed
+
+
+HttpStream.check_killed = _check_killed  # type: ignore[method-assign] # see above
+
+
 def pin_address(server: Server, address: str) -> Callable[[], None]:
     """Have a server that is about to be connected to be reached at an address; return what shows its name again.
 
