@@ -155,6 +155,28 @@ async def test_leaving_while_an_addon_waits_cancels_the_call(start_proxy: ProxyS
             await within(SOON, call.hung_up.wait())
 
 
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+@pytest.mark.parametrize("hook", ["request", "responseheaders", "response"])
+async def test_leaving_while_an_addon_holds_a_websocket_up_ends_it(
+    start_proxy: ProxyStarter, hook: str, full: bool
+) -> None:
+    waiting = Waiting(hook)
+    asking = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    key = b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    async with start_proxy(REVERSE, full=full, keeps_bodies=full) as proxy:
+        proxy.master.addons.add(waiting)
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"GET /v1/responses HTTP/1.1\r\nhost: x\r\n" + asking + key + b"\r\n")
+        async with asyncio.timeout(60):
+            await waiting.waits.wait()
+            writer.close()
+            while proxy.master.addons.get("proxyserver").connections:
+                await asyncio.sleep(0.01)
+        waiting.go_on.set()
+        await within(SOON, nothing_runs(proxy))
+        assert proxy.addon._exchanges == {}
+
+
 class Killing:
     """Kills each flow when its answer begins."""
 
