@@ -51,6 +51,12 @@ def jump(monkeypatch):
     return by
 
 
+@pytest.fixture
+def noon(jump):
+    """Set the wall clock of this process to noon, UTC: a day that is counted does not end within the test."""
+    jump(43_200 - time.time() % 86_400)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def environment_of_the_tests(tmp_path_factory):
     """No test writes to the state folder of whoever runs it, or is limited unless it asks for that.

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import msgspec
 from msgspec import Raw
 
+from translators.metadata import name_wrong_pair
 from translators.request_errors import missing_parameter, translate_validation_error, unparsable_body
 
 __all__ = ["decode_fields", "decode_for_deployment", "decode_request"]
@@ -65,7 +66,9 @@ def decode_request[Request](
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         # The first wrong type ends the decoding: whether there is JSON behind it is still to be seen.
-        raise (translate_validation_error(str(error), values) if _is_json(body) else unparsable_body()) from error
+        if not _is_json(body):
+            raise unparsable_body() from error
+        raise translate_validation_error(name_wrong_pair(str(error), body), values) from error
     except _UNPARSABLE as error:
         raise unparsable_body() from error
 

@@ -52,6 +52,9 @@ __all__ = [
 
 DEFAULT_FILES = ("config.json", "config.toml")
 
+_ALIKE = 0.8
+"""How much two names have to be, for `difflib`: two letters of five may be exchanged."""
+
 
 class SettingsError(ValueError):
     """Settings that cannot be used: `problems` holds one sentence each, and never the value of a secret."""
@@ -226,7 +229,19 @@ def _files_here() -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    return bool(_read_file(path).keys() & Settings.model_fields.keys())
+    table = _read_file(path)
+    return bool(table.keys() & Settings.model_fields.keys()) or any(map(_is_misspelt_section, table, table.values()))
+
+
+def _is_misspelt_section(name: str, held: object) -> bool:
+    """Whether a table is plainly meant to be a section: it holds a setting of one that is named much like it.
+
+    Its name alone does not say so, nor what it holds: other programs have `servers`, and a `path` in their `storage`.
+    """
+    if not isinstance(held, dict):
+        return False
+    meant = difflib.get_close_matches(name.casefold(), _SECTIONS, n=1, cutoff=_ALIKE)
+    return bool(meant) and abs(len(name) - len(meant[0])) <= 1 and any((meant[0], key) in _BY_PATH for key in held)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -308,10 +323,10 @@ def _sentence(
 ) -> str:
     setting = next((found for end in range(len(loc), 0, -1) if (found := _BY_PATH.get(loc[:end]))), None)
     if kind == "extra_forbidden" and setting is None:
-        name = ".".join(loc)
+        name, file = ".".join(loc), None if _holds(explicit, loc) else _file_of(explicit)
         known = [setting.dotted for setting in ALL_SETTINGS] if len(loc) > 1 else list(Settings.model_fields)
         close = difflib.get_close_matches(name, known, n=1)
-        return f"{name} is no setting{f'; did you mean {close[0]}?' if close else '.'}"
+        return f"{name}{f' ({file})' if file else ''} is no setting{f'; did you mean {close[0]}?' if close else '.'}"
     if setting is None:
         return f"{'.'.join(loc)}: {message}."
     if _holds(explicit, setting.path):
@@ -319,9 +334,13 @@ def _sentence(
     elif os.environ.get(setting.names.env, "").strip():
         source = f"environment variable {setting.names.env}"
     else:
-        source = str(_find_file(explicit.get("config") or os.environ.get("CLAUDE_PROXY_CONFIG")))
+        source = str(_file_of(explicit))
     place = ".".join((setting.dotted, *(part for part in loc[len(setting.path) :] if not part.isdecimal())))
     return f"{place}{f' ({source})' if source else ''}: {message.removeprefix('Value error, ')}."
+
+
+def _file_of(explicit: Mapping[str, Any]) -> Path | None:
+    return _find_file(explicit.get("config") or os.environ.get("CLAUDE_PROXY_CONFIG"))
 
 
 def _holds(table: Any, path: tuple[str, ...]) -> bool:

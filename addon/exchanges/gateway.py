@@ -1,7 +1,7 @@
 """What lives as long as the process: settings, the connections to Claude, the models, the kept thinking, the store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Protocol
@@ -25,7 +25,8 @@ from addon.observation.metrics import Metrics
 from addon.observation.tracing import Tracing, open_tracing
 from addon.storage.state_folder import open_store, read_secret
 from addon.storage.store import Store
-from translators.model_catalog import ModelCatalog
+from translators.backends import ANTHROPIC, parse_target
+from translators.model_catalog import SUCCESSORS, ModelCatalog
 
 __all__ = ["BackgroundWork", "Gateway", "open_gateway"]
 
@@ -92,7 +93,7 @@ class Gateway:
 
     def apply(self, settings: Settings) -> None:
         """Put settings in force for the next exchanges: those that `addon.interception.reload` allows differ."""
-        self.settings = settings
+        before, self.settings = self.settings, settings
         self.access.apply(settings.access, has_own_key=settings.answers_without_claude_key)
         self.limits.apply(settings.rate_limiting)
         claude = settings.claude
@@ -100,6 +101,8 @@ class Gateway:
         self.catalog = ModelCatalog(
             claude.default_model, claude.aliases, self.catalog.models, first_party=settings.has_first_party
         )
+        if claude.models != before.claude.models:
+            _warn_of_unknown_models(claude.models, self.catalog)
 
     async def remember_thinking(
         self, owner: str, tool_call_ids: Sequence[str], content: Sequence[dict[str, Any]]
@@ -166,6 +169,7 @@ async def open_gateway(settings: Settings, access: Access) -> Gateway:
     catalog = ModelCatalog(settings.claude.default_model, settings.claude.aliases, first_party=first_party)
     if first_party:
         catalog = await _updated(catalog, claude)
+    _warn_of_unknown_models(settings.claude.models, catalog)
     thinking = settings.thinking
     memory = ThinkingMemory(thinking.memory_size, thinking.memory_ttl)
     secret = cache(lambda: read_secret(settings.store))
@@ -218,3 +222,15 @@ async def _updated(catalog: ModelCatalog, claude: ClaudeClient) -> ModelCatalog:
             error=cause_of(error) or type(error).__name__,
         )
         return catalog
+
+
+def _warn_of_unknown_models(models: Iterable[str], catalog: ModelCatalog) -> None:
+    """Say which models of the settings neither Claude's list nor the built-in table has, if there are any.
+
+    It is no error: the list may not have been there, and Claude may have newer models than the table.
+    """
+    targets = map(parse_target, dict.fromkeys(models))
+    named = [target.model for target in targets if target.backend == ANTHROPIC]
+    if unknown := [name for name in named if name not in catalog.models and name not in SUCCESSORS]:
+        detail = "no known model has this name: if Claude has none either, requests for it get 404"
+        log.warning("models_unknown", models=unknown, detail=detail)

@@ -9,6 +9,7 @@ This file, `addon.wire.client_stream` and `addon.wire.http1` use mitmproxy's int
 test for each mode.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Protocol, override
@@ -30,6 +31,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseEndOfMessage,
     ResponseProtocolError,
 )
+from mitmproxy.proxy.layers.websocket import WebsocketEndHook
 from mitmproxy.proxy.server import ConnectionHandler
 
 from addon.wire.client_stream import ClientStream, Delivery, FrameDelivery
@@ -247,6 +249,32 @@ def _start_request_stream(self: HttpStream) -> layer.CommandGenerator[None]:
 
 
 HttpStream.start_request_stream = _start_request_stream  # type: ignore[method-assign] # see above
+
+
+_ABNORMAL_CLOSURE = 1006
+"""RFC 6455, 7.4.1."""
+_CHECK_KILLED = HttpStream.check_killed
+
+
+def _check_killed(self: HttpStream, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+    """Tell the receiver of a flow that has ended while a hook was waited for.
+
+    Its client has left, or an addon has killed it. mitmproxy tells the server of neither, and Claude would be asked on.
+    It tells no addon either of a WebSocket that ends between its `response` and its `websocket_start`.
+    """
+    is_killed = yield from _CHECK_KILLED(self, emit_error_hook)
+    if is_killed and self.flow in _directed and _is_virtual(self.context.server):
+        message = self.flow.error.msg if self.flow.error else "killed"
+        ended = RequestProtocolError(self.stream_id, message, ErrorCode.CLIENT_DISCONNECTED)
+        yield SendHttp(ended, self.context.server)
+        websocket = self.flow.websocket
+        if websocket is not None and websocket.timestamp_end is None:
+            websocket.timestamp_end, websocket.close_code = time.time(), _ABNORMAL_CLOSURE
+            yield WebsocketEndHook(self.flow)
+    return is_killed
+
+
+HttpStream.check_killed = _check_killed  # type: ignore[method-assign] # see above
 
 
 def pin_address(server: Server, address: str) -> Callable[[], None]:

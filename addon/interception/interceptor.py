@@ -20,6 +20,7 @@ from addon.access.access import Access, key_file_of
 from addon.access.proxy_gate import ProxyGate
 from addon.claude.backends import check_backends
 from addon.configuration.client_keys import KeyFileError
+from addon.configuration.file_watch import FileWatch
 from addon.configuration.options import OPTION_NAMES, add_options, option_of, read_settings, take_early_options
 from addon.configuration.settings import Settings, SettingsError
 from addon.configuration.start_error import StartError
@@ -76,6 +77,8 @@ class ClaudeProxyAddon:
         self._access: Access | None = None
         self._proxy_gate = ProxyGate(None)
         self._gateway: Gateway | None = None
+        self._file = FileWatch(None)
+        """That of the settings, as it was when they were read."""
         self._reloader: Reloader | None = None
         self._watching: asyncio.Task[None] | None = None
         self._exchanges: dict[str, ExchangeRun] = {}
@@ -110,6 +113,7 @@ class ClaudeProxyAddon:
             return
         try:
             settings = self._given_settings or read_settings(ctx.options)
+            self._file = FileWatch(settings.config)
             settings.require_key()
             check_backends(settings)
             if (folder := folder_in_use()) is not None:
@@ -159,6 +163,7 @@ class ClaudeProxyAddon:
             self.configure(set())
         if (settings := self._settings) is None or (access := self._access) is None:
             return
+        proxy_gate = self._proxy_gate
         configure_logging(settings.logging.level, settings.logging.format)
         if settings.logging.content == "full":
             log.warning("content_logged", detail="prompts and answers are in the log (logging.content)")
@@ -168,10 +173,17 @@ class ClaudeProxyAddon:
         answer_errors_with(make_mitmproxys_error)
         self._gateway = await open_gateway(settings, access)
         self._gateway.keeps_bodies = self._keeps_bodies
+        # It may have waited for Claude's list of models: settings that have come meanwhile are put in force now.
+        newest = self._settings or settings
         if self._given_settings is None:
             warn_of_an_open_proxy(settings.access, ctx.options)
-            self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply)
+            self._access, self._proxy_gate = access, proxy_gate
+            self._reloader = Reloader(settings, lambda: read_settings(ctx.options), self.apply, self._file)
+            if newest is not settings:
+                self._reloader.take(newest)
             self._watching = asyncio_utils.create_task(self._reloader.watch(), name="settings watch", keep_ref=False)
+        elif newest is not settings:
+            self.apply(newest)
 
     def _require_some_key(self) -> None:
         if self._access is not None and self._settings is not None:

@@ -94,13 +94,20 @@ class Reloader:
         settings: those that the proxy runs with.
         reread: reads them again from where they came from; raises `SettingsError`.
         apply: puts new ones in force.
+        file: their file, seen when they were read; left out, it is looked at now.
     """
 
-    def __init__(self, settings: Settings, reread: Callable[[], Settings], apply: Callable[[Settings], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        apply: Callable[[Settings], None],
+        file: FileWatch | None = None,
+    ) -> None:
         self.settings = settings
         self._reread = reread
         self._apply = apply
-        self._file = FileWatch(settings.config)
+        self._file = file or FileWatch(settings.config)
 
     def reload(self) -> None:
         """Put new settings in force, all or none; the log says what came of it."""

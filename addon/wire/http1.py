@@ -4,6 +4,7 @@ mitmproxy makes its connections and their readers by itself, so some of this is 
 process. A test for each mode (tests/integration) holds it to that.
 """
 
+import re
 from typing import TYPE_CHECKING, override
 
 from h11 import Data, EndOfMessage
@@ -15,7 +16,7 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1, is_h3_alpn
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
-from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders
+from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders, ResponseProtocolError
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.server import ConnectionHandler
 
@@ -27,8 +28,9 @@ __all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "bound_http1", "limit_requ
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one connection, besides a head: a body is read as it comes, and counts by itself."""
 
-_MOST_EMPTY_LINES = 8
-"""That are passed over in what comes at once."""
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
+
+_MALFORMED_CHUNK = "The request's body cannot be read: a chunk of it is malformed."
 
 
 class BoundedHttp1Server(Http1Server):
@@ -51,6 +53,8 @@ class BoundedHttp1Server(Http1Server):
 
     @override
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseProtocolError) and not self._has_answered():
+            self.response = None  # by itself mitmproxy takes a 100 for the answer, and closes without a word
         for command in super().send(event):
             if not isinstance(command, commands.SendData):
                 if self._head:
@@ -70,18 +74,42 @@ class BoundedHttp1Server(Http1Server):
 
     @override
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        # RFC 9112, 2.2: empty lines before a request are passed over. By itself mitmproxy waits for more after each.
-        for _line in range(_MOST_EMPTY_LINES):
-            before = len(self.buf)
-            for command in super().read_headers(event):
-                if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
-                    request = command.event.request
-                    _lower_connection_options(request.headers)
-                    if request.http_version == "HTTP/1.0":
-                        request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
-                yield command
-            if self.request is not None or self.state != self.read_headers or not 0 < len(self.buf) < before:
-                return
+        self._pass_over_empty_lines()
+        for command in super().read_headers(event):
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
+                request = command.event.request
+                _lower_connection_options(request.headers)
+                if request.http_version == "HTTP/1.0":
+                    request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
+            yield command
+
+    def _pass_over_empty_lines(self) -> None:
+        """Take away all empty lines before a request. RFC 9112, 2.2 asks a server to ignore at least one.
+
+        By itself mitmproxy waits for more after each, and what has come already is not looked at.
+        """
+        empty_lines = _EMPTY_LINES.match(self.buf._data)  # noqa: SLF001 - else all that waits there would be copied
+        if empty_lines is not None:
+            self.buf.maybe_extract_at_most(empty_lines.end())
+
+    @override
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        # No other reader finds anything wrong in what has come.
+        return self._read_chunks(event) if isinstance(self.body_reader, ChunkedReader) else super().read_body(event)
+
+    def _read_chunks(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Read a chunked body. By itself mitmproxy closes without a word at a chunk that is malformed."""
+        for command in super().read_body(event):
+            breaks_off = isinstance(command, commands.CloseConnection) and self.state == self.read_body
+            if breaks_off and isinstance(event, events.DataReceived) and not self.request_done:
+                # Where the next request begins is not known any more (RFC 9112, 11.2): nothing is read after this.
+                self.state = self.done
+                if not self._has_answered():
+                    yield commands.SendData(self.conn, _http1.make_error_response(400, _MALFORMED_CHUNK))
+            yield command
+
+    def _has_answered(self) -> bool:
+        return self.response is not None and self.response.status_code != 100
 
     @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

@@ -213,7 +213,7 @@ def test_a_variable_whose_prefix_alone_is_wrong_is_led_to_its_setting(name: str,
 def test_a_configuration_file_that_is_left_alone_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert statuses(check_file(settings_with())) == {"configuration file": "ok"}
-    (tmp_path / "config.json").write_text('{"servr": {"port": 1}}')
+    (tmp_path / "config.json").write_text('{"servers": {"a": {"port": 1}}}')
     assert only(check_file(settings_with()), "warning").detail.startswith("config.json is left alone")
     (tmp_path / "config.toml").write_text("[logging]\nlevel = 'INFO'\n")
     assert [finding.detail for finding in check_file(settings_with())] == ["config.toml"]

@@ -60,6 +60,38 @@ async def test_empty_lines_before_a_request_are_passed_over(start_proxy: ProxySt
         writer.close()
 
 
+@pytest.mark.parametrize("line", [b"\r\n", b"\n"], ids=["crlf", "lf"])
+async def test_any_number_of_empty_lines_is_passed_over(start_proxy: ProxyStarter, line: bytes) -> None:
+    many = line * 1000
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        # In one read, also before and behind one that is answered; and cut within a line.
+        writer.write(many + request_bytes("hi") + many + request_bytes("hi") + many + line[:-1])
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                head, _ = await read_response(reader)
+                assert head.startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.05)
+            writer.write(line[-1:] + many + request_bytes("hi"))
+            head, _ = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_what_follows_an_empty_line_is_not_counted_as_a_head(start_proxy: ProxyStarter) -> None:
+    first, second = request_bytes("hi"), request_bytes("x" * 200_000)  # the setting `limits.max_header_bytes` is 64 KiB
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(first[:-1])
+        await writer.drain()
+        writer.write(first[-1:] + b"\r\n" + second)
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                head, _ = await read_response(reader)
+                assert head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
 @pytest.mark.parametrize("options", ["close", "Close", "CLOSE, TE"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_connection_that_is_to_be_closed_is_closed_after_its_answer(
@@ -125,6 +157,36 @@ async def test_no_expectation_of_http10_is_met(start_proxy: ProxyStarter) -> Non
             head, _ = await read_response(reader)
             assert head.split()[1] == b"200"
         writer.close()
+
+
+async def test_a_body_that_cannot_be_read_after_a_100_is_refused(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        framing = b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n"
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n%b\r\n" % framing)
+        async with asyncio.timeout(60):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            writer.write(b"-1\r\n")
+            head, refusal = await read_response(reader)
+            assert head.startswith(b"HTTP/1.1 400")
+            assert json.loads(refusal)["error"]["type"] == "invalid_request_error"
+            assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+async def test_a_host_that_is_out_of_reach_is_told_after_a_100_too(start_proxy: ProxyStarter, full: bool) -> None:
+    async with start_proxy("regular@127.0.0.1:0", full=full, keeps_bodies=full) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        head = b"host: 127.0.0.1:9\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+        writer.write(b"POST http://127.0.0.1:9/upload HTTP/1.1\r\n" + head)
+        async with asyncio.timeout(60):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            writer.write(b"{}")
+            head, refusal = await read_response(reader)
+        writer.close()
+    assert head.startswith(b"HTTP/1.1 502")
+    assert json.loads(refusal)["error"]["type"] == "server_error"
 
 
 async def test_extensions_of_chunks_and_trailers_are_passed_over(start_proxy: ProxyStarter) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import h2.connection
 import h2.errors
 import pytest
+from mitmproxy import http
 
 from addon.configuration.settings import Settings, load_settings
 from tests.integration.raw_upstream import Call, begun_answer, raw_upstream
@@ -117,6 +118,88 @@ async def test_resetting_an_http2_stream_cancels_its_call_and_no_other(start_pro
             assert not upstream.calls[0].hung_up.is_set()
             client.writer.close()
             await within(SOON, upstream.calls[0].hung_up.wait())
+
+
+class Waiting:
+    """Holds a flow up in one hook of another addon."""
+
+    def __init__(self, hook: str) -> None:
+        self.waits, self.go_on = asyncio.Event(), asyncio.Event()
+        setattr(self, hook, self._wait)
+
+    async def _wait(self, _flow: http.HTTPFlow) -> None:
+        self.waits.set()
+        await self.go_on.wait()
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+@pytest.mark.parametrize("hook", ["requestheaders", "request", "responseheaders"])
+async def test_leaving_while_an_addon_waits_cancels_the_call(start_proxy: ProxyStarter, hook: str, full: bool) -> None:
+    waiting = Waiting(hook)
+    async with (
+        raw_upstream(silent_after_the_first_event) as upstream,
+        start_proxy(REVERSE, settings=settings_for(upstream.base_url), full=full, keeps_bodies=full) as proxy,
+    ):
+        proxy.master.addons.add(waiting)
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request_bytes(stream=True))
+        async with asyncio.timeout(60):
+            await waiting.waits.wait()
+            writer.close()
+            while proxy.master.addons.get("proxyserver").connections:
+                await asyncio.sleep(0.01)
+        waiting.go_on.set()
+        await within(SOON, nothing_runs(proxy))
+        assert proxy.addon._exchanges == {}
+        for call in upstream.calls:
+            await within(SOON, call.hung_up.wait())
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+@pytest.mark.parametrize("hook", ["request", "responseheaders", "response"])
+async def test_leaving_while_an_addon_holds_a_websocket_up_ends_it(
+    start_proxy: ProxyStarter, hook: str, full: bool
+) -> None:
+    waiting = Waiting(hook)
+    asking = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    key = b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    async with start_proxy(REVERSE, full=full, keeps_bodies=full) as proxy:
+        proxy.master.addons.add(waiting)
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"GET /v1/responses HTTP/1.1\r\nhost: x\r\n" + asking + key + b"\r\n")
+        async with asyncio.timeout(60):
+            await waiting.waits.wait()
+            writer.close()
+            while proxy.master.addons.get("proxyserver").connections:
+                await asyncio.sleep(0.01)
+        waiting.go_on.set()
+        await within(SOON, nothing_runs(proxy))
+        assert proxy.addon._exchanges == {}
+
+
+class Killing:
+    """Kills each flow when its answer begins."""
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        flow.kill()
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
+async def test_a_flow_that_an_addon_kills_cancels_its_call(start_proxy: ProxyStarter, full: bool) -> None:
+    async with (
+        raw_upstream(silent_after_the_first_event) as upstream,
+        start_proxy(REVERSE, settings=settings_for(upstream.base_url), full=full, keeps_bodies=full) as proxy,
+    ):
+        proxy.master.addons.add(Killing())
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request_bytes(stream=True))
+        async with asyncio.timeout(60):
+            assert await reader.read() == b""
+        call = await upstream.call()
+        await within(SOON, call.hung_up.wait())
+        await within(SOON, nothing_runs(proxy))
+        assert proxy.addon._exchanges == {}
+        writer.close()
 
 
 class Http2Client:

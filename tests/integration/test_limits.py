@@ -123,6 +123,7 @@ async def test_claudes_own_limits_are_told_where_they_are_tighter(start_proxy: P
 
 @pytest.mark.parametrize("limits", [{"tokens_per_minute": 5}, {"dollars_per_day": 0.000001}], ids=["tokens", "dollars"])
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.usefixtures("noon")
 async def test_every_answer_is_charged_for(start_proxy: ProxyStarter, limited: Any, path: str, limits: Any) -> None:
     async with start_proxy(STANDALONE, settings=limited(**limits)) as proxy:
         await ask(proxy, path)

@@ -5,18 +5,25 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from mitmproxy import exceptions
+from mitmproxy import ctx, exceptions
 
+from addon.access.access import Access
+from addon.configuration.settings import Settings, load_settings
+from addon.exchanges.gateway import Gateway, open_gateway
+from addon.interception.interceptor import ClaudeProxyAddon
 from addon.simulated_claude.server import RunningSimulation
 from tests.contract.proxy_process import ProxyProcess, proxy_process
 from tests.integration.raw_upstream import Call, raw_upstream, whole_answer
-from tests.integration.running_proxy import run_proxy
+from tests.integration.running_proxy import RunningProxy, run_proxy
 from tests.integration.serving_process import ServingProcess, serving_process
+
+STANDALONE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
 
 
 def write(file: Path, **sections: object) -> None:
@@ -167,8 +174,7 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-key")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", simulation.base_url)
-    reverse = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
-    async with run_proxy(None, confdir, reverse, full=True) as proxy:
+    async with run_proxy(None, confdir, STANDALONE, full=True) as proxy:
         options = proxy.master.options
         options.update(claude_default_model="claude-haiku-5-5")
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{proxy.port}") as client:
@@ -187,3 +193,73 @@ async def test_options_that_are_changed_in_mitmproxys_interfaces_are_taken_or_re
             options.update(claude_default_model="claude-opus-5-5")
     (asked,) = [entry.body for entry in simulation.journal if entry.path == "/v1/messages"]
     assert asked["model"] == "claude-haiku-5-5"
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Have something done while a proxy starts: it may wait seconds for Claude's list of models."""
+
+    def have_done(change: Callable[[], None]) -> None:
+        async def open_slowly(settings: Settings, access: Access) -> Gateway:
+            gateway = await open_gateway(settings, access)
+            change()
+            return gateway
+
+        monkeypatch.setattr("addon.interception.interceptor.open_gateway", open_slowly)
+
+    return have_done
+
+
+def settings_in_force(proxy: RunningProxy) -> Settings:
+    assert proxy.addon._gateway is not None
+    return proxy.addon._gateway.settings
+
+
+async def test_a_file_that_changes_while_the_proxy_starts_is_read_again(
+    meanwhile: Callable[[Callable[[], None]], None], confdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.json"
+    write(file, claude={"simulate": True})
+    monkeypatch.setenv("CLAUDE_PROXY_CONFIG", str(file))
+    monkeypatch.setenv("CLAUDE_PROXY_STORE_PATH", ":memory:")
+    meanwhile(lambda: write(file, claude={"simulate": True, "default_model": "claude-haiku-5-5"}))
+    async with run_proxy(None, confdir, STANDALONE) as proxy, asyncio.timeout(60):
+        while settings_in_force(proxy).claude.default_model != "claude-haiku-5-5":
+            await asyncio.sleep(0.05)
+
+
+async def test_settings_that_come_while_the_proxy_starts_are_in_force_when_it_has(
+    meanwhile: Callable[[Callable[[], None]], None], confdir: Path
+) -> None:
+    before, after = (
+        load_settings({"claude": {"simulate": True, "default_model": model}, "store": {"path": ":memory:"}})
+        for model in ("claude-sonnet-5-5", "claude-haiku-5-5")
+    )
+    addons: list[ClaudeProxyAddon] = []
+    meanwhile(lambda: addons[0].apply(after))  # as SIGHUP has it
+
+    class Seen(ClaudeProxyAddon):
+        def __init__(self, settings: Settings | None, **options: Any) -> None:
+            super().__init__(settings, **options)
+            addons.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.integration.running_proxy.ClaudeProxyAddon", Seen)
+        async with run_proxy(before, confdir, STANDALONE) as proxy:
+            assert settings_in_force(proxy) is after
+            assert proxy.addon._gateway is not None
+            assert proxy.addon._gateway.catalog.default_model == "claude-haiku-5-5"
+
+
+async def test_options_that_are_set_while_the_proxy_starts_are_in_force_when_it_has(
+    meanwhile: Callable[[Callable[[], None]], None], confdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLAUDE_PROXY_STORE_PATH", ":memory:")
+    meanwhile(lambda: ctx.options.update(claude_default_model="claude-haiku-5-5"))
+    async with run_proxy(None, confdir, STANDALONE, claude_simulate=True) as proxy:
+        assert settings_in_force(proxy).claude.default_model == "claude-haiku-5-5"
+        assert proxy.addon._gateway is not None
+        assert proxy.addon._gateway.access is proxy.addon._access
+        proxy.master.options.update(claude_default_model="claude-opus-5-5")
+        assert settings_in_force(proxy).claude.default_model == "claude-opus-5-5"

@@ -4,8 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from translators.errors import OpenAIError
 from translators.file_expiry import FileExpiry, check_expiry
+from translators.metadata import check_metadata
 from translators.request_errors import (
     invalid_value,
     missing_parameter,
@@ -20,7 +20,6 @@ ENDPOINTS: tuple[Endpoint, ...] = ("/v1/chat/completions", "/v1/completions", "/
 """Whose requests Claude answers. OpenAI batches others too: embeddings, moderations, images, videos."""
 
 _WINDOW = "24h"
-_MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -52,24 +51,10 @@ def parse_request(body: bytes) -> BatchRequest:
         raise invalid_value("completion_window", f"'{request.completion_window[:64]}'", (_WINDOW,))
     if request.output_expires_after is not None:
         check_expiry("output_expires_after", request.output_expires_after.seconds)
-    _check_metadata(request.metadata or {})
+    check_metadata(request.metadata or {})
     return request
 
 
 def plain_endpoint(path: str) -> Endpoint | None:
     """Find the endpoint that a path names; Azure's paths lack the `/v1`. None for one that cannot be batched."""
     return next((endpoint for endpoint in ENDPOINTS if path in (endpoint, endpoint.removeprefix("/v1"))), None)
-
-
-def _check_metadata(metadata: dict[str, str]) -> None:
-    if len(metadata) > _MAX_PAIRS:
-        raise _invalid_metadata("metadata", f"expected at most {_MAX_PAIRS} properties, but got {len(metadata)}")
-    for key, value in metadata.items():
-        if len(key) > _MAX_KEY:
-            raise _invalid_metadata("metadata", f"expected keys of at most {_MAX_KEY} characters")
-        if len(value) > _MAX_VALUE:
-            raise _invalid_metadata(f"metadata.{key}", f"expected a string of at most {_MAX_VALUE} characters")
-
-
-def _invalid_metadata(param: str, what: str) -> OpenAIError:
-    return OpenAIError(400, f"Invalid '{param}': {what}.", code="invalid_value", param=param)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from translators.errors import OpenAIError
+from translators.metadata import name_wrong_pair
 from translators.nesting import is_too_deep
 from translators.request_errors import (
     check_range,
@@ -313,7 +314,7 @@ def _locate_in_body(body: bytes, message: str) -> OpenAIError:
     def try_with(field: Sequence[str], member: Any) -> str | None:
         return _refusal(lambda: msgspec.convert(_with_one(raw, field, member), type=ResponsesParameters))
 
-    return translate_validation_error(_locate(raw, message, try_with), _VALUES)
+    return translate_validation_error(_locate(raw, name_wrong_pair(message, body), try_with), _VALUES)
 
 
 def _locate(raw: Any, message: str, try_with: Callable[[Sequence[str], Any], str | None]) -> str:

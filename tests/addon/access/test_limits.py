@@ -130,7 +130,8 @@ async def test_what_is_left_of_the_tokens_is_told(limited):
     assert 500 <= int(headers["x-ratelimit-remaining-tokens"]) <= 500 + come_back + 1
 
 
-async def test_a_days_money_is_spent_and_not_a_cent_too_early(limited):
+@pytest.mark.usefixtures("noon")
+async def test_a_days_money_is_spent_and_not_a_cent_too_early_and_comes_back_at_midnight(limited, jump):
     limits = limited(dollars_per_day=1)
     await charged(limits, ALICE, dollars=0.99)
     await limits.admit(ALICE)
@@ -140,6 +141,8 @@ async def test_a_days_money_is_spent_and_not_a_cent_too_early(limited):
     left = 86400 - time.time() % 86400
     assert left - 5 <= int(error.headers["retry-after"]) <= left + 5
     await limits.admit(BOB)
+    jump(43_200)
+    await limits.admit(ALICE)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +155,7 @@ async def test_a_days_money_is_spent_and_not_a_cent_too_early(limited):
     ],
     ids=["requests", "tokens", "places", "dollars"],
 )
+@pytest.mark.usefixtures("noon")
 async def test_every_refusal_tells_how_all_limits_stand_and_when_to_come_again(limited, given, use):
     limits = limited(**{"requests_per_minute": 10, "tokens_per_minute": 1000, **given})
     await limits.admit(ALICE)
@@ -193,6 +197,7 @@ async def test_requests_at_once_are_limited_until_one_ends(limited):
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else "",
 )
+@pytest.mark.usefixtures("noon")
 async def test_all_clients_together_have_limits_too(limited, given, use):
     limits = limited(**given)
     await limits.admit(ALICE)

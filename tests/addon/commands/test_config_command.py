@@ -86,7 +86,7 @@ def test_a_file_is_checked_with_one_sentence_per_problem(capsys, tmp_path):
 
 
 def test_a_check_says_that_a_file_here_is_not_read(capsys, tmp_path):
-    (tmp_path / "config.json").write_text('{"servr": {"port": 1}}')
+    (tmp_path / "config.json").write_text('{"servers": {"a": {"port": 1}}}')
     assert main(["config", "check", "--simulate"]) == 0
     said = "No configuration file (config.json has no section of the proxy's): the settings can be used.\n"
     assert capsys.readouterr().out == said

@@ -101,9 +101,44 @@ def test_an_explicit_file_wins_over_the_one_the_environment_names(clean_environm
     assert load_settings({"config": "b.json"}).server.port == 2
 
 
-def test_another_programs_config_json_is_left_alone(clean_environment):
-    (clean_environment / "config.json").write_text('{"database": {"url": "x"}}')
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"database": {"url": "x"}},
+        {"servers": {"github": {"port": 8080}}, "server_name": "x", "ports": [8080]},
+        {"mcpServers": {"claude": {"command": "npx"}}},
+        {"log": {"level": "info", "format": "json"}, "storage": {"path": "x"}, "Claude": {"apiKey": "x"}},
+        {"servr": "port"},
+        {},
+    ],
+    ids=["database", "servers", "mcp", "like-ours", "no-table", "empty"],
+)
+def test_another_programs_config_json_is_left_alone(clean_environment, file):
+    (clean_environment / "config.json").write_text(json.dumps(file))
     assert load_settings().config is None
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "meant"),
+    [
+        ("cluade", "simulate", "claude"),
+        ("Claude", "api_key", "claude"),
+        ("servr", "port", "server"),
+        ("sever", "port", "server"),
+        ("limit", "max_request_bytes", "limits"),
+        ("acces", "keys", "access"),
+        ("rate-limiting", "requests_per_minute", "rate_limiting"),
+        ("rateLimiting", "requests_per_minute", "rate_limiting"),
+        ("stroe", "path", "store"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "toml"])
+def test_a_file_whose_only_section_is_misspelt_ends_the_start(clean_environment, form, name, key, meant):
+    text = json.dumps({name: {key: True}}) if form == "json" else f"[{name}]\n{key} = true\n"
+    (clean_environment / f"config.{form}").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"claude": {"api_key": "x"}})
+    assert caught.value.problems == (f"{name} (config.{form}) is no setting; did you mean {meant}?",)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +155,14 @@ def test_another_programs_config_json_is_left_alone(clean_environment):
             ),
         ),
         ({}, {}, {"claude": {"timeout": -1}}, "claude.timeout (config.json): Input should be greater than 0."),
-        ({}, {}, {"claude": {"timeuot": 1}}, "claude.timeuot is no setting; did you mean claude.timeout?"),
-        ({}, {}, {"claude": {}, "colour": "red"}, "colour is no setting."),
-        ({}, {}, {"claude": {}, "servr": {"port": 1}}, "servr is no setting; did you mean server?"),
+        (
+            {},
+            {},
+            {"claude": {"timeuot": 1}},
+            "claude.timeuot (config.json) is no setting; did you mean claude.timeout?",
+        ),
+        ({}, {}, {"claude": {}, "colour": "red"}, "colour (config.json) is no setting."),
+        ({}, {}, {"claude": {}, "servr": {"port": 1}}, "servr (config.json) is no setting; did you mean server?"),
         ({"server": {"port": 1}}, {}, {"server": 5}, "server (config.json): it has to be a table of settings."),
         (
             {},

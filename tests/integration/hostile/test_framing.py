@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import ssl
 import sys
@@ -14,6 +15,7 @@ import h2.connection
 import h2.events
 import pytest
 
+from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
 from addon.wire.http1 import MOST_UNREAD_BYTES
 from tests.integration.hostile.raw_client import STANDALONE, chat, post, send, statuses
@@ -90,14 +92,48 @@ BROKEN_CHUNKS: dict[str, bytes] = {
 }
 
 
-async def test_a_body_in_broken_chunks_ends_the_connection_and_reaches_nobody(
+async def test_a_body_in_broken_chunks_is_refused_and_nothing_behind_it_read(
     proxy: RunningProxy, simulation: RunningSimulation
 ) -> None:
     for name, body in BROKEN_CHUNKS.items():
         async with asyncio.timeout(20):
             received = await send(proxy.port, request(CHUNKED, body + SMUGGLED), quiet=30)
-        assert statuses(received) == [], name
+        assert statuses(received) == [400], name
+        head, _, refusal = received.partition(b"\r\n\r\n")
+        assert b"connection: close" in head.lower(), name
+        error = json.loads(refusal)["error"]
+        assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", None, None)
+        assert "chunk" in error["message"]
+    async with asyncio.timeout(20):
+        while proxy.running:
+            await asyncio.sleep(0.01)
     assert asked(simulation) == []
+
+
+async def test_broken_chunks_behind_other_requests_are_refused_after_the_answers_to_those(proxy: RunningProxy) -> None:
+    for path in (b"/no/such/path", b"/v1/chat/completions"):
+        before = request(CHUNKED, b"2\r\n{}\r\n0\r\n\r\n", b"POST %b HTTP/1.1\r\nhost: x\r\n" % path)
+        received = await send(proxy.port, before * 2 + request(CHUNKED, BROKEN_CHUNKS["negative"] + SMUGGLED), quiet=30)
+        assert received.count(b"HTTP/1.1 ") == 3
+        assert statuses(received[received.rindex(b"HTTP/1.1 ") :]) == [400]
+        assert received.count(b"malformed") == 1
+
+
+async def test_chunks_that_break_behind_the_answer_end_the_connection_without_another(
+    start_proxy: ProxyStarter, simulation: RunningSimulation
+) -> None:
+    settings = load_settings(
+        {"claude": {"api_key": "k", "base_url": simulation.base_url}, "limits": {"max_request_bytes": 1024}}
+    )
+    async with start_proxy(STANDALONE, settings=settings) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(request(CHUNKED, b"401\r\n%b\r\n" % (b" " * 1025)))
+        async with asyncio.timeout(60):
+            answer = await reader.readuntil(b"}}")
+            writer.write(b"-1\r\n" + SMUGGLED)
+            assert await reader.read() in (b"", b"\n")
+        writer.close()
+        assert statuses(answer) == [413]
 
 
 async def test_a_length_beyond_all_limits_is_refused_before_any_body_comes(proxy: RunningProxy) -> None:

@@ -119,9 +119,9 @@ def test_what_is_missing_is_named(data, path):
             "messages[0].content[0].text",
         ),
         (
-            {"metadata": {"a": 1}},
-            "Invalid type for 'metadata': expected a string, but got an integer instead.",
-            "metadata",
+            {"metadata": {"b": "x", "a": 1}},
+            "Invalid type for 'metadata.a': expected a string, but got an integer instead.",
+            "metadata.a",
         ),
     ],
 )
