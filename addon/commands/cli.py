@@ -1,5 +1,9 @@
 """The `claude-proxy` command and its parts. It only reads flags; the work is done elsewhere."""
 
+import addon.serving.heap_room  # noqa: F401 - before all others: it says why
+
+# isort: split
+
 import argparse
 import asyncio
 import importlib.metadata
