@@ -186,6 +186,7 @@ def test_wireguard_mode_answers_a_client_that_has_its_configuration(places: tupl
 
 def test_local_mode_answers_the_apps_that_are_named(places: tuple[Place, Place]) -> None:
     _, client = places
+    needs("sudo")
     name, cgroups = f"claude-proxy-{uuid.uuid4().hex[:8]}", str(client.folder / "cgroups")
     here = Place((*client.prefix, "sh", "-c", CONFINED, "sh", name, cgroups), client.folder)
     [serve] = documented("Local")
