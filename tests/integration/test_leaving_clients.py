@@ -132,6 +132,21 @@ class Waiting:
         await self.go_on.wait()
 
 
+async def leave_while_it_waits(proxy: RunningProxy, waiting: Waiting, request: bytes) -> None:
+    """Send a request, leave while the addon holds it up, and see that nothing of it is left."""
+    proxy.master.addons.add(waiting)
+    _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(request)
+    async with asyncio.timeout(60):
+        await waiting.waits.wait()
+        writer.close()
+        while proxy.master.addons.get("proxyserver").connections:
+            await asyncio.sleep(0.01)
+    waiting.go_on.set()
+    await within(SOON, nothing_runs(proxy))
+    assert proxy.addon._exchanges == {}
+
+
 @pytest.mark.parametrize("full", [True, False], ids=["in-mitmdump", "in-our-own-master"])
 @pytest.mark.parametrize("hook", ["requestheaders", "request", "responseheaders"])
 async def test_leaving_while_an_addon_waits_cancels_the_call(start_proxy: ProxyStarter, hook: str, full: bool) -> None:
@@ -140,17 +155,7 @@ async def test_leaving_while_an_addon_waits_cancels_the_call(start_proxy: ProxyS
         raw_upstream(silent_after_the_first_event) as upstream,
         start_proxy(REVERSE, settings=settings_for(upstream.base_url), full=full, keeps_bodies=full) as proxy,
     ):
-        proxy.master.addons.add(waiting)
-        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(request_bytes(stream=True))
-        async with asyncio.timeout(60):
-            await waiting.waits.wait()
-            writer.close()
-            while proxy.master.addons.get("proxyserver").connections:
-                await asyncio.sleep(0.01)
-        waiting.go_on.set()
-        await within(SOON, nothing_runs(proxy))
-        assert proxy.addon._exchanges == {}
+        await leave_while_it_waits(proxy, waiting, request_bytes(stream=True))
         for call in upstream.calls:
             await within(SOON, call.hung_up.wait())
 
@@ -164,17 +169,8 @@ async def test_leaving_while_an_addon_holds_a_websocket_up_ends_it(
     asking = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
     key = b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     async with start_proxy(REVERSE, full=full, keeps_bodies=full) as proxy:
-        proxy.master.addons.add(waiting)
-        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"GET /v1/responses HTTP/1.1\r\nhost: x\r\n" + asking + key + b"\r\n")
-        async with asyncio.timeout(60):
-            await waiting.waits.wait()
-            writer.close()
-            while proxy.master.addons.get("proxyserver").connections:
-                await asyncio.sleep(0.01)
-        waiting.go_on.set()
-        await within(SOON, nothing_runs(proxy))
-        assert proxy.addon._exchanges == {}
+        request = b"GET /v1/responses HTTP/1.1\r\nhost: x\r\n" + asking + key + b"\r\n"
+        await leave_while_it_waits(proxy, waiting, request)
 
 
 class Killing:
