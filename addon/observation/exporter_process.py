@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from addon.configuration.start_error import StartError
+from addon.observation.late_openssl import load_openssl_late
 from addon.observation.metrics_folder import FOLDER_VARIABLE, IS_SUPPORTED, check_folder, prepared_folder
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def _end_with(beside: IO[bytes], ended: threading.Event) -> None:
 def main() -> int:
     """Show the metrics of a folder for as long as standard input is open. Returns the exit status."""
     folder, host, port = sys.argv[1:]
+    load_openssl_late()
     try:
         run_exporter(Path(folder), host, int(port), beside=sys.stdin.buffer)
     except StartError as error:

@@ -176,7 +176,7 @@ def test_beside_another_process_it_has_no_more_in_memory_than_it_needs(folder):
         process.count(1)
         assert exporter.read()[PROCESSES] == 1
         resident = int(Path(f"/proc/{exporter.process.pid}/statm").read_text().split()[1])
-        assert resident * os.sysconf("SC_PAGE_SIZE") < 40 * 2**20
+        assert resident * os.sysconf("SC_PAGE_SIZE") < 26 * 2**20
 
 
 @pytest.mark.parametrize("workers", [1, 2] if sys.platform == "linux" else [1])
