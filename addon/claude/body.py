@@ -3,12 +3,10 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Protocol, override
 
 import aiohttp
 import httpx2
-from mitmproxy.utils import asyncio_utils
 
 __all__ = ["BODY", "BROKEN", "AnswerBody", "ArrivingBody", "Passing", "UpstreamBrokenError", "body_of"]
 
@@ -101,18 +99,14 @@ class ArrivingBody(AnswerBody):
 
     @override
     def let_end(self) -> bool:
-        asyncio_utils.create_task(self._drop_rest(), name="rest of an answer", keep_ref=True)
+        # With the last byte aiohttp frees the connection, whoever reads. A rest so long that it pauses takes too long.
+        too_late = asyncio.get_running_loop().call_later(_END_SECONDS, self._close_before_its_end)
+        self._stream.on_eof(too_late.cancel)
         return True
 
-    async def _drop_rest(self) -> None:
-        try:
-            with suppress(TimeoutError, *BROKEN):
-                async with asyncio.timeout(_END_SECONDS):
-                    while await self._stream.read(_MOST_BYTES):
-                        pass
-        finally:
-            if not self._stream.is_eof():  # else aiohttp has freed the connection
-                self._response.close()
+    def _close_before_its_end(self) -> None:
+        if not self._stream.is_eof():
+            self._response.close()
 
     @override
     async def _read(self) -> bytes:
@@ -204,4 +198,5 @@ class Passing:
 def body_of(response: httpx2.Response) -> AnswerBody:
     """Find the cheapest way to the body of a response."""
     body: AnswerBody | None = response.extensions.get(BODY)
-    return AnswerBody(response) if body is None or "content-encoding" in response.headers else body
+    is_packed = b"content-encoding" in [name.lower() for name, _ in response.headers.raw]
+    return AnswerBody(response) if body is None or is_packed else body
