@@ -4,6 +4,7 @@ It stands between a task that answers and a connection handler of mitmproxy, who
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import override
@@ -76,25 +77,29 @@ class ClientStream:
         self._is_chunked = False
         self._is_head = http_layer.streams[stream_id].flow.request.method == "HEAD"
         self._socket: asyncio.WriteTransport | None = None
-        self._stays_open: asyncio.TimerHandle | None = None
+        self._stays_open = False
         self.gone = False
         self.is_upgraded = False
         self._passes_frames = False
 
     def keep_open(self) -> None:
-        """Let mitmproxy not close the connection as idle while its client waits: an answer may take any time.
-
-        Its own way to say so (`disarm`) comes too late for a timer that already runs.
-        """
+        """Let mitmproxy not close the connection as idle while its client waits: an answer may take any time."""
+        self._stays_open = True
         watchdog = self._handler.timeout_watchdog
-        watchdog.register_activity()
-        self._stays_open = asyncio.get_running_loop().call_later(watchdog.timeout / 2, self.keep_open)
+        # What its `disarm` does as a context. A timer that already runs must find no end, be the clock set meanwhile.
+        watchdog.last_activity = math.inf
+        watchdog.blocker += 1
+        watchdog.can_timeout.clear()
 
     def may_be_idle(self) -> None:
         """Undo `keep_open`."""
-        if self._stays_open is not None:
-            self._stays_open.cancel()
-            self._stays_open = None
+        if self._stays_open:
+            self._stays_open = False
+            watchdog = self._handler.timeout_watchdog
+            watchdog.blocker -= 1
+            if not watchdog.blocker:
+                watchdog.register_activity()
+                watchdog.can_timeout.set()
 
     async def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Send a whole response. To HEAD, its headers alone.
