@@ -5,9 +5,11 @@ Not for `mitmdump`, `mitmproxy` and `mitmweb`, in which our addon is a guest.
 
 import copy
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from mitmproxy import hooks, http, optmanager
+from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.proxy import events
 from mitmproxy.proxy.context import Context
 
@@ -46,6 +48,24 @@ def _fork(context: Context) -> Context:
     return fork
 
 
+_CRL_PATH = TlsConfig.crl_path
+_MAKE_HEADERS = http.Headers.__init__
+
+
+def _make_headers(headers: http.Headers, fields: Iterable[tuple[bytes, bytes]] = (), **more: Any) -> None:
+    """Make headers without a generator for the fields, and an update with none."""
+    headers.fields = tuple(map(tuple, fields))  # type: ignore[arg-type] # they are pairs, or fail in the next line
+    for name, value in headers.fields:
+        if type(name) is not bytes or type(value) is not bytes:
+            raise TypeError("Header fields must be bytes.")
+    if more:
+        _MAKE_HEADERS(headers, headers.fields, **more)
+
+
+def _head_of(headers: http.Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in headers.fields])
+
+
 def _get_all(headers: http.Headers, name: str | bytes) -> list[str]:
     """Look a header up in one go: each look compares all names, which are bytes (`Headers.__init__` sees to it)."""
     wanted = (name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name).lower()
@@ -68,6 +88,16 @@ def _current(option: Any) -> Any:
     return value if type(value) in _IMMUTABLE else copy.deepcopy(value)
 
 
+def _crl_path(config: TlsConfig) -> str:
+    """Give the path of the list of revoked certificates, with which each request's is compared: it holds a serial."""
+    authority = config.certstore.default_ca
+    known = vars(config).get("_crl_path_of")
+    if known is None or known[0] is not authority:
+        known = vars(config)["_crl_path_of"] = authority, _CRL_PATH(config)
+    path: str = known[1]
+    return path
+
+
 _SHORTCUTS: tuple[tuple[type, str, Any], ...] = (
     # The types of every field of every message: they are there to find mistakes of addons, `python -O` leaves them out
     # as well, and they are a twentieth of what a small request costs.
@@ -77,9 +107,12 @@ _SHORTCUTS: tuple[tuple[type, str, Any], ...] = (
     (events.CommandCompleted, "__new__", _make),
     (hooks.Hook, "args", _arguments),
     (Context, "fork", _fork),
+    (http.Headers, "__init__", _make_headers),
+    (http.Headers, "__bytes__", _head_of),
     (http.Headers, "get_all", _get_all),
     (http.Headers, "get", _get),
     (http.Headers, "__contains__", _contains),
+    (TlsConfig, "crl_path", _crl_path),
     (optmanager._Option, "current", _current),  # noqa: SLF001 - nothing public decides it
 )
 """Whose, what, and what takes its place."""

@@ -10,7 +10,9 @@ import pytest
 _PROGRAM = """
 import json, sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 from mitmproxy import http, options
+from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, events, layers, server_hooks
 from mitmproxy.proxy.context import Context
@@ -25,7 +27,18 @@ found += [headers.get("missing", "x"), headers.get(b"Missing", default=""), b"HO
 headers["ACCEPT"] = "c"
 headers.add("x-y", "1")
 del headers["host"]
-found += [bytes(headers).decode(), http.Headers(b"" and []).get("x")]
+found += [bytes(headers).decode(), http.Headers(b"" and []).get("x"), bytes(http.Headers()).decode()]
+found += [str(http.Headers([[b"a", b"b"]]).fields), str(http.Headers(iter([(b"a", b"b")]), a="c", d_e="f").fields)]
+for wrong in ([(b"a", "b")], [("a", b"b")]):
+    try:
+        http.Headers(wrong)
+    except TypeError as error:
+        found.append(str(error))
+
+tls_config = TlsConfig()
+for serial in (5, 6):
+    tls_config.certstore = SimpleNamespace(default_ca=SimpleNamespace(serial=serial))
+    found += [tls_config.crl_path(), tls_config.crl_path()]
 
 given = options.Options(listen_host="h", mode=["regular", "socks5"], http2=False)
 given.add_option("names", Sequence[str], ["a"], "")
