@@ -130,6 +130,8 @@ class NamedIds(NamedTuple):
 def find_file_ids(params: Mapping[str, Any]) -> NamedIds:
     """Find the ids of uploaded files in the parameters of a request to Claude."""
     blocks = [block for block in _blocks(params["messages"]) if block["type"] in _SHOWS_FILE]
+    if not blocks:
+        return NamedIds([], [])
     return NamedIds(_unique(map(_id_of, blocks)), _unique(map(_container_id_of, blocks)))
 
 

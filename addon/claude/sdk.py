@@ -5,8 +5,7 @@ the response, all of which comes to the same each time. Here the SDK builds one 
 every further one is made from it; authentication, signing, pool and errors stay the SDK's own.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
@@ -30,17 +29,11 @@ def key_headers(api_key: str | None) -> dict[str, str]:
     return {} if api_key is None else headers_with_key(api_key)
 
 
-@contextlib.contextmanager
-def _translated_failures(request: httpx2.Request) -> Iterator[None]:
-    """Raise what the SDK raises where an answer does not come, or not whole."""
-    try:
-        yield
-    except AnthropicError:
-        raise
-    except httpx2.TimeoutException as error:
-        raise APITimeoutError(request=request) from error
-    except Exception as error:  # as the SDK: aiohttp raises more than its transport translates
-        raise APIConnectionError(request=request) from error
+def _failure(request: httpx2.Request, error: Exception) -> AnthropicError:
+    """Make what the SDK raises where an answer does not come, or not whole."""
+    if isinstance(error, httpx2.TimeoutException):
+        return APITimeoutError(request=request)
+    return APIConnectionError(request=request)  # as the SDK: aiohttp raises more than its transport translates
 
 
 class SendsBytes(AsyncAPIClient):
@@ -53,15 +46,20 @@ class SendsBytes(AsyncAPIClient):
         await self._prepare_request(request)
         if api_key is not None:
             request.headers.update(headers_with_key(api_key))
-        with _translated_failures(request):
+        try:
             return await self._client.send(request, stream=True, auth=self.custom_auth or httpx2.USE_CLIENT_DEFAULT)
+        except AnthropicError:
+            raise
+        except Exception as error:
+            raise _failure(request, error) from error
 
     async def _send_for_success(self, request: httpx2.Request, api_key: str | None = None) -> httpx2.Response:
         response = await self._send_bytes(request, api_key)
         if not response.is_success:
             try:
-                with _translated_failures(request):
-                    await response.aread()
+                await response.aread()
+            except Exception as error:
+                raise _failure(request, error) from error
             finally:
                 await response.aclose()
             raise self._make_status_error_from_response(response)

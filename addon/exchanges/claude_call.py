@@ -1,8 +1,7 @@
 """One answer of Claude from its request to its end: tried again without old thinking, continued where it pauses."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -32,7 +31,7 @@ from translators.rate_limit_headers import translate_rate_limit_headers
 from translators.tools import holds_to_schemas
 from translators.translation_warning import TranslationWarning
 
-__all__ = ["AnswerStream", "Caller", "ClaudeCall", "TranslatedCall", "worded_for"]
+__all__ = ["AnswerStream", "Caller", "ClaudeCall", "TranslatedCall", "WordedFor"]
 
 _MAX_CONTINUATIONS = 10
 """How often a `pause_turn` is continued. Claude pauses after ten rounds of its own tools: a hundred are a runaway."""
@@ -94,16 +93,20 @@ class TranslatedCall(Protocol):
         """Word Claude's refusal as the endpoint does; return the same error where all endpoints have one wording."""
 
 
-@contextmanager
-def worded_for(request: TranslatedCall) -> Iterator[None]:
+class WordedFor:
     """Have Claude's refusals in the words of the request's endpoint."""
-    try:
-        yield
-    except OpenAIError as error:
-        worded = request.word_error(error)
-        if worded is error:
-            raise
-        raise worded from error
+
+    def __init__(self, request: TranslatedCall) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OpenAIError):
+            worded = self._request.word_error(error)
+            if worded is not error:
+                raise worded from error
 
 
 class AnswerStream[Piece](Protocol):
@@ -193,7 +196,7 @@ class ClaudeCall[Request: TranslatedCall, Piece]:
         if limits.max_images is not None or limits.max_image_bytes is not None:
             require_images_within(self._request.params["messages"], limits.max_image_bytes, limits.max_images)
         try:
-            with worded_for(self._request):
+            with WordedFor(self._request):
                 await self._segment(self._request.params)
                 for _continuation in range(_MAX_CONTINUATIONS):
                     if not stream.paused:

@@ -166,7 +166,9 @@ class ExchangeRun:
 
     def _run(self, answer: Answer) -> None:
         running = self.exchange.gateway.running
-        self._task = asyncio.create_task(self._answer(answer), name=f"exchange {self.exchange.request_id}")
+        # What `create_task` comes to in mitmproxy's loop, by way of uvloop and of mitmproxy's factory.
+        name, loop = f"exchange {self.exchange.request_id}", asyncio.get_running_loop()
+        self._task = asyncio.Task(self._answer(answer), loop=loop, name=name, eager_start=True)
         if not self._task.done():
             running.add(self._task)
             self._task.add_done_callback(running.discard)

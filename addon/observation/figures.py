@@ -1,8 +1,7 @@
 """What log line, metrics and trace say of an exchange."""
 
-import contextlib
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,22 +61,9 @@ class Figures:
         """Note that from now on Claude's time passes, not ours alone."""
         self.asked_claude = self.asked_claude or time.perf_counter()
 
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> AbstractContextManager[None]:
         """Note the times of a call to Claude, which is what happens inside."""
-        self.begin_asking()
-        started = time.perf_counter()
-        error = None
-        try:
-            yield
-        except OpenAIError as failure:
-            error = failure.code or str(failure.status)
-            raise
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            self.calls.append(CallTimes(started, time.perf_counter(), error))
+        return _Asking(self)
 
     def overhead(self, started: float) -> float | None:
         """Return our own seconds until the first byte: all of them but the wait for Claude; None if there was no byte.
@@ -125,3 +111,18 @@ class Figures:
         cost = prices.cost(self.claude_model, usage)
         self.cost += cost
         return Bill((usage.input_tokens or 0) + cached + written + (usage.output_tokens or 0), cost)
+
+
+class _Asking:
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def __enter__(self) -> None:
+        self._figures.begin_asking()
+        self._started = time.perf_counter()
+
+    def __exit__(self, _kind: object, failure: BaseException | None, _traceback: object) -> None:
+        error = None if failure is None else type(failure).__name__
+        if isinstance(failure, OpenAIError):
+            error = failure.code or str(failure.status)
+        self._figures.calls.append(CallTimes(self._started, time.perf_counter(), error))

@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from addon.exchanges.claude_call import worded_for
+from addon.exchanges.claude_call import WordedFor
 from addon.exchanges.exchange import Exchange
 from addon.responses.request import PreparedResponse, prepare_response
 from translators.errors import OpenAIError
@@ -19,7 +19,7 @@ async def answer_input_tokens(exchange: Exchange) -> None:
         OpenAIError: the request's mistake, something that it names is not stored, or Claude's refusal.
     """
     prepared = await prepare_response(exchange, exchange.decoded_body())
-    with worded_for(prepared.request), exchange.figures.asking():
+    with WordedFor(prepared.request), exchange.figures.asking():
         count = await _count(exchange, prepared)
     exchange.figures.first_event = time.perf_counter()
     exchange.figures.input_tokens = count
