@@ -146,7 +146,8 @@ def _free_port() -> int:
 
 
 def _command(name: str, port: int, upstream: str, folder: Path) -> list[str]:
-    python, mitmdump = sys.executable, str(Path(sys.executable).with_name("mitmdump"))
+    python = os.environ.get("DEPLOYED_PYTHON", sys.executable)
+    mitmdump = str(Path(python).with_name("mitmdump"))
     confdir = str(folder / name)
     reverse = [mitmdump, "-q", "--mode", f"reverse:{upstream}@127.0.0.1:{port}", "--set", "flow_detail=0"]
     serve = [python, "-m", "addon.commands.cli", "serve", "--port", str(port), "--confdir", confdir]
