@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -67,6 +68,25 @@ class Endpoint:
             with contextlib.suppress(OSError):
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[list[float]]:
+        """Look at the resident memory ten times a second while something runs: `most[0]` is the most of it, in MiB."""
+        pids, ended = self.pids(), threading.Event()
+        most = [self.mib(pids)]
+
+        def look() -> None:
+            while not ended.wait(0.1):
+                most[0] = max(most[0], self.mib(pids))
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield most
+        finally:
+            ended.set()
+            thread.join()
+            most[0] = max(most[0], self.mib(pids))
 
     def settle(self) -> float:
         """Wait until left-over work is done, for 2 s at most; return the CPU time so far."""

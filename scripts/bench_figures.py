@@ -60,9 +60,10 @@ def measure(endpoints: Sequence[Endpoint], load: Load, *, rounds: int, seconds: 
         for cell in cells(seconds):
             for endpoint in (*endpoints[turn:], *endpoints[:turn]):
                 before = endpoint.settle()
-                result = load.run(endpoint, cell.job)
+                with endpoint.watched() as most:
+                    result = load.run(endpoint, cell.job)
                 used = endpoint.settle() - before
-                for name, value in _figures(cell, used, result).items():
+                for name, value in {**_figures(cell, used, result), f"{cell.name}_most": most[0]}.items():
                     figures[endpoint.name].setdefault(name, []).append(value)
         print(f"round {round_number + 1} of {rounds} is done", file=sys.stderr, flush=True)
     for endpoint in endpoints:
