@@ -52,6 +52,7 @@ class ExchangeRun:
     refusal: OpenAIError | None = None
     """Why the request is not answered, if that is known from its headers."""
     restore_destination: Callable[[], None] = lambda: None
+    _has_begun: bool = False
     _received: bytearray = field(default_factory=bytearray)
     _refused: bool = False
     _body_timer: asyncio.TimerHandle | None = None
@@ -117,10 +118,17 @@ class ExchangeRun:
         if self.exchange.upgraded is not None:
             self.exchange.upgraded.receive_abort()
         elif self._task is None:
-            self._outcome = "client_left"
+            self._note_that_it_left()
             self._finish()
         else:
             self._task.cancel(reason)
+
+    def end_unreceived(self) -> None:
+        """Say what came of a request whose connection has ended before anything of it was received."""
+        if not self._has_begun:
+            self._note_start()
+            self._note_that_it_left()
+            self._finish()
 
     def answer_message(self, client: ClientSide, body: bytes) -> None:
         """Answer a request that came whole: as a message of a WebSocket."""
@@ -130,6 +138,10 @@ class ExchangeRun:
 
     def _begin(self, client: ClientSide) -> None:
         self.exchange.client_side = client
+        self._note_start()
+
+    def _note_start(self) -> None:
+        self._has_begun = True
         self.exchange.gateway.metrics.observe_start(self.exchange.claim.endpoint)
 
     def _wait_for_no_more(self) -> None:
@@ -184,7 +196,7 @@ class ExchangeRun:
         except OpenAIError as error:
             await self._fail(error)
         except (ConnectionError, asyncio.CancelledError):
-            self._outcome = "client_left"
+            self._note_that_it_left()
             if not exchange.client_side.gone:
                 # Not the client has left: the proxy shuts down.
                 await self._fail(OpenAIError(503, "The proxy is shutting down.", "server_error", _SHUTTING_DOWN))
@@ -241,6 +253,15 @@ class ExchangeRun:
             self._outcome = "client_left"
         except TimeoutError:
             await self.exchange.client_side.abort(error.message)
+
+    def _note_that_it_left(self) -> None:
+        refusal, exchange = self.exchange.flow.client_conn.error, self.exchange
+        if refusal is None or exchange.status is not None:
+            self._outcome = "client_left"
+            return
+        # The connection has told its client already.
+        self._error = OpenAIError(400, refusal)
+        exchange.status, self._outcome = self._error.status, "client_error"
 
     def _failure(self, status: int) -> Outcome:
         return "client_error" if _is_the_clients(status, self.exchange) else "upstream_error"

@@ -359,7 +359,10 @@ class ClaudeProxyAddon:
     def error(self, flow: http.HTTPFlow) -> None:
         """Forget a flow that failed or whose client has left."""
         self._passed.end(flow)
-        self._mask_at_the_end(flow, was_claimed=self._exchanges.pop(flow.id, None) is not None)
+        run = self._exchanges.pop(flow.id, None)
+        if run is not None:
+            run.end_unreceived()
+        self._mask_at_the_end(flow, was_claimed=run is not None)
 
     def _abandon(self, client: connection.Client, handler: ConnectionHandler) -> None:
         """End the work for a connection in which mitmproxy has failed, and forget its flows: no hook tells of them."""

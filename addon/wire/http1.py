@@ -105,6 +105,7 @@ class BoundedHttp1Server(Http1Server):
                 # Where the next request begins is not known any more (RFC 9112, 11.2): nothing is read after this.
                 self.state = self.done
                 if not self._has_answered():
+                    self.conn.error = _MALFORMED_CHUNK  # mitmproxy's event is the same for a client that has left
                     yield commands.SendData(self.conn, _http1.make_error_response(400, _MALFORMED_CHUNK))
             yield command
 

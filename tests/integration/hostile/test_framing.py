@@ -13,7 +13,9 @@ from typing import Any
 import h2.config
 import h2.connection
 import h2.events
+import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from addon.configuration.settings import load_settings
 from addon.simulated_claude.server import RunningSimulation
@@ -108,6 +110,37 @@ async def test_a_body_in_broken_chunks_is_refused_and_nothing_behind_it_read(
         while proxy.running:
             await asyncio.sleep(0.01)
     assert asked(simulation) == []
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with_the_head", "after_the_head"])
+async def test_a_body_in_broken_chunks_is_logged_and_counted_as_the_clients_error(
+    proxy: RunningProxy, at_once: bool
+) -> None:
+    head, broken = request(CHUNKED, b""), BROKEN_CHUNKS["negative"]
+    in_flight = 'claude_proxy_requests_in_flight{endpoint="chat_completions"}'
+    with capture_logs() as logs:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        async with asyncio.timeout(20):
+            writer.write(head + broken if at_once else head)
+            if not at_once:
+                while (await metrics_of(proxy))[in_flight] != "1.0":
+                    await asyncio.sleep(0.01)
+                writer.write(broken)
+            assert statuses(await reader.read()) == [400]
+            while not (lines := [line for line in logs if line.get("endpoint") == "chat_completions"]):
+                await asyncio.sleep(0.01)
+        writer.close()
+    assert [(line["event"], line["outcome"], line["status"]) for line in lines] == [("exchange", "client_error", 400)]
+    metrics = await metrics_of(proxy)
+    assert metrics['claude_proxy_refused_total{reason="request"}'] == "1.0"
+    assert metrics['claude_proxy_client_disconnects_total{phase="request"}'] == "0.0"
+    assert metrics[in_flight] == "0.0"
+
+
+async def metrics_of(proxy: RunningProxy) -> dict[str, str]:
+    async with httpx2.AsyncClient() as client:
+        page = (await client.get(f"http://127.0.0.1:{proxy.port}/metrics")).text
+    return dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
 
 
 async def test_broken_chunks_behind_other_requests_are_refused_after_the_answers_to_those(proxy: RunningProxy) -> None:
