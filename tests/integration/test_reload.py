@@ -205,7 +205,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]],
             change()
             return gateway
 
-        monkeypatch.setattr("addon.interception.interceptor.open_gateway", open_slowly)
+        monkeypatch.setattr("addon.interception.life.open_gateway", open_slowly)
 
     return have_done
 
