@@ -7,6 +7,7 @@ https://github.com/aio-libs/aiohttp, `client_proto.py`: `ResponseHandler.data_re
 """
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, override
@@ -14,6 +15,9 @@ from typing import Any, override
 import aiohttp
 import httpx2
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from anthropic import DefaultAioHttpClient
 from multidict import CIMultiDict
 
@@ -24,6 +28,12 @@ __all__ = ["ClaudeHttpClient", "open_transport", "timeout_of"]
 
 _MAX_CONNECTIONS = 10_000
 """Open calls at once. The limit on clients is the operator's to set, not the transport's."""
+
+_IDLE_SECONDS = 45.0
+"""How long a connection waits for its next call. After the SDK's 5 s, who asks now and then would make one each time.
+
+Load balancers close one after a minute or later. What is closed is noticed; a call that meets its end is made again.
+"""
 
 
 class _Connection(ResponseHandler):
@@ -153,6 +163,7 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
         assert connector is not None  # noqa: S101 - for the type checker: it is new
         connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
         connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
+        connector._get = _latest_first(connector)  # type: ignore[method-assign] # noqa: SLF001 - see above
         session.detach()
         adapted = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         vars(adapted)["_prepare_headers"] = _prepare_headers  # as above; to an assignment it objects in debug mode
@@ -171,6 +182,21 @@ def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
     return transport  # type: ignore[no-any-return] # the SDK's own has no types
 
 
+def _latest_first(connector: aiohttp.BaseConnector) -> Callable[..., Coroutine[Any, Any, Connection | None]]:
+    """Have a call take the connection that was used last. By itself aiohttp takes the one that has rested longest.
+
+    Then all that a burst has opened would be used in turn and kept, and for each call another one's memory be fetched.
+    """
+    take = connector._get  # noqa: SLF001 - aiohttp has no other way in
+
+    def take_latest(key: ConnectionKey, traces: list[Trace]) -> Coroutine[Any, Any, Connection | None]:
+        if connections := connector._conns.get(key):  # noqa: SLF001 - see above
+            connections.rotate()
+        return take(key, traces)
+
+    return take_latest
+
+
 def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.AsyncClient:
     """Open the connection pool of a backend.
 
@@ -179,7 +205,7 @@ def open_transport(claude: ClaudeSettings, *, proxy: str | None) -> httpx2.Async
     return ClaudeHttpClient(
         trust_env=False,
         proxy=proxy,
-        limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
+        limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS),
         timeout=timeout_of(claude),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import httpx2
 import pytest
 from anthropic import DefaultAioHttpClient
 
-from addon.claude.transport import ClaudeHttpClient
+from addon.claude.transport import ClaudeHttpClient, open_transport
+from addon.configuration.claude_settings import ClaudeSettings
 
 ROOT = Path(__file__).parents[3]
 
@@ -117,7 +119,8 @@ async def test_headers_go_out_as_by_the_sdks_own_client(headers, proxied):
 
 _PROGRAM = """
 import asyncio
-from addon.claude.transport import ClaudeHttpClient
+from addon.claude.transport import ClaudeHttpClient, open_transport
+from addon.configuration.claude_settings import ClaudeSettings
 
 async def ask():
     async with ClaudeHttpClient(trust_env=False) as client:
@@ -137,3 +140,49 @@ async def test_pythons_development_mode_has_nothing_to_warn_of():
     assert program.returncode == 0, errors.decode()
     assert b"Deprecat" not in errors
     assert len(asked) == 1
+
+
+@asynccontextmanager
+async def naming_connections():
+    """Answer each request with the port of its connection, when all that were sent together are there."""
+    together = asyncio.Barrier(1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await together.wait()
+                port = str(writer.get_extra_info("peername")[1]).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(port), port))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        claude = ClaudeSettings(api_key="k", base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with open_transport(claude, proxy=None) as client:
+
+            async def ask(number: int = 1) -> list[str]:
+                nonlocal together
+                together = asyncio.Barrier(number)
+                answers = await asyncio.gather(*[client.get(claude.base_url) for _ in range(number)])
+                return [answer.text for answer in answers]
+
+            yield ask
+
+
+async def test_the_connection_that_was_used_last_is_taken():
+    async with naming_connections() as ask:
+        opened = await ask(3)
+        [first] = await ask()
+        assert len(set(opened)) == 3
+        assert first in opened
+        assert await ask() + await ask() == [first] * 2
+        assert set(await ask(3)) == set(opened)
+
+
+async def test_a_connection_waits_for_its_next_call_for_less_than_a_minute(monkeypatch):
+    async with naming_connections() as ask:
+        [first] = await ask()
+        for seconds, is_kept in ((40, True), (100, False)):
+            now = time.monotonic() + seconds
+            monkeypatch.setattr("aiohttp.connector.monotonic", lambda now=now: now)
+            assert (await ask() == [first]) is is_kept
