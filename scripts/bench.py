@@ -2,7 +2,8 @@
 
     scripts/bench                every figure, some five minutes
     scripts/bench --quick        the same with less care, under a minute
-    scripts/bench --peers        beside other gateways too, which it installs into .cache/peers
+    scripts/bench --peers        beside other gateways too, which it installs into .cache/peers (LiteLLM takes no more
+                                 than 500 streams: --streams 500 for a figure of theirs)
     scripts/bench --markdown     the table as docs/performance.md has it
     scripts/bench --growth       memory before and after 50,000 requests, some four minutes an endpoint at most
     scripts/bench --workers      how much more two workers answer than one
@@ -77,7 +78,7 @@ def rows(figures: Figures, seconds: float, streams: int) -> list[list[str]]:
         base = _values(figures, BASE, figure, is_added=is_added)
         for name in names:
             values = _values(figures, name, figure, is_added=is_added)
-            row.append(f"{statistics.median(values):.3g}")
+            row.append(f"{statistics.median(values):.3g}" if values else "")
             if name != BASE:
                 ratios = [value / other for value, other in zip(values, base, strict=False) if other > 0]
                 row.append(f"{statistics.median(ratios):.2f}" if ratios else "")

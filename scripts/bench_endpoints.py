@@ -18,7 +18,7 @@ from typing import Any
 from bench_load import KEY
 from bench_peers import PEERS
 
-__all__ = ["BASE", "ONE_REQUEST", "Endpoint", "Load", "started"]
+__all__ = ["BASE", "ONE_REQUEST", "AnswersFailedError", "Endpoint", "Load", "started"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "mitmdump"
@@ -106,6 +106,10 @@ def _nanoseconds(schedstat: Path) -> int:
     return 0
 
 
+class AnswersFailedError(SystemExit):
+    """Answers were wrong, or did not come: it ends the whole run, with what it says."""
+
+
 class Load:
     """The load generator's process."""
 
@@ -146,7 +150,9 @@ class Load:
 
 def _right(endpoint: Endpoint, result: dict[str, Any]) -> dict[str, Any]:
     if result["errors"]:
-        raise SystemExit(f"bench: {endpoint.name}: {len(result['errors'])} answers failed: {result['errors'][0]}")
+        raise AnswersFailedError(
+            f"bench: {endpoint.name}: {len(result['errors'])} answers failed: {result['errors'][0]}"
+        )
     return result
 
 

@@ -1,6 +1,7 @@
 """The bench measures what it says, and does not take a wrong answer for a fast one."""
 
 import asyncio
+import importlib
 import json
 import re
 import subprocess
@@ -49,6 +50,29 @@ def test_two_workers_are_measured_beside_one():
     by_cpu, here = map(float, re.findall(r"(\d\.\d\d) times", done.stdout))
     assert 1 < by_cpu < 3
     assert 0.3 < here < 3
+
+
+def test_a_gateway_that_takes_fewer_streams_keeps_its_other_figures(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    bench, endpoints, figures = map(importlib.import_module, ("bench", "bench_endpoints", "bench_figures"))
+
+    class FullLoad:
+        def run(self, endpoint, job):
+            raise endpoints.AnswersFailedError(f"bench: {endpoint.name}: 500 of {job['clients']} streams are open")
+
+        def release(self, endpoint):
+            self.run(endpoint, {"clients": 1000})
+
+    def found_of(name):
+        return figures._memory(endpoints.Endpoint(name, "openai", 1), FullLoad(), 1000)
+
+    with pytest.raises(SystemExit, match="500 of 1000"):
+        found_of("serve")
+    found = {"mitmdump": {"idle": [1.0], "held": [2.0]}, "litellm": found_of("litellm")}
+    assert "500 of 1000 streams are open" in capsys.readouterr().err
+    rows = {row[0]: row[1:] for row in bench.rows(found, 2.0, 1000)[1:]}
+    assert rows["resident memory idle, MiB"] == ["1", "0", "0.00"]
+    assert rows["resident memory with 1000 open streams, MiB"] == ["2", "", ""]
 
 
 @pytest.mark.parametrize(
