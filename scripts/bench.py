@@ -14,8 +14,8 @@ Upstream and load generator have one core, the endpoints another, if there are t
 traffic stays on 127.0.0.1, and every answer is checked to its last byte: one that is wrong fails the run.
 
 CPU time is what the kernel booked to all threads of an endpoint's processes until it is quiet again, so work that is
-put off counts. A ratio is taken within a round, in which the endpoints follow each other within seconds; the table has
-the medians over the rounds. Memory is of all processes of an endpoint: the exporter beside `serve` is one of them.
+put off counts. A ratio is taken within a round, in which the endpoints take turns of half a second; the table has the
+medians over the rounds. Memory is of all processes of an endpoint: the exporter beside `serve` is one of them.
 """
 
 import argparse

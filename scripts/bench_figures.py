@@ -20,6 +20,9 @@ WARM_REQUESTS = 2_000
 GROWTH_SECONDS = 240.0
 """How long one endpoint may take for the requests after which its growth is looked at."""
 
+SLICE_SECONDS = 0.5
+"""How long a turn takes, about: a machine's speed changes within seconds, and ratios are of turns near each other."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -27,28 +30,56 @@ class Cell:
 
     name: str
     job: dict[str, Any]
+    turns: int = 1
+    """How often the job is done in a round."""
 
 
 def cells(seconds: float) -> list[Cell]:
-    """List the kinds of load, each for about `seconds`."""
-    return [
-        Cell("small", {**SMALL, "clients": 16, "seconds": seconds}),
-        Cell("large", {"stream": False, "clients": 8, "chunks": 8, "history": 20, "seconds": seconds}),
-        Cell("bursts", {"stream": True, "clients": 8, "chunks": 100, "seconds": seconds}),
+    """List the kinds of load, each for about `seconds` in all its turns."""
+    turns = max(1, round(seconds / SLICE_SECONDS))
+    jobs = _jobs(seconds, seconds / turns)
+    return [Cell(name, job, 1 if "once" in job else turns) for name, job in jobs.items()]
+
+
+def _jobs(seconds: float, at_once: float) -> dict[str, dict[str, Any]]:
+    return {
+        "small": {**SMALL, "clients": 16, "seconds": at_once},
+        "large": {"stream": False, "clients": 8, "chunks": 8, "history": 20, "seconds": at_once},
+        "bursts": {"stream": True, "clients": 8, "chunks": 100, "seconds": at_once},
         # As from a model: each chunk comes alone, and wakes the proxy up.
-        Cell("paced", {"stream": True, "clients": 32, "chunks": 100, "interval": seconds / 40, "once": True}),
+        "paced": {"stream": True, "clients": 32, "chunks": 100, "interval": seconds / 40, "once": True},
         # Proxies that have Claude stream what they give whole do not wait for the simulated one to write each event.
-        Cell("whole", {**SMALL, "burst": 100, "clients": 1, "pause": 0.005, "seconds": seconds}),
-        Cell("first", {"stream": True, "clients": 1, "chunks": 2, "pause": 0.005, "seconds": seconds}),
-    ]
+        "whole": {**SMALL, "burst": 100, "clients": 1, "pause": 0.005, "seconds": at_once},
+        "first": {"stream": True, "clients": 1, "chunks": 2, "pause": 0.005, "seconds": at_once},
+    }
 
 
 type Figures = dict[str, dict[str, list[float]]]
 """Each figure of each endpoint, one value a round: `figures[endpoint][figure]`."""
 
 
+@dataclasses.dataclass
+class _Seen:
+    """What came of all turns of a kind of load."""
+
+    used: float = 0.0
+    """CPU seconds."""
+    most: float = 0.0
+    """Resident memory, in MiB."""
+    result: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def add(self, endpoint: Endpoint, load: Load, cell: Cell) -> None:
+        """Do the job once more."""
+        before = endpoint.settle()
+        with endpoint.watched() as most:
+            result = load.run(endpoint, cell.job)
+        self.used += endpoint.settle() - before
+        self.most = max(self.most, most[0])
+        self.result = {name: self.result[name] + value for name, value in result.items()} if self.result else result
+
+
 def measure(endpoints: Sequence[Endpoint], load: Load, *, rounds: int, seconds: float, streams: int) -> Figures:
-    """Measure everything; endpoints take turns within each round, and each round begins with another one."""
+    """Measure everything; endpoints take turns within each round, which begins with another one each time."""
     figures: Figures = {endpoint.name: {} for endpoint in endpoints}
     for endpoint in endpoints:
         load.run(endpoint, ONE_REQUEST)
@@ -58,15 +89,15 @@ def measure(endpoints: Sequence[Endpoint], load: Load, *, rounds: int, seconds: 
         for cell in cells(0.3):
             load.run(endpoint, cell.job)
     for round_number in range(rounds):
-        turn = round_number % len(endpoints)
         for cell in cells(seconds):
-            for endpoint in (*endpoints[turn:], *endpoints[:turn]):
-                before = endpoint.settle()
-                with endpoint.watched() as most:
-                    result = load.run(endpoint, cell.job)
-                used = endpoint.settle() - before
-                for name, value in {**_figures(cell, used, result), f"{cell.name}_most": most[0]}.items():
-                    figures[endpoint.name].setdefault(name, []).append(value)
+            seen = {endpoint.name: _Seen() for endpoint in endpoints}
+            for turn in range(round_number, round_number + cell.turns):
+                first = turn % len(endpoints)
+                for endpoint in (*endpoints[first:], *endpoints[:first]):
+                    seen[endpoint.name].add(endpoint, load, cell)
+            for name, each in seen.items():
+                for figure, value in _figures(cell, each).items():
+                    figures[name].setdefault(figure, []).append(value)
         print(f"round {round_number + 1} of {rounds} is done", file=sys.stderr, flush=True)
     for endpoint in endpoints:
         if endpoint.process:
@@ -74,23 +105,27 @@ def measure(endpoints: Sequence[Endpoint], load: Load, *, rounds: int, seconds: 
     return figures
 
 
-def _figures(cell: Cell, used: float, result: dict[str, Any]) -> dict[str, float]:
+def _figures(cell: Cell, seen: _Seen) -> dict[str, float]:
+    result = seen.result
+    figures = {f"{cell.name}_most": seen.most}
     match cell.name:
         case "small":
-            return {"small": used / result["requests"] * 1000, "rate": result["requests"] / used if used else 0.0}
+            figures["small"] = seen.used / result["requests"] * 1000
+            figures["rate"] = result["requests"] / seen.used if seen.used else 0.0
         case "large":
-            return {"large": used / result["requests"] * 1000}
+            figures["large"] = seen.used / result["requests"] * 1000
         case "whole":
-            return {
-                "latency": statistics.median(result["whole"]) * 1000,
-                "latency_p99": _p99(result["whole"]) * 1000,
-            }
+            figures["latency"] = statistics.median(result["whole"]) * 1000
+            figures["latency_p99"] = _p99(result["whole"]) * 1000
         case "first":
-            return {"p50": statistics.median(result["first_text"]) * 1000, "p99": _p99(result["first_text"]) * 1000}
+            figures["p50"] = statistics.median(result["first_text"]) * 1000
+            figures["p99"] = _p99(result["first_text"]) * 1000
+        case "bursts":
+            figures["bursts"] = seen.used / result["chunks"] * 100_000
         case "paced":
-            late = [abs(gap - cell.job["interval"]) for gap in result["gaps"]]
-            return {"paced": used / result["chunks"] * 100_000, "jitter": _p99(late) * 1000}
-    return {cell.name: used / result["chunks"] * 100_000}
+            figures["paced"] = seen.used / result["chunks"] * 100_000
+            figures["jitter"] = _p99([abs(gap - cell.job["interval"]) for gap in result["gaps"]]) * 1000
+    return figures
 
 
 def _p99(values: list[float]) -> float:

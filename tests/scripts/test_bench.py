@@ -68,7 +68,11 @@ def test_a_gateway_that_takes_fewer_streams_keeps_its_other_figures(monkeypatch,
 
     with pytest.raises(SystemExit, match="500 of 1000"):
         found_of("serve")
-    found = {"mitmdump": {"idle": [1.0], "held": [2.0]}, "litellm": found_of("litellm")}
+    found = {
+        "direct": {"latency": [], "latency_p99": [], "p50": [], "p99": []},
+        "mitmdump": {"idle": [1.0], "held": [2.0]},
+        "litellm": found_of("litellm"),
+    }
     assert "500 of 1000 streams are open" in capsys.readouterr().err
     rows = {row[0]: row[1:] for row in bench.rows(found, 2.0, 1000)[1:]}
     assert rows["resident memory idle, MiB"] == ["1", "0", "0.00"]
