@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import uvloop
+
 WORDS = "simulated words "
 """What the simulated Claude says in its fast mode, once for each of the `chunks` that it is asked for."""
 
@@ -251,4 +253,4 @@ async def _hold(job: Job, result: Result, lines: asyncio.StreamReader) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(answer_jobs())
+    uvloop.run(answer_jobs())

@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from addon.serving.event_loop import run_in_event_loop
 from addon.simulated_claude.server import start
 from addon.simulated_claude.settings import SimulationSettings
 
@@ -27,7 +29,7 @@ def main() -> None:
     )
     settings = replace(paced, fast=flags.fast)
     try:
-        asyncio.run(_serve(flags.host, flags.port, settings))
+        run_in_event_loop(partial(_serve, flags.host, flags.port, settings))
     except KeyboardInterrupt:
         return
 
