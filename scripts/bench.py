@@ -1,6 +1,6 @@
 """Measures what the proxy costs, beside bare mitmproxy, in one interleaved run on this machine.
 
-    scripts/bench                every figure, some five minutes
+    scripts/bench                every figure, some seven minutes
     scripts/bench --quick        the same with less care, under a minute
     scripts/bench --peers        beside other gateways too, which it installs into .cache/peers (LiteLLM takes no more
                                  than 500 streams: --streams 500 for a figure of theirs)

@@ -2,13 +2,19 @@
 
 import argparse
 import asyncio
+import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from addon.serving.event_loop import run_in_event_loop
 from addon.simulated_claude.server import start
 from addon.simulated_claude.settings import SimulationSettings
+
+if sys.platform == "win32":  # there is no uvloop
+    _run = asyncio.run
+else:
+    import uvloop
+
+    _run = uvloop.run
 
 
 def main() -> None:
@@ -29,7 +35,7 @@ def main() -> None:
     )
     settings = replace(paced, fast=flags.fast)
     try:
-        run_in_event_loop(partial(_serve, flags.host, flags.port, settings))
+        _run(_serve(flags.host, flags.port, settings))
     except KeyboardInterrupt:
         return
 

@@ -271,7 +271,7 @@ TABLE: dict[tuple[str, ...], Here | ByTest | ByCI | Nowhere] = {
     # docs/performance.md
     (
         "scripts/bench --peers",
-        "scripts/bench --peers --rounds 3 --streams 500",
+        "scripts/bench --peers --rounds 4 --streams 500",
         "scripts/bench --growth --endpoints serve,portkey",
     ): Nowhere("installs two other gateways, which takes minutes", f"{LOOKED_AT}::test_the_scripts_are_in_order"),
     ("scripts/bench --quick",): BENCH,
