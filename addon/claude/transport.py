@@ -19,9 +19,15 @@ from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from anthropic import DefaultAioHttpClient
+from anthropic._vendor.httpx_aiohttp.transport import (
+    AiohttpResponseStream,
+    AiohttpTransport,
+    map_aiohttp_exceptions,
+)
 from multidict import CIMultiDict
 
 from addon.claude.body import BODY, ArrivingBody, Passing
+from addon.claude.open_connection import OpenConnections
 from addon.configuration.claude_settings import ClaudeSettings
 
 __all__ = ["ClaudeHttpClient", "open_transport", "timeout_of"]
@@ -110,7 +116,11 @@ class ClaudeHttpClient(DefaultAioHttpClient):
 
     @override
     def _init_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
-        return _adapted(super()._init_transport(*arguments, **options))
+        return _Transport(*arguments, **options)
+
+    @override
+    def _init_proxy_transport(self, proxy: httpx2.Proxy, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
+        return _Transport(*arguments, proxy=proxy, **options)
 
     @override
     async def send(
@@ -137,9 +147,54 @@ class ClaudeHttpClient(DefaultAioHttpClient):
             return await super().send(self._build_redirect_request(request, response), **options)
         return response
 
+
+class _Transport(AiohttpTransport):
+    """The SDK's transport, with connections of ours, and a shorter way to those that are open."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._open_connections: OpenConnections | None = None
+
     @override
-    def _init_proxy_transport(self, *arguments: Any, **options: Any) -> httpx2.AsyncBaseTransport:
-        return _adapted(super()._init_proxy_transport(*arguments, **options))
+    def get_client(self) -> aiohttp.ClientSession:
+        # The transport asks for its session at the first request, inside the event loop.
+        session = super().get_client()
+        connector = session.connector
+        assert connector is not None  # noqa: S101 - for the type checker: it is new
+        connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
+        connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
+        connector._get = _latest_first(connector)  # type: ignore[method-assign] # noqa: SLF001 - see above
+        session.detach()
+        adapted = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        vars(adapted)["_prepare_headers"] = _prepare_headers  # to an assignment it objects in debug mode
+        if self.proxy is None:
+            self._open_connections = OpenConnections(connector)
+        return adapted
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._send_on_an_open_connection(request) or await super().handle_async_request(request)
+        answer: aiohttp.ClientResponse = response.stream._aiohttp_response  # type: ignore[union-attr] # noqa: SLF001 - there is no other way to it
+        connection = getattr(answer.content, "_protocol", None)  # none where there is no body
+        if isinstance(connection, _Connection):
+            response.extensions[BODY] = ArrivingBody(answer, connection)
+        return response
+
+    async def _send_on_an_open_connection(self, request: httpx2.Request) -> httpx2.Response | None:
+        if self._open_connections is None:
+            return None
+        with map_aiohttp_exceptions():
+            answer = await self._open_connections.send(request, request.extensions.get("timeout", {}).get("read"))
+        if answer is None:
+            return None
+        extensions = {"http_version": b"HTTP/1.1", "reason_phrase": (answer.reason or "").encode()}
+        return httpx2.Response(
+            answer.status,
+            headers=answer.raw_headers,
+            stream=AiohttpResponseStream(answer),
+            request=request,
+            extensions=extensions,
+        )
 
 
 def _prepare_headers(headers: Any) -> CIMultiDict[str]:
@@ -151,35 +206,6 @@ def _prepare_headers(headers: Any) -> CIMultiDict[str]:
         encoding = headers.encoding
         return CIMultiDict([(name.decode("ascii"), value.decode(encoding)) for name, value in headers.raw])
     return CIMultiDict(headers or ())
-
-
-def _adapted(transport: Any) -> httpx2.AsyncBaseTransport:
-    # The transport makes its session at the first request, inside the event loop.
-    make_session, send = transport.get_client, transport.handle_async_request
-
-    def make_adapted_session() -> aiohttp.ClientSession:
-        session: aiohttp.ClientSession = make_session()
-        connector = session.connector
-        assert connector is not None  # noqa: S101 - for the type checker: it is new
-        connections: Any = partial(_Connection, loop=asyncio.get_running_loop())
-        connector._factory = connections  # noqa: SLF001 - aiohttp has no other way in
-        connector._get = _latest_first(connector)  # type: ignore[method-assign] # noqa: SLF001 - see above
-        session.detach()
-        adapted = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        vars(adapted)["_prepare_headers"] = _prepare_headers  # as above; to an assignment it objects in debug mode
-        return adapted
-
-    async def handle_async_request(request: httpx2.Request) -> httpx2.Response:
-        response: httpx2.Response = await send(request)
-        answer: aiohttp.ClientResponse = response.stream._aiohttp_response  # type: ignore[union-attr] # noqa: SLF001 - the SDK's own has no types
-        connection = getattr(answer.content, "_protocol", None)  # none where there is no body
-        if isinstance(connection, _Connection):
-            response.extensions[BODY] = ArrivingBody(answer, connection)
-        return response
-
-    transport.get_client = make_adapted_session
-    transport.handle_async_request = handle_async_request
-    return transport  # type: ignore[no-any-return] # the SDK's own has no types
 
 
 def _latest_first(connector: aiohttp.BaseConnector) -> Callable[..., Coroutine[Any, Any, Connection | None]]:
