@@ -94,6 +94,8 @@ _FORWARDED_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _DOT_SEGMENTS = re.compile(r"(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|%3b|$)", re.IGNORECASE)
 """Also where a server takes an encoded slash, or a backslash, for a slash, or cuts parameters (`/..;x/`) off."""
 _SLASHES = re.compile(r"//+")
+_NORMAL = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
+"""Paths that have one spelling: most of them."""
 _ENCODED_UNRESERVED = re.compile(r"%(?:2[DE]|3\d|[46][1-9A-F]|[57][\dA]|5F|7E)", re.IGNORECASE)
 """Letters, digits and `-._~`, which mean the same encoded (RFC 3986, 6.2.2.2)."""
 _PREFIX = r"(?:/openai|/api)?/v1"
@@ -266,5 +268,7 @@ def normalise_path(path: str) -> str:
     Base URLs that end with a slash make double ones. A body meant for Claude must not pass to the real host, which
     knows all of this too, because of a spelling.
     """
+    if _NORMAL.fullmatch(path):
+        return path
     decoded = _ENCODED_UNRESERVED.sub(lambda found: unquote(found[0]), path)
     return posixpath.normpath(_SLASHES.sub("/", decoded)).rstrip("/")

@@ -19,8 +19,8 @@ __all__ = ["OpenConnections"]
 _MOST_BYTES = 64 * 1024
 """Of a body: what goes out at once. With a larger one aiohttp waits for the socket and for an answer at a time."""
 
-_WAYS_OF_SENDING = frozenset({b"expect", b"transfer-encoding"})
-"""The headers that change how a request is sent."""
+_OF_AIOHTTP = frozenset({b"content-length", b"expect", b"transfer-encoding"})
+"""The headers that aiohttp acts upon. To one without a type it gives one; a length is ours."""
 
 
 class _Sent:
@@ -112,13 +112,18 @@ def _encode(request: httpx2.Request, target: _Target) -> bytes | None:
         return None
     if len(body) > _MOST_BYTES:
         return None
-    fields = request.headers.raw
+    fields = tuple([field for field in request.headers.raw if field[0] != b"Content-Length"])
+    head = _encode_head(target.line, fields)
+    return None if head is None else b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+@lru_cache(64)
+def _encode_head(line: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
+    """Write down all that is the same for most requests: only their length differs."""
     names = {name.lower() for name, _ in fields}
-    if b"content-type" not in names or names & _WAYS_OF_SENDING:  # aiohttp adds the one, and obeys the others
+    if b"content-type" not in names or names & _OF_AIOHTTP:
         return None
-    lines = [target.line, *[b"%b: %b" % field for field in fields]]
-    head = b"\r\n".join(lines)
+    head = b"".join([b"%b\r\n" % line, *[b"%b: %b\r\n" % field for field in fields]])
     # What would end a line before its end is for aiohttp to refuse, and what is no ASCII for it to encode.
-    if not head.isascii() or head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
-        return None
-    return b"%b\r\n\r\n%b" % (head, body)
+    lines = len(fields) + 1
+    return head if head.isascii() and head.count(b"\n") == lines == head.count(b"\r") else None

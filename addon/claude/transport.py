@@ -7,6 +7,7 @@ https://github.com/aio-libs/aiohttp, `client_proto.py`: `ResponseHandler.data_re
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -53,6 +54,8 @@ class _Connection(ResponseHandler):
 
     passing: Passing | None = None
     _last_read = 0.0
+    """Infinite where nothing is waited for."""
+    _timer_due = 0.0
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -67,15 +70,28 @@ class _Connection(ResponseHandler):
 
     @override
     def _reschedule_timeout(self) -> None:
-        self._last_read = self._loop.time()
-        if self._read_timeout_handle is None:
+        self._last_read = now = self._loop.time()
+        due = now + (self._read_timeout or 0.0)
+        if self._read_timeout_handle is None or due < self._timer_due:
             super()._reschedule_timeout()
+            self._timer_due = due
+
+    @override
+    def _drop_timeout(self) -> None:
+        if self.transport is None or self._should_close:
+            super()._drop_timeout()
+        else:
+            self._last_read = math.inf  # the timer stays for the next read, which mostly comes before its end
 
     @override
     def _on_read_timeout(self) -> None:
+        self._read_timeout_handle = None
+        if self._last_read == math.inf:
+            return
         left = self._last_read + (self._read_timeout or 0.0) - self._loop.time()
         if left > 0:
             self._read_timeout_handle = self._loop.call_later(left, self._on_read_timeout)
+            self._timer_due = self._last_read + (self._read_timeout or 0.0)
         else:
             super()._on_read_timeout()
 
@@ -87,6 +103,11 @@ class _Connection(ResponseHandler):
         super().set_exception(exc, *cause)
         told = exc if isinstance(exc, aiohttp.ClientError) else None  # silence, for one
         self._break(body, told or aiohttp.ClientPayloadError("the answer's framing is broken"), *cause)
+
+    @override
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        super()._drop_timeout()
 
     @override
     def close(self) -> None:

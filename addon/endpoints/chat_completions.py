@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -68,7 +68,6 @@ class _Completion:
 
     def __init__(self, exchange: Exchange, request: ChatCompletionRequest) -> None:
         self._exchange = exchange
-        self._scope = exchange.scope
         self._id = f"chatcmpl-{os.urandom(15).hex()[:29]}"
         self._created = int(time.time())
         self._request = self._with_ids = self._translate(request)
@@ -76,14 +75,17 @@ class _Completion:
 
     def _translate(self, request: ChatCompletionRequest) -> TranslatedRequest:
         exchange, gateway = self._exchange, self._exchange.gateway
-        recall = partial(gateway.memory.recall, self._scope)
-        translated = translate_request(request, translation_context(gateway.settings.claude, exchange.catalog, recall))
+        context = translation_context(gateway.settings.claude, exchange.catalog, self._recall)
+        translated = translate_request(request, context)
         figures = exchange.figures
         figures.model = translated.reply.model
         figures.claude_model = translated.params["model"]
         figures.stream = translated.reply.stream
         figures.warnings = translated.warnings
         return translated
+
+    def _recall(self, tool_call_id: str) -> Sequence[dict[str, Any]] | None:
+        return self._exchange.gateway.memory.recall(self._exchange.scope, tool_call_id)
 
     async def answer(self) -> None:
         exchange, reply = self._exchange, self._request.reply
@@ -128,7 +130,9 @@ class _Completion:
         """Keep the completion before the client knows of it, if it is to be kept."""
         if self._request.kept is not None:
             exchange = self._exchange
-            await store_completion(exchange.gateway, self._scope, exchange.request_id, completion, self._request.kept)
+            await store_completion(
+                exchange.gateway, exchange.scope, exchange.request_id, completion, self._request.kept
+            )
 
     async def _choices(self, sink: Sink) -> list[ChatCompletionStream]:
         return await ask_at_once([self._choice(index, sink) for index in range(self._request.copies)])
@@ -139,7 +143,7 @@ class _Completion:
 
         async def remember() -> None:
             if content := stream.content_to_remember:
-                await self._exchange.gateway.remember_thinking(self._scope, stream.tool_call_ids, content)
+                await self._exchange.gateway.remember_thinking(self._exchange.scope, stream.tool_call_ids, content)
 
         is_only = self._request.copies == 1
         call = ClaudeCall(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -13,6 +14,7 @@ from addon.exchanges.exchange import Answer, Exchange
 from addon.exchanges.log import log_exchange
 from addon.observation.metrics import Ending, Outcome, refusal_reason
 from addon.routing import Endpoint
+from addon.wire.deadlines import Deadline, call_in_time
 from addon.wire.request_stream import RequestStream, too_large
 from translators.errors import OpenAIError
 
@@ -55,7 +57,7 @@ class ExchangeRun:
     _has_begun: bool = False
     _received: bytearray = field(default_factory=bytearray)
     _refused: bool = False
-    _body_timer: asyncio.TimerHandle | None = None
+    _body_deadline: Deadline | None = None
     _task: asyncio.Task[None] | None = None
     _outcome: Outcome = "unanswered"
     _error: OpenAIError | None = None
@@ -79,8 +81,7 @@ class ExchangeRun:
             exchange.request_stream = RequestStream(limits.max_request_bytes, client.hold)
             self._run(self.answer)
         else:
-            loop = asyncio.get_running_loop()
-            self._body_timer = loop.call_later(limits.body_seconds, self._refuse_as_slow, limits.body_seconds)
+            self._body_deadline = call_in_time(limits.body_seconds, partial(self._refuse_as_slow, limits.body_seconds))
             exchange.gateway.on_drain.add(self._refuse_while_draining)
 
     def receive_data(self, data: bytes) -> None:
@@ -145,9 +146,9 @@ class ExchangeRun:
         self.exchange.gateway.metrics.observe_start(self.exchange.claim.endpoint)
 
     def _wait_for_no_more(self) -> None:
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+            self._body_deadline = None
             self.exchange.gateway.on_drain.discard(self._refuse_while_draining)
 
     def _refuse_while_draining(self) -> None:
@@ -224,10 +225,14 @@ class ExchangeRun:
             return
         seconds = self.exchange.gateway.settings.limits.answer_seconds
         try:
-            async with asyncio.timeout(seconds) as deadline:
-                await self._admit_and_answer(answer)
+            async with asyncio.timeout(None) as timeout:
+                deadline = call_in_time(seconds, lambda: timeout.reschedule(0))
+                try:
+                    await self._admit_and_answer(answer)
+                finally:
+                    deadline.cancel()
         except TimeoutError as error:
-            if not deadline.expired():
+            if not timeout.expired():
                 raise
             message = f"The answer took longer than {seconds:g} seconds (setting limits.answer_seconds)."
             raise OpenAIError(504, message, "server_error", "timeout") from error

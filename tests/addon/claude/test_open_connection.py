@@ -194,3 +194,32 @@ async def test_many_at_once_have_connections_of_their_own():
             assert [each.text for each in await asyncio.gather(*[ask() for _ in range(20)])] == ["ok"] * 20
     assert peer.connections == 20
     assert len(peer.asked) == 60
+
+
+@asynccontextmanager
+async def silent_from_the_second_on(*read_timeouts: float) -> AsyncIterator[list[Callable]]:
+    """Give for each timeout what asks with it, all over one pool."""
+    peer = Peer(lambda number: b"" if number else ANSWER)
+    async with (
+        await asyncio.start_server(peer.serve, "127.0.0.1") as server,
+        ClaudeHttpClient(trust_env=False) as client,
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/messages"
+
+        async def ask(seconds: float) -> None:
+            options = {"headers": {"content-type": "a/b"}, "timeout": httpx2.Timeout(5, read=seconds)}
+            request = client.build_request("POST", url, content=BODY, **options)
+            await (await client.send(request, stream=True)).aread()
+
+        yield [lambda seconds=seconds: ask(seconds) for seconds in read_timeouts]
+
+
+@pytest.mark.parametrize("first", [0.15, 30])
+async def test_each_request_has_its_own_time(first):
+    async with silent_from_the_second_on(first, 0.3) as (ask_first, ask_second):
+        await ask_first()
+        await asyncio.sleep(0.2)  # what rests is not timed
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(httpx2.TimeoutException):
+            await ask_second()
+        assert 0.25 < asyncio.get_running_loop().time() - begun < 1.5

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 _PROGRAM = """
-import json, sys
+import json, sys, uuid
 from collections.abc import Sequence
 from types import SimpleNamespace
-from mitmproxy import http, options
+from mitmproxy import flow, http, options
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.connection import Client
+from mitmproxy.net.http.http1 import read
 from mitmproxy.proxy import commands, events, layers, server_hooks
 from mitmproxy.proxy.context import Context
 from addon.serving.mitmproxy_shortcuts import take_shortcuts
@@ -64,6 +65,14 @@ found += [hook.args(), both.args(), hook.name, hook.blocking, repr(both)]
 done = events.HookCompleted(hook, None)
 open_done = events.OpenConnectionCompleted(commands.OpenConnection(context.server), reply="no")
 found += [done.command is hook, open_done.reply]
+made = [each for _ in range(100) for each in (Client(peername=("", 1), sockname=("", 2)), flow.Flow(None, None))]
+ids = [uuid.UUID(each.id) for each in made]
+found += [len(set(ids)), {str(each.version) + each.variant for each in ids}.pop()]
+for version in (b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2.0", b"HTTP/1.10", b"http/1.1", b"HTTP/1.1x"):
+    try:
+        found.append(read.read_request_head([b"GET /a " + version, b"host: b"]).http_version)
+    except ValueError as error:
+        found.append(str(error))
 print(json.dumps(found))
 """
 
