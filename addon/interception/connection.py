@@ -71,6 +71,10 @@ class Receiver(Protocol):
 class Exchanges(Protocol):
     """Knows the receiver of a claimed flow."""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other addon is asked about an answer before it is sent."""
+
     def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
         """Find the receiver of a flow, None for one that was never claimed."""
 
@@ -85,6 +89,7 @@ class VirtualConnection(layer.Layer):
         self._http_layer = http_layer
         self._handler = handler
         self._exchanges = exchanges
+        self._writes_first = exchanges.is_alone
         self._receivers: dict[int, tuple[Receiver, ClientStream]] = {}
 
     @override
@@ -144,7 +149,9 @@ class VirtualConnection(layer.Layer):
             # Somebody named the virtual address as its destination.
             yield ReceiveHttp(ResponseProtocolError(stream_id, "no such host", ErrorCode.DESTINATION_UNKNOWN))
             return
-        stream = ClientStream(self._handler, self._http_layer, self.context.server, stream_id)
+        stream = ClientStream(
+            self._handler, self._http_layer, self.context.server, stream_id, writes_first=self._writes_first
+        )
         self._receivers[stream_id] = receiver, stream
         receiver.receive_headers(stream)
 

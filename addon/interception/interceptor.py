@@ -214,6 +214,12 @@ class ClaudeProxyAddon(LivingAddon):
 
     # What the virtual connection asks.
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other addon is asked about an answer before it is sent. A master of ours can tell."""
+        hears_alone = getattr(ctx.master.addons, "hears_alone", None)
+        return hears_alone is not None and hears_alone(self, ("responseheaders", "response"))
+
     def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
         """Find what receives the request of a claimed flow."""
         return self._exchanges.get(flow.id)

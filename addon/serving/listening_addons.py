@@ -7,11 +7,11 @@ it comes before Claude is asked, the first token waits for.
 
 import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, override
 
 from mitmproxy import exceptions
-from mitmproxy.addonmanager import AddonManager, safecall
+from mitmproxy.addonmanager import AddonManager, safecall, traverse
 from mitmproxy.connection import Client
 from mitmproxy.hooks import Hook
 from mitmproxy.master import Master
@@ -38,6 +38,11 @@ class ListeningAddons(AddonManager):
     def register(self, addon: Any) -> Any:
         self._hooks.clear()
         return super().register(addon)  # type: ignore[no-untyped-call] # see __init__
+
+    def hears_alone(self, addon: object, hooks: Iterable[str]) -> bool:
+        """Whether no other addon has one of these hooks."""
+        others = [each for each in traverse(self.chain) if each is not addon]
+        return not any(hasattr(each, name) for each in others for name in hooks)
 
     @override
     async def trigger_event(self, event: Hook) -> None:

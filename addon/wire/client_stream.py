@@ -11,7 +11,8 @@ from typing import override
 
 from mitmproxy import http
 from mitmproxy.connection import Server
-from mitmproxy.net.http import status_codes
+from mitmproxy.net.http import status_codes, validate
+from mitmproxy.net.http.http1 import assemble
 from mitmproxy.proxy import events
 from mitmproxy.proxy.layers.http import HttpLayer
 from mitmproxy.proxy.layers.http._base import HttpEvent
@@ -65,7 +66,15 @@ class ClientStream:
     its sender.
     """
 
-    def __init__(self, handler: ConnectionHandler, http_layer: HttpLayer, server: Server, stream_id: int) -> None:
+    def __init__(
+        self,
+        handler: ConnectionHandler,
+        http_layer: HttpLayer,
+        server: Server,
+        stream_id: int,
+        *,
+        writes_first: bool = False,
+    ) -> None:
         self._handler = handler
         self._http_layer = http_layer
         self._server = server
@@ -74,6 +83,7 @@ class ClientStream:
         self._http2 = client_connection if isinstance(client_connection, Http2Server) else None
         self._http1 = client_connection if isinstance(client_connection, BoundedHttp1Server) else None
         self._is_bare_http1 = isinstance(client_connection, Http1Server) and _is_plain(http_layer)
+        self._writes_first = writes_first and self._is_bare_http1 and not http_layer.context.options.body_size_limit
         self._is_chunked = False
         self._is_head = http_layer.streams[stream_id].flow.request.method == "HEAD"
         self._socket: asyncio.WriteTransport | None = None
@@ -112,9 +122,11 @@ class ClientStream:
         fields = http.Headers([*headers, *length])
         # The client would take what mitmproxy sends of a body for the next answer.
         body = b"" if self._is_head else body
+        response = _response(status, fields)
         self._join_head(body)
+        self._write_first(response, body, ResponseHeaders, ResponseData, ResponseEndOfMessage)
         await self._deliver(
-            ResponseHeaders(self._stream_id, _response(status, fields)),
+            ResponseHeaders(self._stream_id, response),
             ResponseData(self._stream_id, body),
             ResponseEndOfMessage(self._stream_id),
         )
@@ -131,11 +143,47 @@ class ClientStream:
         if http_version == "HTTP/1.1" and not any(name == b"content-length" for name, _ in headers):
             headers = [*headers, (b"transfer-encoding", b"chunked")]
             self._is_chunked = True
-        begun = ResponseHeaders(self._stream_id, _response(status, http.Headers(headers)))
+        response = _response(status, http.Headers(headers))
+        begun = ResponseHeaders(self._stream_id, response)
         data = b"" if self._is_head else data
         self._join_head(data)
         # An empty chunk would be the last one.
-        await self._deliver(begun, *([ResponseData(self._stream_id, data)] if data else []))
+        if data:
+            framed = _chunk(data) if self._is_chunked else data
+            self._write_first(response, framed, ResponseHeaders, ResponseData)
+            await self._deliver(begun, ResponseData(self._stream_id, data))
+        else:
+            await self._deliver(begun)
+
+    def _write_first(self, response: http.Response, data: bytes, *kinds: type[HttpEvent]) -> None:
+        """Write a response, or its beginning, before the layers know of it, where they would add nothing to it.
+
+        Their way to the socket is a hundred functions long. They are told right after, as what they make of it for
+        hooks, views and the next request is the same.
+
+        Args:
+            response: its head.
+            data: what follows it on the wire.
+            kinds: the events of which these are the bytes.
+        """
+        stream, io = self._http_layer.streams.get(self._stream_id), self._handler.transports.get(self._handler.client)
+        if (
+            self._writes_first
+            and not self.gone
+            and self._http1 is not None
+            and not self._http1.has_answered
+            and stream is not None
+            # Else it is in the middle of something, which comes first.
+            and not stream._paused  # noqa: SLF001 - no other way to know
+            and not self._handler._server_event_lock.locked()  # noqa: SLF001 - as above
+            and stream.server_state == stream.state_wait_for_response_headers
+            and io is not None
+            and isinstance(io.writer, asyncio.StreamWriter)
+            and not io.writer.is_closing()
+            and _is_valid(response)
+        ):
+            io.writer.write(assemble.assemble_response_head(response) + data)
+            self._http1.note_sent(*kinds)
 
     def _join_head(self, data: bytes) -> None:
         if self._http1 is not None and data:
@@ -159,7 +207,7 @@ class ClientStream:
         if self.gone:
             raise ClientGoneError
         if not self._socket.is_closing():
-            self._socket.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._socket.write(_chunk(data))
         if self._socket.get_write_buffer_size():
             await self._handler.drain_writers()
 
@@ -359,6 +407,19 @@ def _response(status: int, headers: http.Headers) -> http.Response:
         timestamp_end=None,
     )
     return response
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _is_valid(response: http.Response) -> bool:
+    """Whether mitmproxy lets the headers of a response through. Those that another server has sent can be anything."""
+    try:
+        validate.validate_headers(response)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_plain(http_layer: HttpLayer) -> bool:

@@ -16,7 +16,12 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, _http1, is_h3_alpn
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
-from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders, ResponseProtocolError
+from mitmproxy.proxy.layers.http._events import (
+    RequestHeaders,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.server import ConnectionHandler
 
@@ -50,10 +55,28 @@ class BoundedHttp1Server(Http1Server):
         super().__init__(context)
         self._handler = handler
         self._head = b""
+        self._sent: set[type[HttpEvent]] = set()
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether something of the answer to the request is on its way."""
+        return self.response is not None and self.response.status_code != 100
+
+    def note_sent(self, *kinds: type[HttpEvent]) -> None:
+        """Send nothing for the next response's events of these kinds, one of each: their bytes have been written."""
+        self._sent = set(kinds)
 
     @override
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
-        if isinstance(event, ResponseProtocolError) and not self._has_answered():
+        if type(event) in self._sent:
+            self._sent.remove(type(event))
+            if isinstance(event, ResponseHeaders):
+                self.response = event.response
+            elif isinstance(event, ResponseEndOfMessage):
+                self._sent.clear()
+                yield from self.mark_done(response=True)
+            return
+        if isinstance(event, ResponseProtocolError) and not self.has_answered:
             self.response = None  # by itself mitmproxy takes a 100 for the answer, and closes without a word
         for command in super().send(event):
             if not isinstance(command, commands.SendData):
@@ -104,13 +127,10 @@ class BoundedHttp1Server(Http1Server):
             if breaks_off and isinstance(event, events.DataReceived) and not self.request_done:
                 # Where the next request begins is not known any more (RFC 9112, 11.2): nothing is read after this.
                 self.state = self.done
-                if not self._has_answered():
+                if not self.has_answered:
                     self.conn.error = _MALFORMED_CHUNK  # mitmproxy's event is the same for a client that has left
                     yield commands.SendData(self.conn, _http1.make_error_response(400, _MALFORMED_CHUNK))
             yield command
-
-    def _has_answered(self) -> bool:
-        return self.response is not None and self.response.status_code != 100
 
     @override
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

@@ -1,0 +1,138 @@
+"""Answers that are written before mitmproxy's layers know of them: the bytes, and what follows, are the layers' own."""
+
+import asyncio
+import json
+import re
+
+import pytest
+from mitmproxy import http
+
+from tests.integration.running_proxy import ProxyStarter, RunningProxy
+
+REVERSE = "reverse:http://standalone.claude-proxy.invalid@127.0.0.1:0"
+
+
+class Listening:
+    """Looks at answers before they are sent, and so must see them first."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        self.seen.append(f"head {flow.response.status_code}")
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        self.seen.append(f"end {flow.response.status_code}")
+
+
+def post(
+    text: str = "hi", version: str = "1.1", headers: str = "", path: str = "/v1/chat/completions", **more
+) -> bytes:
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}).encode()
+    head = f"POST {path} HTTP/{version}\r\nhost: x\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def simulated(**options: object) -> str:
+    return f"[[simulate: {json.dumps(options)}]]"
+
+
+SAME = simulated(text="The same text each time. ")
+TELLING = re.compile(
+    rb"(?im)^(x-request-id|openai-processing-ms|(?:x|anthropic)-ratelimit-[a-z-]+|retry-after|date): .*\r\n"
+    rb'|"(?:id|created|request_id)":\s*(?:"[^"]*"|\d+)|req_\w+|"[a-z_]*seconds[a-z_]*":[\d.]+'
+)
+"""What is another each time."""
+FRAMES = re.compile(rb"(?:\r\n)?(?<=\r\n)[0-9a-f]+\r\n")
+"""Of chunks, which go together as they happen to come."""
+
+SILENCE = 2.0
+LAST = b"connection: close\r\n"
+
+
+def closing(request: bytes) -> bytes:
+    return request.replace(b"host: x\r\n", b"host: x\r\n" + LAST, 1)
+
+
+async def answers_to(proxy: RunningProxy, *sent: bytes) -> bytes:
+    """Send something piece by piece; return all that comes until the connection ends, or nothing comes any more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    for piece in sent:
+        writer.write(piece)
+        await asyncio.sleep(0.05)
+    received = b""
+    try:
+        while data := await asyncio.wait_for(reader.read(65536), SILENCE):
+            received += data
+    except TimeoutError:  # it waits for the rest of a request that it has refused
+        pass
+    finally:
+        writer.close()
+    return received
+
+
+SCENES = {
+    "whole": [closing(post(SAME))],
+    "stream": [closing(post(SAME, stream=True))],
+    "one_after_another": [post(SAME), post(SAME, stream=True), post(SAME), closing(post(SAME))],
+    "sent_ahead": [post(SAME) + post(SAME, stream=True) + post(SAME) + closing(post(SAME))],
+    "old_whole": [post(SAME, version="1.0")],
+    "old_stream": [post(SAME, version="1.0", stream=True)],
+    "head": [
+        b"HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\n" + closing(b"GET /v1/models/gpt-4o HTTP/1.1\r\nhost: x\r\n\r\n")
+    ],
+    "unknown_path": [post(path="/v1/unknown") + closing(post(SAME))],
+    "wrong_body": [post(temperature="hot") + closing(post(SAME))],
+    "refused_before_its_body": [
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n" + LAST + b"\r\n{"
+    ],
+    "expecting": [closing(post(SAME, headers="expect: 100-continue\r\n"))],
+    "refused_by_claude": [post(simulated(status=529, error={})), closing(post(simulated(status=400, error={})))],
+    "refused_in_the_stream": [closing(post(simulated(text="a b c d", error={}, error_after_events=4), stream=True))],
+    "body_in_pieces": [closing(post(SAME))[:-5], closing(post(SAME))[-5:]],
+    "anthropic": [
+        closing(post(SAME, path="/v1/messages", headers="anthropic-version: 2023-06-01\r\n", max_tokens=50)),
+        closing(
+            post(SAME, path="/v1/messages", headers="anthropic-version: 2023-06-01\r\n", max_tokens=50, stream=True)
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+async def test_the_bytes_are_those_of_the_layers(start_proxy: ProxyStarter, scene: str) -> None:
+    received = []
+    for listening in (None, Listening()):
+        async with start_proxy(REVERSE) as proxy:
+            if listening is not None:
+                proxy.master.addons.add(listening)
+            received.append(await answers_to(proxy, *SCENES[scene]))
+            assert proxy.addon._exchanges == {}
+            assert listening is None or listening.seen
+    ours, theirs = [FRAMES.sub(b"", TELLING.sub(b"", each)) for each in received]
+    assert ours == theirs
+    assert ours.startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "listened_to"])
+async def test_only_where_nobody_listens_the_answer_is_first(
+    start_proxy: ProxyStarter, monkeypatch: pytest.MonkeyPatch, stream: bool, is_alone: bool
+) -> None:
+    order: list[str] = []
+    async with start_proxy(REVERSE) as proxy:
+        if not is_alone:
+            proxy.master.addons.add(Listening())
+        write = asyncio.StreamWriter.write
+
+        def note(writer: asyncio.StreamWriter, data: bytes) -> None:
+            if data.startswith(b"HTTP/1.1 200"):
+                order.append("written")
+            write(writer, data)
+
+        hook = proxy.addon.responseheaders
+        responseheaders = lambda flow: order.append("heard") or hook(flow)  # noqa: E731 - it stands for a method
+        monkeypatch.setattr(asyncio.StreamWriter, "write", note)
+        monkeypatch.setattr(proxy.addon, "responseheaders", responseheaders)
+        assert (await answers_to(proxy, closing(post(SAME, stream=stream)))).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert order == (["written", "heard"] if is_alone else ["heard", "written"])
