@@ -64,11 +64,14 @@ class ExchangeRun:
 
     # What the connection calls, in the order of addon.interception.connection.Receiver.
 
+    def settle(self) -> None:
+        """Show where the client wanted to go: the request has arrived here."""
+        self.restore_destination()
+
     def receive_headers(self, client: ClientSide) -> None:
         """Take the way back to the client; refuse what can be refused by its headers, without its body."""
         exchange = self.exchange
         self._begin(client)
-        self.restore_destination()
         fields, limits = exchange.flow.request.headers.fields, exchange.gateway.settings.limits
         length = exchange.headers.get("content-length", "")
         if self.refusal is not None:

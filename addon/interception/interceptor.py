@@ -216,9 +216,9 @@ class ClaudeProxyAddon(LivingAddon):
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other addon is asked about an answer before it is sent. A master of ours can tell."""
-        hears_alone = getattr(ctx.master.addons, "hears_alone", None)
-        return hears_alone is not None and hears_alone(self, ("responseheaders", "response"))
+        """Whether no other addon is asked about a request before it is answered, or its answer before it is sent."""
+        hears_alone = getattr(ctx.master.addons, "hears_alone", None)  # a master of ours can tell
+        return hears_alone is not None and hears_alone(self)
 
     def receiver_of(self, flow: http.HTTPFlow) -> Receiver | None:
         """Find what receives the request of a claimed flow."""

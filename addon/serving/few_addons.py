@@ -32,17 +32,20 @@ _defer_package("mitmproxy.addons")
 
 from mitmproxy.addons import block, core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth  # noqa: E402 - now
 
-__all__ = ["few_addons"]
+__all__ = ["FEW_ADDONS", "few_addons"]
+
+FEW_ADDONS: tuple[type[Any], ...] = (
+    core.Core,
+    block.Block,
+    disable_h2c.DisableH2C,
+    proxyserver.Proxyserver,
+    next_layer.NextLayer,
+    tlsconfig.TlsConfig,
+    upstream_auth.UpstreamAuth,
+)
+"""In the order of mitmproxy's own list."""
 
 
 def few_addons() -> list[Any]:
-    """Make them, in the order of mitmproxy's own list."""
-    return [
-        core.Core(),
-        block.Block(),
-        disable_h2c.DisableH2C(),
-        proxyserver.Proxyserver(),
-        next_layer.NextLayer(),
-        tlsconfig.TlsConfig(),
-        upstream_auth.UpstreamAuth(),
-    ]
+    """Make them."""
+    return [kind() for kind in FEW_ADDONS]

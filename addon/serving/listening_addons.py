@@ -7,8 +7,12 @@ it comes before Claude is asked, the first token waits for.
 
 import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, override
+
+from addon.serving.few_addons import FEW_ADDONS  # before mitmproxy's own, as it says
+
+# isort: split
 
 from mitmproxy import exceptions
 from mitmproxy.addonmanager import AddonManager, safecall, traverse
@@ -19,6 +23,9 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.server import ConnectionHandler
 
 __all__ = ["ListeningAddons", "PromptHooks"]
+
+_OF_FLOWS = ("requestheaders", "request", "responseheaders", "response")
+"""The hooks of a claimed flow. In those that they have of these, mitmproxy's few addons do nothing to one."""
 
 type _HookCall = Callable[..., Any]
 
@@ -39,10 +46,10 @@ class ListeningAddons(AddonManager):
         self._hooks.clear()
         return super().register(addon)  # type: ignore[no-untyped-call] # see __init__
 
-    def hears_alone(self, addon: object, hooks: Iterable[str]) -> bool:
-        """Whether no other addon has one of these hooks."""
-        others = [each for each in traverse(self.chain) if each is not addon]
-        return not any(hasattr(each, name) for each in others for name in hooks)
+    def hears_alone(self, addon: object) -> bool:
+        """Whether no other addon is asked about the requests that this one claims, and about their answers."""
+        others = [each for each in traverse(self.chain) if each is not addon and not isinstance(each, FEW_ADDONS)]
+        return not any(hasattr(each, name) for each in others for name in _OF_FLOWS)
 
     @override
     async def trigger_event(self, event: Hook) -> None:

@@ -35,6 +35,10 @@ MOST_UNREAD_BYTES = 1024 * 1024
 
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 
+type TakeWhole = Callable[[int, bytes], None]
+"""Is offered the body of each request that has come with the head, and the number of its stream, once the layers have
+the head. They are given it as well."""
+
 _MALFORMED_CHUNK = "The request's body cannot be read: a chunk of it is malformed."
 
 
@@ -51,9 +55,10 @@ class BoundedHttp1Server(Http1Server):
     A write that wakes its reader costs as much as a chunk, and the first token would wait for it.
     """
 
-    def __init__(self, context: Context, handler: ConnectionHandler) -> None:
+    def __init__(self, context: Context, handler: ConnectionHandler, take_whole: TakeWhole) -> None:
         super().__init__(context)
         self._handler = handler
+        self._take_whole = take_whole
         self._head = b""
         self._sent: set[type[HttpEvent]] = set()
 
@@ -104,7 +109,25 @@ class BoundedHttp1Server(Http1Server):
                 _lower_connection_options(request.headers)
                 if request.http_version == "HTTP/1.0":
                     request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
-            yield command
+                body = self._body_of(request)
+                yield command
+                if body:
+                    self._take_whole(command.event.stream_id, body)
+            else:
+                yield command
+
+    def _body_of(self, request: http.Request) -> bytes | None:
+        """Look at the body of a request, if all of it has come with the head, and nothing else is to be said."""
+        length = b""
+        for name, value in request.headers.fields:
+            match name.lower():
+                case b"content-length":
+                    length = value
+                case b"transfer-encoding" | b"expect" | b"upgrade":
+                    return None
+        if request.data.method != b"POST" or not length.isdigit() or int(length) > len(self.buf):
+            return None
+        return bytes(self.buf._data[: int(length)])  # noqa: SLF001 - it stays there for mitmproxy to read
 
     def _pass_over_empty_lines(self) -> None:
         """Take away all empty lines before a request. RFC 9112, 2.2 asks a server to ignore at least one.
@@ -167,14 +190,16 @@ class ChunksWithoutTrailers(ChunkedReader):
 _http1.ChunkedReader = ChunksWithoutTrailers  # type: ignore[attr-defined] # mitmproxy makes its readers by itself
 
 
-def bound_http1(http_layer: HttpLayer, handler: ConnectionHandler) -> None:
+def bound_http1(http_layer: HttpLayer, handler: ConnectionHandler, take_whole: TakeWhole) -> None:
     """Have the layer read HTTP/1 by `BoundedHttp1Server`. Which version it is, is known when the layer starts."""
     start: Callable[[events.Event], layer.CommandGenerator[None]] = http_layer._handle_event  # noqa: SLF001 - the one place where the choice can be made
 
     def handle_event(event: events.Event) -> layer.CommandGenerator[None]:
         client = http_layer.context.client
         if isinstance(event, events.Start) and client.alpn != b"h2" and not is_h3_alpn(client.alpn):
-            http_layer.connections.setdefault(client, BoundedHttp1Server(http_layer.context.fork(), handler))
+            http_layer.connections.setdefault(
+                client, BoundedHttp1Server(http_layer.context.fork(), handler, take_whole)
+            )
         return start(event)
 
     http_layer._handle_event = handle_event  # type: ignore[method-assign] # noqa: SLF001 - see above

@@ -1,4 +1,7 @@
-"""Answers that are written before mitmproxy's layers know of them: the bytes, and what follows, are the layers' own."""
+"""Requests that are received, and answers that are written, before mitmproxy's layers have carried them.
+
+What the client gets, and what follows, is what the layers themselves make of it.
+"""
 
 import asyncio
 import json
@@ -26,11 +29,16 @@ class Listening:
 
 
 def post(
-    text: str = "hi", version: str = "1.1", headers: str = "", path: str = "/v1/chat/completions", **more
+    text: str = "hi",
+    version: str = "1.1",
+    headers: str = "",
+    path: str = "/v1/chat/completions",
+    spaces: int = 0,
+    **more: object,
 ) -> bytes:
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}).encode()
-    head = f"POST {path} HTTP/{version}\r\nhost: x\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
-    return head.encode() + body
+    head = f"POST {path} HTTP/{version}\r\nhost: x\r\ncontent-length: {len(body) + spaces}\r\n{headers}\r\n"
+    return head.encode() + b" " * spaces + body
 
 
 def simulated(**options: object) -> str:
@@ -90,6 +98,15 @@ SCENES = {
     "refused_by_claude": [post(simulated(status=529, error={})), closing(post(simulated(status=400, error={})))],
     "refused_in_the_stream": [closing(post(simulated(text="a b c d", error={}, error_after_events=4), stream=True))],
     "body_in_pieces": [closing(post(SAME))[:-5], closing(post(SAME))[-5:]],
+    "with_an_upgrade": [closing(post(SAME, headers="connection: upgrade, http2-settings\r\nupgrade: h2c\r\n"))],
+    "get_with_a_body": [closing(post(SAME).replace(b"POST /v1/chat/completions", b"GET /v1/models"))],
+    "no_body": [b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n" + LAST + b"\r\n"],
+    "more_after_the_last": [closing(post(SAME)) + b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"],
+    "large_head": [closing(post(SAME, headers=f"x-large: {'x' * 40_000}\r\n"))],
+    "larger_than_a_read": [closing(post(SAME, spaces=200_000))],
+    "chunked": [
+        b"POST /v1/models HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n" + LAST + b"\r\n2\r\n{}\r\n0\r\n\r\n"
+    ],
     "anthropic": [
         closing(post(SAME, path="/v1/messages", headers="anthropic-version: 2023-06-01\r\n", max_tokens=50)),
         closing(
@@ -136,3 +153,52 @@ async def test_only_where_nobody_listens_the_answer_is_first(
         monkeypatch.setattr(proxy.addon, "responseheaders", responseheaders)
         assert (await answers_to(proxy, closing(post(SAME, stream=stream)))).startswith(b"HTTP/1.1 200 OK\r\n")
     assert order == (["written", "heard"] if is_alone else ["heard", "written"])
+
+
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "listened_to"])
+async def test_only_where_nobody_listens_claude_is_asked_first(
+    start_proxy: ProxyStarter, monkeypatch: pytest.MonkeyPatch, is_alone: bool
+) -> None:
+    order: list[str] = []
+    async with start_proxy(REVERSE) as proxy:
+        if not is_alone:
+            proxy.master.addons.add(Listening())
+        hook, claude = proxy.addon.request, proxy.addon._gateway.claude
+        ask = claude.stream
+        monkeypatch.setattr(proxy.addon, "request", lambda flow: order.append("heard") or hook(flow))
+        monkeypatch.setattr(claude, "stream", lambda *given: order.append("asked") or ask(*given))
+        # In a second read there is nothing to be had beforehand.
+        request = closing(post(SAME))
+        assert b"200 OK" in await answers_to(proxy, request)
+        assert b"200 OK" in await answers_to(proxy, request[:-1], request[-1:])
+    assert order == (["asked", "heard"] if is_alone else ["heard", "asked"]) + ["heard", "asked"]
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_a_client_that_leaves_with_its_request_ends_it(start_proxy: ProxyStarter, stream: bool) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(post(simulated(text="late", delay=30), stream=stream))
+        writer.close()
+        async with asyncio.timeout(10):
+            while proxy.running or proxy.addon._exchanges or proxy.master.addons.get("proxyserver").connections:
+                await asyncio.sleep(0.01)
+        metrics = await answers_to(proxy, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b'outcome="client_left"' in metrics
+
+
+async def test_the_flow_shows_where_its_client_wanted_to_go(start_proxy: ProxyStarter) -> None:
+    async with start_proxy(REVERSE) as proxy:
+        shown: list[tuple[str, str | None, str]] = []
+        end = proxy.addon.response
+
+        def response(flow: http.HTTPFlow) -> None:
+            end(flow)
+            shown.append((flow.request.url, flow.request.text, flow.response.text))
+
+        proxy.addon.response = response
+        await answers_to(proxy, closing(post(SAME)))
+    [(url, asked, answered)] = shown
+    assert url == "http://standalone.claude-proxy.invalid/v1/chat/completions"
+    assert json.loads(asked)["messages"][0]["content"] == SAME
+    assert json.loads(answered)["choices"][0]["message"]["content"] == "The same text each time. "
