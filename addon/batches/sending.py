@@ -116,8 +116,9 @@ class _Sending:
         self._records = records
         self._sent = SentLines()
         self._window = _Window()
-        files = FileRecords(gateway.store, records.owner)
-        self._files = NamedFiles(gateway, files, None, lasting=_BATCH_SECONDS)
+        self._files = NamedFiles(
+            gateway, lambda: FileRecords(gateway.store, records.owner), None, lasting=_BATCH_SECONDS
+        )
 
     async def send(self) -> BatchRecord:
         """Check all lines, and send them if all are right."""

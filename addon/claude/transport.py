@@ -204,8 +204,11 @@ class _Transport(AiohttpTransport):
     async def _send_on_an_open_connection(self, request: httpx2.Request) -> httpx2.Response | None:
         if self._open_connections is None:
             return None
-        with map_aiohttp_exceptions():
+        try:
             answer = await self._open_connections.send(request, request.extensions.get("timeout", {}).get("read"))
+        except Exception:
+            with map_aiohttp_exceptions():
+                raise
         if answer is None:
             return None
         extensions = {"http_version": b"HTTP/1.1", "reason_phrase": (answer.reason or "").encode()}

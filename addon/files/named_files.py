@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from addon.claude.file_copies import ClaudeCopy
@@ -24,7 +25,8 @@ class NamedFiles:
     """Puts the files of one client into requests that are made for it."""
 
     gateway: Gateway
-    records: FileRecords
+    open_records: Callable[[], FileRecords]
+    """Finds the files of that client. Most requests name none."""
     claude_key: str | None
     """The client's own key for Claude, if it has one."""
     lasting: float = _LIVE_SECONDS
@@ -35,6 +37,11 @@ class NamedFiles:
     """Which of our files Claude's ids stand for, of all copies that were put into a request."""
     _without_copy: dict[str, str] = field(default_factory=dict)
     """Files whose copy Claude did not find, with its id of the first that it did not."""
+
+    @cached_property
+    def records(self) -> FileRecords:
+        """The files of that client."""
+        return self.open_records()
 
     async def put(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters of a request to Claude with the uploaded files that it names.
@@ -116,7 +123,7 @@ def named_files_of(exchange: Exchange) -> NamedFiles:
     """Find the files that an exchange may name."""
     return NamedFiles(
         exchange.gateway,
-        FileRecords(exchange.gateway.store, exchange.scope),
+        lambda: FileRecords(exchange.gateway.store, exchange.scope),
         exchange.client.claude_key,
         on_upload=exchange.figures.begin_asking,
     )

@@ -228,16 +228,12 @@ def _enclosing(layers: list[layer.Layer]) -> Iterator[tuple[HttpLayer, HttpStrea
             yield outer_layer, stream
 
 
-_directed: WeakSet[http.HTTPFlow] = WeakSet()
-
-
 def direct_to_claude(flow: http.HTTPFlow) -> Callable[[], None]:
     """Point a flow at the virtual connection; return what puts the client's own destination back for the views.
 
     To be called in the `requestheaders` hook, so that not even a body too large to be kept can take another way, and
     undone when the request has reached the virtual connection.
     """
-    _directed.add(flow)
     request = flow.request.data
     destination = request.host, request.port, request.scheme
     request.host, request.port = VIRTUAL_ADDRESS
@@ -281,7 +277,7 @@ def _start_request_stream(self: HttpStream) -> layer.CommandGenerator[None]:
 
     mitmproxy takes it for a mistake, because the request was to be streamed on.
     """
-    if self.flow.response and self.flow in _directed:
+    if self.flow.response and (self.flow.request.host, self.flow.request.port) == VIRTUAL_ADDRESS:
         _refused.add(self.flow)
         self.client_state = self.state_consume_request_body
     else:
@@ -303,7 +299,7 @@ def _check_killed(self: HttpStream, emit_error_hook: bool) -> layer.CommandGener
     It tells no addon either of a WebSocket that ends between its `response` and its `websocket_start`.
     """
     is_killed = yield from _CHECK_KILLED(self, emit_error_hook)
-    if is_killed and self.flow in _directed and _is_virtual(self.context.server):
+    if is_killed and _is_virtual(self.context.server):
         message = self.flow.error.msg if self.flow.error else "killed"
         ended = RequestProtocolError(self.stream_id, message, ErrorCode.CLIENT_DISCONNECTED)
         yield SendHttp(ended, self.context.server)

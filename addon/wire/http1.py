@@ -33,6 +33,7 @@ __all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "bound_http1", "limit_requ
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one connection, besides a head: a body is read as it comes, and counts by itself."""
 
+_ENDS_OF_LINES = (b"\r", b"\n")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 
 type TakeWhole = Callable[[int, bytes], None]
@@ -134,8 +135,8 @@ class BoundedHttp1Server(Http1Server):
 
         By itself mitmproxy waits for more after each, and what has come already is not looked at.
         """
-        empty_lines = _EMPTY_LINES.match(self.buf._data)  # noqa: SLF001 - else all that waits there would be copied
-        if empty_lines is not None:
+        waiting = self.buf._data  # noqa: SLF001 - else all that waits there would be copied
+        if waiting[:1] in _ENDS_OF_LINES and (empty_lines := _EMPTY_LINES.match(waiting)):
             self.buf.maybe_extract_at_most(empty_lines.end())
 
     @override
