@@ -105,8 +105,6 @@ class Access:
         """Keys of this process that no file could take."""
         self._watch = FileWatch(key_file)
         self._looked = clock()
-        self._digests: dict[str, str] = {}
-        """Those of keys that were right, as they were presented: of a key that is used, it is asked each time."""
         self._clients = self._read()
 
     def apply(self, settings: AccessSettings, *, has_own_key: bool = True) -> None:
@@ -205,11 +203,7 @@ class Access:
         return self._known(key)
 
     def _known(self, key: str) -> Client | None:
-        digest = self._digests.get(key) or digest_of(key)
-        client = self._find(digest)
-        if client is not None:
-            self._digests[key] = digest
-        return client
+        return self._find(digest_of(key))
 
     def _find(self, digest: str) -> Client | None:
         found = None
@@ -239,7 +233,6 @@ class Access:
     def _read(self) -> tuple[tuple[str, Client], ...]:
         keys = [*self._settings.keys, *read_key_file(self._key_file), *self._made]
         require_unique(keys)
-        self._digests.clear()
         return tuple(
             (key.sha256, Client(f"key:{key.name}", key, key.read_claude_key() if key.revoked is None else None))
             for key in keys

@@ -5,6 +5,7 @@ until Claude is asked. Connecting, with all that it takes, stays aiohttp's.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +22,11 @@ _MOST_BYTES = 64 * 1024
 
 _OF_AIOHTTP = frozenset({b"content-length", b"expect", b"transfer-encoding"})
 """The headers that aiohttp acts upon. To one without a type it gives one; a length is ours."""
+
+_SECRETS = frozenset({b"authorization", b"x-api-key"})
+"""What is not kept for the next request."""
+
+_ODD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f-\xff]")
 
 
 class _Sent:
@@ -46,6 +52,7 @@ class OpenConnections:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._target_of = lru_cache(256)(self._find_target)
+        self._encode_fields = lru_cache(64)(_encode_fields)
 
     def _find_target(self, url: str) -> _Target | None:
         parsed = URL(url)
@@ -61,19 +68,41 @@ class OpenConnections:
         Raises:
             aiohttp.ClientError: the connection has failed, or was silent for `read_timeout` seconds.
         """
-        if request.method != "POST":
+        if request.method != "POST" or "sni_hostname" in request.extensions:
             return None
-        data = _encode(request, target) if (target := self._target_of(str(request.url))) else None
+        data = self._encode(request, target) if (target := self._target_of(str(request.url))) else None
         if target is None or data is None:
             return None
         connection = await self._pool._get(target.key, [])  # noqa: SLF001 - aiohttp has no other way to ask
         if connection is None:
+            return None
+        protocol = connection.protocol
+        if protocol is None or protocol.should_close:  # something has come that nobody has asked for
+            connection.close()
             return None
         try:
             return await self._ask(connection, target, data, read_timeout)
         except BaseException:
             connection.close()
             raise
+
+    def _encode(self, request: httpx2.Request, target: _Target) -> bytes | None:
+        """Write a request down, if nothing about it is special."""
+        try:
+            body = request.content
+        except httpx2.RequestNotRead:  # it is sent while it is made
+            return None
+        if len(body) > _MOST_BYTES:
+            return None
+        fields, own = [], [b"Content-Length: %d" % len(body)]
+        for field in request.headers.raw:
+            name = field[0].lower()
+            if name in _SECRETS:
+                own.append(b"%b: %b" % field)
+            elif field[0] != b"Content-Length":
+                fields.append(field)
+        common, rest = self._encode_fields(target.line, tuple(fields)), _join(own)
+        return None if common is None or rest is None else b"%b%b\r\n%b" % (common, rest, body)
 
     async def _ask(
         self, connection: Connection, target: _Target, data: bytes, read_timeout: float | None
@@ -104,26 +133,14 @@ class OpenConnections:
             raise
 
 
-def _encode(request: httpx2.Request, target: _Target) -> bytes | None:
-    """Write a request down, if nothing about it is special."""
-    try:
-        body = request.content
-    except httpx2.RequestNotRead:  # it is sent while it is made
-        return None
-    if len(body) > _MOST_BYTES:
-        return None
-    fields = tuple([field for field in request.headers.raw if field[0] != b"Content-Length"])
-    head = _encode_head(target.line, fields)
-    return None if head is None else b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
-
-
-@lru_cache(64)
-def _encode_head(line: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
-    """Write down all that is the same for most requests: only their length differs."""
+def _encode_fields(line: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
+    """Write down what is the same for most requests; None: aiohttp has to."""
     names = {name.lower() for name, _ in fields}
     if b"content-type" not in names or names & _OF_AIOHTTP:
         return None
-    head = b"".join([b"%b\r\n" % line, *[b"%b: %b\r\n" % field for field in fields]])
-    # What would end a line before its end is for aiohttp to refuse, and what is no ASCII for it to encode.
-    lines = len(fields) + 1
-    return head if head.isascii() and head.count(b"\n") == lines == head.count(b"\r") else None
+    return _join([line, *[b"%b: %b" % field for field in fields]])
+
+
+def _join(lines: list[bytes]) -> bytes | None:
+    """Join lines of a head; None: there is something that aiohttp would refuse, or has to encode."""
+    return None if any(map(_ODD.search, lines)) else b"".join([line + b"\r\n" for line in lines])

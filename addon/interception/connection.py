@@ -160,7 +160,9 @@ class VirtualConnection(layer.Layer):
         is for other addons, and for what comes later: it is done while Claude is waited for.
         """
         stream = self._http_layer.streams.get(stream_id)
-        receiver = self._exchanges.receiver_of(stream.flow) if self._is_alone and stream is not None else None
+        if not self._is_alone or stream is None or self.context.options.body_size_limit:
+            return
+        receiver = self._exchanges.receiver_of(stream.flow)
         if receiver is None:
             return
         self._taken.add(stream_id)
@@ -201,7 +203,7 @@ def open_virtual_connections(context: Context, handler: ConnectionHandler, excha
     for position, http_layer in enumerate(context.layers):
         if not isinstance(http_layer, HttpLayer) or any(map(_is_virtual, http_layer.connections)):
             continue
-        server = Server(address=VIRTUAL_ADDRESS, tls=True, alpn=b"h2")
+        server = _VirtualServer(address=VIRTUAL_ADDRESS, tls=True, alpn=b"h2")
         server.state = ConnectionState.OPEN
         fork = context.fork()
         fork.server = server
@@ -218,8 +220,12 @@ def abort_receivers(handler: ConnectionHandler, reason: str) -> None:
         virtual.abort_all_of(handler, reason)
 
 
+class _VirtualServer(Server):
+    """Claude, as mitmproxy's layers have it. Another one of its address, which a client may name, is nobody's."""
+
+
 def _is_virtual(connection: object) -> bool:
-    return isinstance(connection, Server) and connection.address == VIRTUAL_ADDRESS
+    return isinstance(connection, _VirtualServer)
 
 
 def _enclosing(layers: list[layer.Layer]) -> Iterator[tuple[HttpLayer, HttpStream]]:

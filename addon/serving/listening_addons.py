@@ -25,7 +25,7 @@ from mitmproxy.proxy.server import ConnectionHandler
 __all__ = ["ListeningAddons", "PromptHooks"]
 
 _OF_FLOWS = ("requestheaders", "request", "responseheaders", "response")
-"""The hooks of a claimed flow. In those that they have of these, mitmproxy's few addons do nothing to one."""
+"""The hooks of a claimed flow. What mitmproxy's few addons do to one in theirs, they do before ours is asked."""
 
 type _HookCall = Callable[..., Any]
 

@@ -123,8 +123,8 @@ class ClientStream:
         # The client would take what mitmproxy sends of a body for the next answer.
         body = b"" if self._is_head else body
         response = _response(status, fields)
-        self._join_head(body)
-        self._write_first(response, body, ResponseHeaders, ResponseData, ResponseEndOfMessage)
+        if not self._write_first(response, body, ResponseHeaders, ResponseData, ResponseEndOfMessage):
+            self._join_head(body)
         await self._deliver(
             ResponseHeaders(self._stream_id, response),
             ResponseData(self._stream_id, body),
@@ -146,20 +146,18 @@ class ClientStream:
         response = _response(status, http.Headers(headers))
         begun = ResponseHeaders(self._stream_id, response)
         data = b"" if self._is_head else data
-        self._join_head(data)
-        # An empty chunk would be the last one.
-        if data:
-            framed = _chunk(data) if self._is_chunked else data
-            self._write_first(response, framed, ResponseHeaders, ResponseData)
-            await self._deliver(begun, ResponseData(self._stream_id, data))
-        else:
+        if not data:  # an empty chunk would be the last one
             await self._deliver(begun)
+            return
+        if not self._write_first(response, _chunk(data) if self._is_chunked else data, ResponseHeaders, ResponseData):
+            self._join_head(data)
+        await self._deliver(begun, ResponseData(self._stream_id, data))
 
-    def _write_first(self, response: http.Response, data: bytes, *kinds: type[HttpEvent]) -> None:
+    def _write_first(self, response: http.Response, data: bytes, *kinds: type[HttpEvent]) -> bool:
         """Write a response, or its beginning, before the layers know of it, where they would add nothing to it.
 
-        Their way to the socket is a hundred functions long. They are told right after, as what they make of it for
-        hooks, views and the next request is the same.
+        Their way to the socket is a hundred functions long. They are to be told right after, as what they make of it
+        for hooks, views and the next request is the same. Returns whether it is written.
 
         Args:
             response: its head.
@@ -167,11 +165,11 @@ class ClientStream:
             kinds: the events of which these are the bytes.
         """
         stream, io = self._http_layer.streams.get(self._stream_id), self._handler.transports.get(self._handler.client)
-        if (
+        if not (
             self._writes_first
             and not self.gone
             and self._http1 is not None
-            and not self._http1.has_answered
+            and not self._http1.has_begun
             and stream is not None
             # Else it is in the middle of something, which comes first.
             and not stream._paused  # noqa: SLF001 - no other way to know
@@ -182,8 +180,10 @@ class ClientStream:
             and not io.writer.is_closing()
             and _is_valid(response)
         ):
-            io.writer.write(assemble.assemble_response_head(response) + data)
-            self._http1.note_sent(*kinds)
+            return False
+        io.writer.write(assemble.assemble_response_head(response) + data)
+        self._http1.note_sent(*kinds)
+        return True
 
     def _join_head(self, data: bytes) -> None:
         if self._http1 is not None and data:

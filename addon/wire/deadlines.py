@@ -4,23 +4,26 @@ Of each request several things wait so, and hardly one of them ever happens: a t
 """
 
 import asyncio
+import contextvars
+from collections import OrderedDict
 from collections.abc import Callable
 
 __all__ = ["Deadline", "call_in_time"]
 
 _SOON_SECONDS = 0.001
-"""Timers of uvloop are that exact."""
+"""Timers of uvloop may be that much too early."""
 
 
 class Deadline:
     """One thing that is to happen."""
 
-    __slots__ = ("_callback", "_queue", "due")
+    __slots__ = ("_callback", "_queue", "context", "due")
 
     def __init__(self, queue: "_Queue", due: float, callback: Callable[[], object]) -> None:
         self._queue = queue
         self._callback: Callable[[], object] | None = callback
         self.due = due
+        self.context = contextvars.copy_context()
 
     def cancel(self) -> None:
         """Call it off, if it has not happened yet."""
@@ -39,7 +42,7 @@ class _Queue:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self.loop = loop
-        self.waiting: dict[Deadline, None] = {}
+        self.waiting: OrderedDict[Deadline, None] = OrderedDict()
         self._seconds = seconds
         self._has_timer = False
 
@@ -61,7 +64,7 @@ class _Queue:
                 self.loop.call_at(first.due, self._pass)
                 break
             del self.waiting[first]
-            self.loop.call_soon(first.happen)
+            self.loop.call_soon(first.happen, context=first.context)
 
 
 _queues: dict[float, _Queue] = {}

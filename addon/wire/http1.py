@@ -33,6 +33,7 @@ __all__ = ["MOST_UNREAD_BYTES", "BoundedHttp1Server", "bound_http1", "limit_requ
 MOST_UNREAD_BYTES = 1024 * 1024
 """Of one connection, besides a head: a body is read as it comes, and counts by itself."""
 
+_LENGTH = re.compile(rb"[0-9]{1,9}")
 _ENDS_OF_LINES = (b"\r", b"\n")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)+")
 
@@ -64,8 +65,11 @@ class BoundedHttp1Server(Http1Server):
         self._sent: set[type[HttpEvent]] = set()
 
     @property
-    def has_answered(self) -> bool:
-        """Whether something of the answer to the request is on its way."""
+    def has_begun(self) -> bool:
+        """Whether something of an answer is on its way, or waits for what comes after it."""
+        return bool(self._head) or self._has_answered()
+
+    def _has_answered(self) -> bool:
         return self.response is not None and self.response.status_code != 100
 
     def note_sent(self, *kinds: type[HttpEvent]) -> None:
@@ -82,7 +86,7 @@ class BoundedHttp1Server(Http1Server):
                 self._sent.clear()
                 yield from self.mark_done(response=True)
             return
-        if isinstance(event, ResponseProtocolError) and not self.has_answered:
+        if isinstance(event, ResponseProtocolError) and not self._has_answered():
             self.response = None  # by itself mitmproxy takes a 100 for the answer, and closes without a word
         for command in super().send(event):
             if not isinstance(command, commands.SendData):
@@ -104,13 +108,15 @@ class BoundedHttp1Server(Http1Server):
     @override
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         self._pass_over_empty_lines()
+        is_refused = False
         for command in super().read_headers(event):
+            is_refused = is_refused or isinstance(command, commands.CloseConnection)
             if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
                 request = command.event.request
                 _lower_connection_options(request.headers)
                 if request.http_version == "HTTP/1.0":
                     request.headers.pop("expect", None)  # RFC 9110, 10.1.1: its client takes a 100 for the answer
-                body = self._body_of(request)
+                body = None if is_refused else self._body_of(request)
                 yield command
                 if body:
                     self._take_whole(command.event.stream_id, body)
@@ -126,7 +132,7 @@ class BoundedHttp1Server(Http1Server):
                     length = value
                 case b"transfer-encoding" | b"expect" | b"upgrade":
                     return None
-        if request.data.method != b"POST" or not length.isdigit() or int(length) > len(self.buf):
+        if request.data.method != b"POST" or not _LENGTH.fullmatch(length) or int(length) > len(self.buf):
             return None
         return bytes(self.buf._data[: int(length)])  # noqa: SLF001 - it stays there for mitmproxy to read
 
@@ -151,7 +157,7 @@ class BoundedHttp1Server(Http1Server):
             if breaks_off and isinstance(event, events.DataReceived) and not self.request_done:
                 # Where the next request begins is not known any more (RFC 9112, 11.2): nothing is read after this.
                 self.state = self.done
-                if not self.has_answered:
+                if not self._has_answered():
                     self.conn.error = _MALFORMED_CHUNK  # mitmproxy's event is the same for a client that has left
                     yield commands.SendData(self.conn, _http1.make_error_response(400, _MALFORMED_CHUNK))
             yield command

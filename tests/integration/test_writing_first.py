@@ -95,6 +95,13 @@ SCENES = {
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n" + LAST + b"\r\n{"
     ],
     "expecting": [closing(post(SAME, headers="expect: 100-continue\r\n"))],
+    "expecting_after_another": [
+        post(SAME),
+        post(SAME, stream=True, headers="expect: 100-continue\r\n").partition(b"\r\n\r\n")[0] + b"\r\n\r\n",
+        post(SAME, stream=True, headers="expect: 100-continue\r\n").partition(b"\r\n\r\n")[2] + closing(post(SAME)),
+    ],
+    "endless_length": [post(SAME) + post(SAME).replace(b"content-length: ", b"content-length: " + b"0" * 5000, 1)],
+    "two_lengths": [post(SAME) + post(SAME, headers="content-length: 5\r\n")],
     "refused_by_claude": [post(simulated(status=529, error={})), closing(post(simulated(status=400, error={})))],
     "refused_in_the_stream": [closing(post(simulated(text="a b c d", error={}, error_after_events=4), stream=True))],
     "body_in_pieces": [closing(post(SAME))[:-5], closing(post(SAME))[-5:]],
@@ -172,6 +179,22 @@ async def test_only_where_nobody_listens_claude_is_asked_first(
         assert b"200 OK" in await answers_to(proxy, request)
         assert b"200 OK" in await answers_to(proxy, request[:-1], request[-1:])
     assert order == (["asked", "heard"] if is_alone else ["heard", "asked"]) + ["heard", "asked"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"body_size_limit": "10"}, {"validate_inbound_headers": False}], ids=["too_large", "two_lengths"]
+)
+async def test_what_mitmproxy_refuses_is_not_asked(start_proxy: ProxyStarter, options: dict[str, object]) -> None:
+    async with start_proxy(REVERSE, **options) as proxy:
+        claude = proxy.addon._gateway.claude
+        claude.stream = None  # who asks fails
+        answer = await answers_to(
+            proxy, closing(post(SAME, headers="content-length: 5\r\n" * ("10" not in str(options))))
+        )
+        assert re.match(rb"HTTP/1.1 4(00|13) ", answer)
+        assert answer.count(b"HTTP/1.1") == 1
+        assert proxy.running == 0
+        assert proxy.addon._exchanges == {}
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])

@@ -11,6 +11,7 @@ import aiohttp
 import httpx2
 import pytest
 
+from addon.claude import open_connection
 from addon.claude.transport import ClaudeHttpClient
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -135,8 +136,8 @@ async def test_what_is_special_goes_aiohttps_own_way(options, long_ways):
 async def test_a_header_that_would_be_two_is_refused():
     async with talking_to(peer := Peer()) as ask:
         await ask()
-        for value in ("one\r\nx-other: two", "one\nx-other: two", "one\rtwo"):
-            with pytest.raises(ValueError, match=r"[Nn]ewline|header"):
+        for value in ("one\r\nx-other: two", "one\nx-other: two", "one\rtwo", "one\0two", "one\x7ftwo"):
+            with pytest.raises(ValueError, match=r"[Nn]ewline|header|control"):
                 await ask(headers={"x-text": value})
     assert len(peer.asked) == 1
 
@@ -223,3 +224,41 @@ async def test_each_request_has_its_own_time(first):
         with pytest.raises(httpx2.TimeoutException):
             await ask_second()
         assert 0.25 < asyncio.get_running_loop().time() - begun < 1.5
+
+
+async def test_a_connection_on_which_something_has_come_unasked_is_not_taken():
+    late = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(BODY))
+        writer.write(ANSWER)
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+        late.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server, ClaudeHttpClient(trust_env=False) as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/messages"
+        for _ in range(2):
+            request = client.build_request("POST", url, content=BODY, headers={"content-type": "a/b"})
+            response = await client.send(request, stream=True)
+            assert response.status_code == 200
+            await response.aread()
+            await late.wait()
+            await asyncio.sleep(0.1)
+            late.clear()
+
+
+async def test_no_key_is_kept_for_the_next_request(monkeypatch):
+    kept: list[object] = []
+    encode = open_connection._encode_fields
+    monkeypatch.setattr(open_connection, "_encode_fields", lambda *given: kept.append(given) or encode(*given))
+    async with talking_to(peer := Peer()) as ask:
+        for _ in range(3):
+            await ask(headers={"X-Api-Key": "sk-ant-one", "authorization": "Bearer sk-ant-two", "x-other": "3"})
+    assert b"sk-ant-one" in peer.asked[2]
+    assert b"sk-ant-two" in peer.asked[2]
+    assert len(kept) == 1
+    assert "sk-ant" not in str(kept)
