@@ -124,7 +124,9 @@ SCENES = {
 
 
 @pytest.mark.parametrize("scene", SCENES)
-async def test_the_bytes_are_those_of_the_layers(start_proxy: ProxyStarter, scene: str) -> None:
+async def test_the_bytes_are_those_of_the_layers(
+    start_proxy: ProxyStarter, caplog: pytest.LogCaptureFixture, scene: str
+) -> None:
     received = []
     for listening in (None, Listening()):
         async with start_proxy(REVERSE) as proxy:
@@ -135,6 +137,7 @@ async def test_the_bytes_are_those_of_the_layers(start_proxy: ProxyStarter, scen
             assert listening is None or listening.seen
     ours, theirs = [FRAMES.sub(b"", TELLING.sub(b"", each)) for each in received]
     assert ours == theirs
+    assert "crashed" not in caplog.text
     assert ours.startswith(b"HTTP/1.1 ")
 
 
@@ -184,17 +187,19 @@ async def test_only_where_nobody_listens_claude_is_asked_first(
 @pytest.mark.parametrize(
     "options", [{"body_size_limit": "10"}, {"validate_inbound_headers": False}], ids=["too_large", "two_lengths"]
 )
-async def test_what_mitmproxy_refuses_is_not_asked(start_proxy: ProxyStarter, options: dict[str, object]) -> None:
+async def test_what_mitmproxy_refuses_is_not_asked(
+    start_proxy: ProxyStarter, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    asked = []
     async with start_proxy(REVERSE, **options) as proxy:
-        claude = proxy.addon._gateway.claude
-        claude.stream = None  # who asks fails
-        answer = await answers_to(
-            proxy, closing(post(SAME, headers="content-length: 5\r\n" * ("10" not in str(options))))
-        )
+        monkeypatch.setattr(proxy.addon._gateway.claude, "stream", lambda *given: asked.append(given))
+        second = "content-length: 5\r\n" if "body_size_limit" not in options else ""
+        answer = await answers_to(proxy, closing(post(SAME, headers=second)))
         assert re.match(rb"HTTP/1.1 4(00|13) ", answer)
         assert answer.count(b"HTTP/1.1") == 1
         assert proxy.running == 0
         assert proxy.addon._exchanges == {}
+    assert asked == []
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
