@@ -18,15 +18,16 @@ from yarl import URL
 __all__ = ["OpenConnections"]
 
 _MOST_BYTES = 64 * 1024
-"""Of a body: what goes out at once. With a larger one aiohttp waits for the socket and for an answer at a time."""
+"""Of a body: what a socket takes at once. While it takes a larger one, aiohttp waits for an answer too."""
 
 _OF_AIOHTTP = frozenset({b"content-length", b"expect", b"transfer-encoding"})
-"""The headers that aiohttp acts upon. To one without a type it gives one; a length is ours."""
+"""The headers that aiohttp acts upon. httpx2 writes the length as `Content-Length`, which is written here instead."""
 
 _SECRETS = frozenset({b"authorization", b"x-api-key"})
-"""What is not kept for the next request."""
+"""The headers that are not kept for the next request."""
 
 _ODD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f-\xff]")
+"""What aiohttp refuses in a line, and what it has to encode."""
 
 
 class _Sent:
@@ -134,7 +135,7 @@ class OpenConnections:
 
 
 def _encode_fields(line: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> bytes | None:
-    """Write down what is the same for most requests; None: aiohttp has to."""
+    """Write down what is the same for most requests; None: aiohttp has to, which adds a type where there is none."""
     names = {name.lower() for name, _ in fields}
     if b"content-type" not in names or names & _OF_AIOHTTP:
         return None
@@ -142,5 +143,5 @@ def _encode_fields(line: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> byte
 
 
 def _join(lines: list[bytes]) -> bytes | None:
-    """Join lines of a head; None: there is something that aiohttp would refuse, or has to encode."""
+    """Join lines of a head; None: they are aiohttp's to refuse or to encode."""
     return None if any(map(_ODD.search, lines)) else b"".join([line + b"\r\n" for line in lines])
