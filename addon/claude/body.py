@@ -8,8 +8,6 @@ from typing import Any, Protocol, override
 import aiohttp
 import httpx2
 
-from addon.wire.deadlines import call_in_time
-
 __all__ = ["BODY", "BROKEN", "AnswerBody", "ArrivingBody", "Passing", "UpstreamBrokenError", "body_of"]
 
 BROKEN = (httpx2.TransportError, httpx2.StreamError, aiohttp.ClientError)
@@ -102,7 +100,7 @@ class ArrivingBody(AnswerBody):
     @override
     def let_end(self) -> bool:
         # With the last byte aiohttp frees the connection, whoever reads. A rest so long that it pauses takes too long.
-        too_late = call_in_time(_END_SECONDS, self._close_before_its_end)
+        too_late = asyncio.get_running_loop().call_later(_END_SECONDS, self._close_before_its_end)
         self._stream.on_eof(too_late.cancel)
         return True
 

@@ -71,7 +71,10 @@ _queues: dict[float, _Queue] = {}
 
 
 def call_in_time(seconds: float, callback: Callable[[], object]) -> Deadline:
-    """Have the running event loop call `callback` after some seconds, of which there are only few different numbers."""
+    """Have the running event loop call `callback` after some seconds, of which there are only few different numbers.
+
+    What holds a connection calls it off before the loop ends: what waits then is kept until the next loop waits.
+    """
     loop = asyncio.get_running_loop()
     queue = _queues.get(seconds)
     if queue is None or queue.loop is not loop:
