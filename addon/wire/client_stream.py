@@ -5,9 +5,8 @@ It stands between a task that answers and a connection handler of mitmproxy, who
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import override
+from typing import TYPE_CHECKING
 
 from mitmproxy import http
 from mitmproxy.connection import Server
@@ -25,12 +24,14 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.layers.http._http2 import Http2Server
-from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
+from mitmproxy.proxy.layers.websocket import WebsocketLayer
 from mitmproxy.proxy.server import ConnectionHandler
-from wsproto import ConnectionType
-from wsproto.events import BytesMessage, Event, Message, TextMessage
 
 from addon.wire.http1 import BoundedHttp1Server
+from addon.wire.whole_messages import WholeMessages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["ClientGoneError", "ClientStream", "Delivery", "FrameDelivery"]
 
@@ -277,7 +278,7 @@ class ClientStream:
         """
         websocket = self._http_layer.streams[self._stream_id].child_layer
         if isinstance(websocket, WebsocketLayer):
-            websocket.client_ws = _WholeMessages(websocket.client_ws, max_bytes)
+            websocket.client_ws = WholeMessages(websocket.client_ws, max_bytes)
             self._passes_frames = not shows_messages
 
     async def close_websocket(self, frames: bytes) -> None:
@@ -357,38 +358,6 @@ class ClientStream:
             if sum(len(piece.data) for piece in waiting) <= _UNSENT_LIMIT:
                 return
             await asyncio.sleep(_POLL_SECONDS)
-
-
-class _WholeMessages(WebsocketConnection):
-    """mitmproxy's end of a client's WebSocket, which gives a message away when it is whole.
-
-    Of one that is larger than `max_bytes` its beginning is given, one character or byte longer than that, and the rest
-    is read and thrown away: whoever gets it sees that it is too large. mitmproxy's own way copies a message once per
-    read.
-    """
-
-    def __init__(self, replaced: WebsocketConnection, max_bytes: int) -> None:
-        super().__init__(ConnectionType.SERVER, conn=replaced.conn)
-        self._most = max_bytes + 1
-        self._pieces: list[str | bytes] = []
-        self._size = 0
-
-    @override
-    def events(self) -> Iterator[Event]:
-        for event in super().events():
-            if not isinstance(event, Message):
-                yield event
-                continue
-            piece = event.data[: self._most - self._size]
-            if piece:
-                self._pieces.append(piece if isinstance(piece, str) else bytes(piece))
-                self._size += len(piece)
-            if event.message_finished:
-                pieces, self._pieces, self._size = self._pieces, [], 0
-                if isinstance(event, TextMessage):
-                    yield TextMessage("".join(map(str, pieces)))
-                else:
-                    yield BytesMessage(b"".join(piece for piece in pieces if isinstance(piece, bytes)))
 
 
 def _response(status: int, headers: http.Headers) -> http.Response:
